@@ -1,0 +1,67 @@
+/**
+ * One instance of the AssemblyScript kernel over the run's shared memory. Pure: the compiled module and the memory are
+ * handed in, so that the engine runs in a worker, a test or a browser alike.
+ */
+import { HEAP_BASE } from './layout.ts';
+
+/** What assembly/index.ts exports. Addresses of pages travel as page numbers (address / 4096), exact in a double. */
+export interface KernelExports {
+  /** Maps pages; 0 or a negative errno. All or nothing. `leafHigh:leafLow` are the attribute bits of the leaves. */
+  ptMap(pt: number, iovaPage: number, paPage: number, pages: number, leafLow: number, leafHigh: number): number;
+  /** The same with leaves of one given size (log2 bytes). */
+  ptMapSize(pt: number, iovaPage: number, paPage: number, sizeLog2: number, count: number, leafLow: number, leafHigh: number): number;
+  /** Unmaps; returns pages unmapped. */
+  ptUnmap(pt: number, iovaPage: number, pages: number): number;
+  /** Physical page of an input page, or -1. OUT_SIZE_LOG2 is the leaf's size. */
+  ptLookup(pt: number, iovaPage: number): number;
+  /** Prepares an empty table: allocates the root. 0 or a negative errno. */
+  ptCreate(pt: number): number;
+  ptDestroy(pt: number): void;
+
+  /** One request; returns the time (ps) at which its translation is done, or -1 - time when it faulted (OUT_FAULT says why). */
+  translate(ctx: number, page: number, access: number, nowPs: number): number;
+}
+
+export type KernelMemory = WebAssembly.Memory;
+
+/** `initialPages`: wasm pages (64 KiB) that exist from the start; untouched pages cost nothing. */
+export function createMemory(initialPages: number): KernelMemory {
+  return new WebAssembly.Memory({ initial: initialPages, maximum: 65536, shared: true });
+}
+
+export class Kernel {
+  readonly exports: KernelExports;
+  readonly memory: KernelMemory;
+  readonly view: DataView;
+  readonly i32: Int32Array;
+  readonly f64: Float64Array;
+
+  constructor(module: WebAssembly.Module, memory: KernelMemory) {
+    this.memory = memory;
+    this.exports = new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as KernelExports;
+    this.view = new DataView(memory.buffer);
+    this.i32 = new Int32Array(memory.buffer);
+    this.f64 = new Float64Array(memory.buffer);
+  }
+}
+
+/** Hands out regions of kernel memory during set-up, in an order fixed by the spec. Never frees. */
+export class Regions {
+  next: number;
+  readonly limit: number;
+
+  constructor(limitBytes: number, base: number = HEAP_BASE) {
+    this.next = base;
+    this.limit = limitBytes;
+  }
+
+  /** Throws RangeError when the memory is used up: the estimate before the run must have prevented that. */
+  take(bytes: number, alignBytes = 64): number {
+    const at = Math.ceil(this.next / alignBytes) * alignBytes;
+    if (at + bytes > this.limit) {
+      throw new RangeError(`kernel memory: ${bytes} bytes wanted, ${this.limit - at} left`);
+    }
+    this.next = at + bytes;
+    return at;
+  }
+}

@@ -1,0 +1,234 @@
+/**
+ * The resolved description of one run: what `scenario/` produces and `sim/` consumes.
+ *
+ * A RunSpec is plain, frozen, structured-cloneable data. Every quantity is a number in the unit that its name ends
+ * with; every preset and default has already been applied. The same RunSpec gives the same bytes in any thread.
+ */
+
+/** One set-associative structure. `entries: 0` means "not there". `ways` = entries is fully associative. */
+export interface CacheSpec {
+  readonly entries: number;
+  readonly ways: number;
+  readonly replacement: Replacement;
+  readonly index: IndexFunction;
+}
+export type Replacement = 'lru' | 'plru' | 'fifo' | 'random' | 'srrip' | 'lfu';
+export type IndexFunction = 'modulo' | 'shifted' | 'hash';
+
+/** The shared IOTLB and, where the machine has one, a first level before it (one for each device port). */
+export interface IotlbSpec extends CacheSpec {
+  /** log2 of the leaf sizes the IOTLB can hold, ascending; a leaf of another size is stored as the next lower one. */
+  readonly leafLog2: readonly number[];
+  /** A guest leaf on smaller host leaves is cut to the smaller one (true: what specifications describe). */
+  readonly fracture: boolean;
+  readonly l1: CacheSpec;
+}
+
+/** One IOMMU unit; all units of a machine are alike. */
+export interface MachineSpec {
+  readonly preset: string;
+  readonly units: number;
+  readonly iotlb: IotlbSpec;
+  /** Page-walk caches by stage; element i caches table entries found at level i + 1 (pointers to tables of level i). */
+  readonly walkCaches: { readonly host: readonly CacheSpec[]; readonly guest: readonly CacheSpec[] };
+  /** GPA → SPA leaves used inside nested walks. */
+  readonly nestedTlb: CacheSpec;
+  readonly deviceCache: CacheSpec;
+  readonly pasidCache: CacheSpec;
+  /** 64-byte lines of table memory in front of DRAM; entries 0 = every read costs `memoryReadNs`. */
+  readonly lineCache: CacheSpec;
+  readonly walkers: number;
+  /** Least time between the starts of two walks, apart from their latency. 0 = none. */
+  readonly walkStartNs: number;
+  readonly latency: LatencySpec;
+  /** Translation order of the requests of one device: window 0 = out of order. */
+  readonly order: { readonly readWindow: number; readonly writeWindow: number };
+  readonly link: LinkSpec;
+  readonly commandQueueEntries: number;
+  readonly eventLogEntries: number;
+  /** Host memory that data pages may occupy. */
+  readonly memoryBytes: number;
+  /** Paths (as `--set` takes them) of values nobody published, and the sources of the others. */
+  readonly estimates: readonly string[];
+  readonly sources: readonly { readonly path: string; readonly source: string }[];
+}
+
+export interface LatencySpec {
+  /** IOTLB lookup, part of every translated request. */
+  readonly iotlbHitNs: number;
+  readonly iotlbL1HitNs: number;
+  /** A table read that hits the line cache, and one that goes to memory. */
+  readonly lineHitNs: number;
+  readonly memoryReadNs: number;
+  /** Fixed part of every walk, on top of its reads. */
+  readonly walkOverheadNs: number;
+  /** A DMA read's or write's way through root complex and memory without translation and link serialisation. */
+  readonly dmaReadNs: number;
+  readonly dmaWriteNs: number;
+  /** One command consumed from the command queue; a completion wait on top of that. */
+  readonly commandNs: number;
+  readonly completionWaitNs: number;
+}
+
+/** PCIe link of one device (its share). Overheads are counted on the wire. */
+export interface LinkSpec {
+  readonly gbps: number;
+  readonly maxPayloadBytes: number;
+  readonly maxReadRequestBytes: number;
+  readonly writeHeaderBytes: number;
+  readonly readRequestBytes: number;
+  readonly completionHeaderBytes: number;
+  /** Reads in flight (tags). */
+  readonly outstanding: number;
+}
+
+export interface OsSpec {
+  readonly kernelEra: KernelEra;
+  readonly iova: {
+    /** Skip the 32-bit-first attempt. */
+    readonly forcedac: boolean;
+    /** Bits the device can address after the 32-bit space is full. */
+    readonly maskBits: number;
+  };
+  readonly flushQueue: { readonly entries: number; readonly timeoutNs: number };
+  readonly costs: OsCosts;
+}
+export type KernelEra = 'amd-5.13' | 'amd-6.1' | 'amd-7.2' | 'intel-6.1' | 'intel-6.12';
+
+/** CPU time of each software step, in ns. Sources in the preset. */
+export interface OsCosts {
+  readonly iovaAllocNs: number;
+  readonly iovaAllocSlowNs: number;
+  readonly iovaFreeNs: number;
+  readonly mapNs: number;
+  readonly mapPageNs: number;
+  readonly unmapNs: number;
+  readonly unmapPageNs: number;
+  readonly invalidateSubmitNs: number;
+  readonly completionPollNs: number;
+  /** Network or storage stack work a packet, outside the DMA API. */
+  readonly packetNs: number;
+  /** One exit to the hypervisor. */
+  readonly exitNs: number;
+}
+
+export type TenantMode = 'passthrough' | 'host' | 'nested';
+export type Policy = 'strict' | 'lazy' | 'static' | 'passthrough';
+
+/** Page tables of one stage. `leafLog2` is the largest leaf the mapper may use (12, 21, 30). */
+export interface StageSpec {
+  readonly format: string; // a name of iommu/formats
+  readonly levels: number;
+  readonly leafLog2: number;
+}
+
+export interface TenantSpec {
+  readonly name: string;
+  readonly mode: TenantMode;
+  /** The table that DMA goes through: the DMA API's own in mode `host`, GPA → SPA in `nested`; unused in `passthrough`. */
+  readonly host: StageSpec;
+  /** GVA → GPA, only read in mode `nested`. */
+  readonly guest: StageSpec;
+  readonly policy: Policy;
+  /** Memory that its buffers may use (a VM's size in `nested`). */
+  readonly memoryBytes: number;
+  readonly devices: readonly DeviceSpec[];
+}
+
+/** One virtual device (already expanded: `count` in a scenario becomes so many of these). */
+export interface DeviceSpec {
+  readonly name: string;
+  /** Index over all devices of the run; the random stream is derived from (seed, index). */
+  readonly index: number;
+  readonly bdf: number;
+  readonly unit: number;
+  /** -1: requests carry no PASID. */
+  readonly pasid: number;
+  readonly link: LinkSpec;
+  readonly traffic: TrafficSpec;
+}
+
+/** Addresses inside one window of DMA memory that is mapped before the run starts. */
+export interface WindowTraffic {
+  readonly windowBytes: number;
+  readonly transferBytes: number;
+  readonly readFraction: number;
+  /** Closed loop: so many transfers in flight. Open loop: transfers a second (then `outstanding` only limits). */
+  readonly outstanding: number;
+  readonly ratePerSecond: number; // 0 = closed loop
+  readonly arrivals: 'fixed' | 'poisson';
+}
+export type TrafficSpec =
+  | ({ readonly model: 'uniform' } & WindowTraffic)
+  | ({ readonly model: 'sequential'; readonly strideBytes: number } & WindowTraffic)
+  | ({ readonly model: 'zipf'; readonly exponent: number } & WindowTraffic)
+  | NicTraffic
+  | ReplayTraffic;
+
+/** A NIC queue pair with its rings, buffers, completions and the core that serves it. */
+export interface NicTraffic {
+  readonly model: 'nic';
+  readonly direction: 'rx' | 'tx' | 'both';
+  /** Packets offered a second in each direction = lineGbps / (mtu + wire overhead); 0 = as fast as the link and ring allow. */
+  readonly offeredGbps: number;
+  readonly mtuBytes: number;
+  readonly ringEntries: number;
+  readonly bufferBytes: number;
+  readonly descriptorBytes: number;
+  readonly completionBytes: number;
+  /** Descriptors fetched by one read. */
+  readonly descriptorBatch: number;
+  /** Packets a core handles at one interrupt. */
+  readonly pollBatch: number;
+  /** Flows: packets of a flow arrive in bursts of `burstPackets`. */
+  readonly flows: number;
+  readonly burstPackets: number;
+}
+
+/** Access trace rows for this device, already parsed: columns of equal length. */
+export interface ReplayTraffic {
+  readonly model: 'replay';
+  readonly path: string;
+  /** Closed loop ignores the trace's times and keeps so many requests in flight. 0 = open loop at the trace's times. */
+  readonly outstanding: number;
+  readonly rows: TraceRows;
+}
+export interface TraceRows {
+  readonly issuePs: Float64Array;
+  /** IOVA >> 12 and the offset in the page. */
+  readonly page: Float64Array;
+  readonly offset: Uint16Array;
+  readonly lengthBytes: Uint32Array;
+  /** OP_* of request.ts, and OP_MAP / OP_UNMAP rows. */
+  readonly op: Uint8Array;
+}
+
+export interface RunLimits {
+  /** Measured requests of the whole run (all devices), after warm-up; 0 = until `durationNs`. */
+  readonly requests: number;
+  readonly durationNs: number;
+  /** Simulated time, or requests of the whole run, before counting starts. The larger of the two ends warm-up. */
+  readonly warmupNs: number;
+  readonly warmupRequests: number;
+  /** Length of the time steps between which effects cross units. */
+  readonly quantumNs: number;
+  /** Interval of timeline.csv; 0 = none. */
+  readonly intervalNs: number;
+  /** Split capacity from conflict misses by a shadow fully associative LRU cache. */
+  readonly missCauses: boolean;
+  /** Re-check the sum rules while running (slow). */
+  readonly debug: boolean;
+}
+
+export interface RunSpec {
+  readonly scenario: string;
+  /** Name of the sweep point or case; "" when the scenario has none. */
+  readonly point: string;
+  /** The varied values of this point, by path, in the scenario's order. */
+  readonly values: Readonly<Record<string, string | number | boolean>>;
+  readonly seed: number;
+  readonly machine: MachineSpec;
+  readonly os: OsSpec;
+  readonly tenants: readonly TenantSpec[];
+  readonly run: RunLimits;
+}

@@ -1,0 +1,105 @@
+/** What a run leaves behind: plain, cloneable counts. Reports derive everything else from these. */
+import type { RunSpec } from '../spec.ts';
+
+/** Histogram of a latency in ps: log-linear buckets (see histogram.ts). */
+export interface HistogramData {
+  readonly counts: Float64Array;
+  readonly count: number;
+  readonly sum: number;
+  readonly min: number;
+  readonly max: number;
+}
+
+export interface DeviceResult {
+  readonly index: number;
+  readonly name: string;
+  readonly tenant: number;
+  readonly unit: number;
+  readonly bdf: number;
+  /** C_* of kernel/layout.ts, summed over the device's requesters, measured part only. */
+  readonly counters: Float64Array;
+  readonly requests: number;
+  readonly reads: number;
+  readonly writes: number;
+  readonly readBytes: number;
+  readonly writeBytes: number;
+  /** Device-model operations (packets, transfers) completed. */
+  readonly operations: number;
+  readonly linkBusyPs: number;
+  readonly translation: HistogramData;
+  readonly completion: HistogramData;
+  readonly driver: DriverCounts;
+}
+
+/** DMA-API work done for one device. */
+export interface DriverCounts {
+  readonly maps: number;
+  readonly unmaps: number;
+  readonly mapFailures: number;
+  readonly cpuPs: number;
+  readonly cpuMapPs: number;
+  readonly cpuUnmapPs: number;
+  readonly cpuWaitPs: number;
+  readonly invalidationCommands: number;
+  readonly completionWaits: number;
+  readonly vmExits: number;
+  readonly flushes: number;
+  readonly staleUses: number;
+}
+
+export interface CacheResult {
+  readonly name: string;
+  readonly entries: number;
+  readonly ways: number;
+  readonly lookups: number;
+  readonly hits: number;
+  readonly fills: number;
+  readonly evictions: number;
+  readonly invalidated: number;
+}
+
+export interface UnitResult {
+  readonly unit: number;
+  readonly caches: readonly CacheResult[];
+  readonly commands: number;
+  readonly commandBusyPs: number;
+  readonly commandQueueFull: number;
+  readonly eventLogOverflow: number;
+  readonly invalidatedEntries: number;
+  readonly tablePages: number;
+  readonly mappedPages: number;
+  readonly effectsDelayed: number;
+}
+
+export interface FaultRecord {
+  readonly timePs: number;
+  readonly device: number;
+  readonly domain: number;
+  readonly pasid: number;
+  /** FAULT_* of kernel/layout.ts */
+  readonly code: number;
+  readonly access: number;
+  readonly page: number;
+}
+
+export interface TimelineRow {
+  readonly timePs: number;
+  readonly device: number;
+  readonly requests: number;
+  readonly bytes: number;
+  readonly iotlbHits: number;
+  readonly iotlbMisses: number;
+  readonly translationPs: number;
+}
+
+export interface RunResult {
+  readonly spec: RunSpec;
+  /** Simulated length of the measured part. */
+  readonly measuredPs: number;
+  readonly warmupPs: number;
+  readonly devices: readonly DeviceResult[];
+  readonly units: readonly UnitResult[];
+  readonly faults: readonly FaultRecord[];
+  readonly timeline: readonly TimelineRow[];
+  /** Whole-run facts that are about the machine it ran on are not in here: they would break reproducibility. */
+}

@@ -1,0 +1,63 @@
+/**
+ * Contract of a device model: a stream of DMA requests and the software that feeds it.
+ *
+ * The engine drives two actors for each device. The *DMA actor* asks `nextBurst` for requests and issues them one by
+ * one under the device's link and outstanding limits; when the last request of a burst is issued its completion time is
+ * known, and `burstDone` is told at once (the time lies in the future). The *software actor* is the device's CPU core:
+ * it runs `software` at `softwareAt`, in simulated-time order with all other actors, and there (and only there) maps and
+ * unmaps. A model keeps no clock and no randomness but what it is given.
+ */
+import type { DeviceSpec } from '../spec.ts';
+import type { Prng } from '../lib/prng.ts';
+import type { Mapper } from './mapper.ts';
+
+/** A time that never comes. */
+export const NEVER = Infinity;
+
+/** Requests that belong together (one transfer, one packet, one descriptor fetch). Reused: the model overwrites it. */
+export class Burst {
+  count = 0;
+  /** Earliest issue of the first request, ps. */
+  earliestPs = 0;
+  /** For the model's own use in burstDone. */
+  token = 0;
+  readonly page: Float64Array;
+  readonly offset: Uint16Array;
+  readonly lengthBytes: Uint32Array;
+  readonly op: Uint8Array;
+
+  constructor(capacity: number) {
+    this.page = new Float64Array(capacity);
+    this.offset = new Uint16Array(capacity);
+    this.lengthBytes = new Uint32Array(capacity);
+    this.op = new Uint8Array(capacity);
+  }
+}
+
+export interface DeviceModel {
+  /** Most requests one burst can have. */
+  readonly burstCapacity: number;
+  /** Transfers in flight at most, counted in bursts (closed loop); Infinity = only the link's tags limit. */
+  readonly outstandingBursts: number;
+  /** Maps what stays mapped for the whole run (windows, rings, static buffers). Called once, at time 0. */
+  start(): void;
+  /** Fills `burst`; false = nothing to send until software has run (the engine asks again after that). */
+  nextBurst(nowPs: number, burst: Burst): boolean;
+  /** The burst with this token is complete at `donePs` (≥ now). `faulted`: some request of it was aborted. */
+  burstDone(token: number, donePs: number, faulted: boolean): void;
+  /** When the software has work to do next, ps; NEVER when it has none. May change after burstDone and software. */
+  softwareAt(): number;
+  /** Does one piece of that work (an interrupt's worth). */
+  software(nowPs: number): void;
+  /** Payload bytes delivered by completed operations (packets, transfers) are counted by the engine from the requests; models with
+   *  operations of their own (packets) count them here. */
+  readonly operations: number;
+}
+
+/** What a model is built from. */
+export interface DeviceContext {
+  readonly spec: DeviceSpec;
+  readonly rng: Prng;
+  readonly mapper: Mapper;
+}
+export type DeviceFactory = (context: DeviceContext) => DeviceModel;
