@@ -2,26 +2,32 @@
 //   node scripts/check.mjs [stage…] [--summary file.json]
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const env = { ...process.env, NO_COLOR: '1', FORCE_COLOR: undefined };
 const scratch = mkdtempSync(join(tmpdir(), 'nestwalk-check-'));
 const testReport = join(scratch, 'tests.json');
 
-/** Stage → [package, its command-line script, arguments]; `count` reads how many checks it stands for. */
+/** Stage → what it runs; `count` turns the exit status into numbers of checks. */
 const STAGES = {
   build: { command: [join(root, 'scripts/build.mjs')] },
   types: { command: [bin('typescript', 'tsc'), '-p', 'tsconfig.json'] },
   lint: { command: [bin('oxlint', 'oxlint'), '--type-aware', '--deny-warnings'] },
   format: { command: [bin('@biomejs/biome', 'biome'), 'format', '.'] },
   imports: { command: [bin('dependency-cruiser', 'depcruise'), 'src', 'workers', 'bin', 'scripts', 'test'] },
-  'dead code': { command: [bin('knip', 'knip'), '--no-progress'] },
+  unused: { command: [bin('knip', 'knip'), '--no-progress'] },
   tests: {
-    command: [bin('vitest', 'vitest'), 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${testReport}`],
+    command: [
+      bin('vitest', 'vitest'),
+      'run',
+      '--reporter=default',
+      '--reporter=json',
+      `--outputFile.json=${testReport}`,
+    ],
     count: countTests,
   },
 };
@@ -41,9 +47,9 @@ process.exitCode = results.some((result) => result.failed > 0) ? 1 : 0;
 
 /** The file behind a package's command, so that it runs on this very Node. */
 function bin(packageName, command) {
-  const file = createRequire(import.meta.url).resolve(`${packageName}/package.json`);
-  const { bin: bins } = JSON.parse(readFileSync(file, 'utf8'));
-  return join(dirname(file), typeof bins === 'string' ? bins : bins[command]);
+  const folder = join(root, 'node_modules', packageName);
+  const { bin: bins } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+  return join(folder, typeof bins === 'string' ? bins : bins[command]);
 }
 
 async function runStage(stage) {
@@ -58,7 +64,7 @@ async function runStage(stage) {
 
 function run(args) {
   return new Promise((done) => {
-    const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], env });
     const chunks = [];
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => chunks.push(chunk));
     child.on('close', (status) => done({ status, output: Buffer.concat(chunks).toString() }));

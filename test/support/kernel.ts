@@ -5,9 +5,7 @@ import { createMemory, Kernel } from '../../src/kernel/kernel.ts';
 const PAGE_BYTES = 65536;
 
 /** Compiled once a test process; instances share the code. */
-export const kernelModule = new WebAssembly.Module(
-  readFileSync(new URL('../../dist/kernel.wasm', import.meta.url)),
-);
+export const kernelModule = new WebAssembly.Module(readFileSync(new URL('../../dist/kernel.wasm', import.meta.url)));
 
 /** A fresh kernel over `bytes` of zeroed memory (rounded up to wasm pages). */
 export function createKernel(bytes = 64 << 20): Kernel {
