@@ -4,22 +4,65 @@
  */
 import { HEAP_BASE } from './layout.ts';
 
-/** What assembly/index.ts exports. Addresses of pages travel as page numbers (address / 4096), exact in a double. */
+/**
+ * What assembly/index.ts exports. Pointers are wasm offsets of the records of layout.ts; addresses travel as page numbers
+ * (address / 4096), exact in a double; times are picoseconds.
+ */
 export interface KernelExports {
-  /** Maps pages; 0 or a negative errno. All or nothing. `leafHigh:leafLow` are the attribute bits of the leaves. */
-  ptMap(pt: number, iovaPage: number, paPage: number, pages: number, leafLow: number, leafHigh: number): number;
-  /** The same with leaves of one given size (log2 bytes). */
-  ptMapSize(pt: number, iovaPage: number, paPage: number, sizeLog2: number, count: number, leafLow: number, leafHigh: number): number;
-  /** Unmaps; returns pages unmapped. */
-  ptUnmap(pt: number, iovaPage: number, pages: number): number;
-  /** Physical page of an input page, or -1. OUT_SIZE_LOG2 is the leaf's size. */
-  ptLookup(pt: number, iovaPage: number): number;
   /** Prepares an empty table: allocates the root. 0 or a negative errno. */
   ptCreate(pt: number): number;
   ptDestroy(pt: number): void;
+  /** Maps pages; 0 or a negative errno; all or nothing. `leafHigh:leafLow` are the attribute bits of the leaves. */
+  ptMap(pt: number, iovaPage: number, paPage: number, pages: number, leafLow: number, leafHigh: number): number;
+  /** The same with leaves of one given size. */
+  ptMapSize(
+    pt: number,
+    iovaPage: number,
+    paPage: number,
+    sizeLog2: number,
+    count: number,
+    leafLow: number,
+    leafHigh: number,
+  ): number;
+  /** Unmaps a range; pages unmapped. */
+  ptUnmap(pt: number, iovaPage: number, pages: number): number;
+  ptUnmapSize(pt: number, iovaPage: number, sizeLog2: number, count: number): number;
+  /** Pages mapped by the last map call. */
+  lastMapped(): number;
+  /** Physical page of an input page, or -1. lastSizeLog2 is the leaf's size. */
+  ptLookup(pt: number, iovaPage: number): number;
+  /** Walks a table in windowed memory: the physical page, or -1 - FAULT_*. `access`: 1 read, 2 write, 3 both. */
+  walkRaw(rule: number, levels: number, rootPage: number, rootOffset: number, page: number, access: number): number;
+  /** Nested look-up without caches: the physical page or -1; lastReads() is what it cost. */
+  walkNestedRaw(
+    guestRule: number,
+    guestLevels: number,
+    guestRootPage: number,
+    hostRule: number,
+    hostLevels: number,
+    hostRootPage: number,
+    page: number,
+  ): number;
 
-  /** One request; returns the time (ps) at which its translation is done, or -1 - time when it faulted (OUT_FAULT says why). */
+  /** One request; the time at which its translation is done, or -1 - time when it was aborted (lastFault says why). */
   translate(ctx: number, page: number, access: number, nowPs: number): number;
+  /** Commands; entries dropped. `pagesLog2` 52 = the whole address space, `pasid` -1 = host addresses. */
+  invalidatePages(unit: number, domain: number, pasid: number, page: number, pagesLog2: number, pde: number): number;
+  invalidateDevice(unit: number, bdf: number): number;
+  invalidateAll(unit: number): number;
+
+  /** A bare cache: 1 = hit (a miss fills); removal: 1 = it was there. */
+  cacheAccess(cache: number, page: number, space: number): number;
+  cacheRemove(cache: number, page: number, space: number): number;
+
+  /** Results of the last call beside its return value. */
+  lastFault(): number;
+  lastPage(): number;
+  lastSizeLog2(): number;
+  lastPermissions(): number;
+  lastReads(): number;
+  /** Where translate writes its trace (TRACE_* of layout.ts); 0 = nowhere. */
+  setTrace(trace: number): void;
 }
 
 export type KernelMemory = WebAssembly.Memory;

@@ -7,25 +7,21 @@
  */
 
 // ---- Fixed low memory ----------------------------------------------------------------------------------------------
-/** 0..63 stay zero: a null pointer reads as "nothing". */
-export const SCRATCH = 64; // 192 bytes for records that cross the border (see OUT_*)
+// 0..63 stay zero: a null pointer reads as "nothing". Results beside the return value come from getters (globals are
+// per instance, memory is shared by all threads).
+/** Unit and requester of software walks (lookups): no caches, no costs; the counters are never read. */
+export const NULL_UNIT = 64;
+export const NULL_CTX = 1024;
 /**
  * SPA windows: entry i (u32) is the wasm offset that backs SPA [i << 30, (i + 1) << 30), or 0: no table memory there.
- * Entry i + WINDOW_COUNT is the number of backed bytes from the start of that window.
+ * The u32 after it is the number of backed bytes from the start of that window.
  */
 export const WINDOW_TABLE = 4096;
 export const WINDOW_LOG2 = 30;
 export const WINDOW_COUNT = 8192; // 8 TiB of SPA may hold tables
-export const WINDOW_TABLE_BYTES = 65536; // 2 * 4 * WINDOW_COUNT
+export const WINDOW_TABLE_BYTES = 65536; // 8 * WINDOW_COUNT
 /** First byte that the region allocator may hand out. */
 export const HEAP_BASE = 69632; // WINDOW_TABLE + WINDOW_TABLE_BYTES
-
-// ---- SCRATCH: results of the last call, by instance-independent address (read before the next call) ----------------------
-export const OUT_VALUE = 64; // u64
-export const OUT_VALUE2 = 72; // u64
-export const OUT_FAULT = 80; // i32 FAULT_*
-export const OUT_SIZE_LOG2 = 84; // i32 log2 of the leaf's bytes
-export const OUT_MAPPED = 88; // f64 pages
 
 // ---- Format rules: one block a table format × configuration (written by iommu/formats) -------------------------------------
 export const RULE_LEVELS = 0; // number of table levels, 1..6; the root is level RULE_LEVELS - 1
@@ -47,6 +43,10 @@ export const RULE_TABLE_SIZE_LOG2 = 92; // i32: log2 of the bytes of a table bel
 export const RULE_PAGE_SIZES = 96; // u64: bit n set = pages of 2^n bytes are allowed (what the mapper may choose)
 export const RULE_ROOT_SIZE_LOG2 = 104; // i32: log2 of the bytes of the root table
 export const RULE_FREE_POLICY = 108; // i32: RULE_FREE_*: which emptied tables unmap gives back
+export const RULE_OUTPUT_BITS = 112; // i32: width of the output address; the mapper refuses more
+export const RULE_POLICY = 116; // i32: POLICY_*: what the mapper does where Linux's drivers differ
+export const RULE_ERRNOS = 120; // i32: errno for "already mapped" | errno for "address out of range" << 16
+export const RULE_MAP_BITS = 124; // i32: input bits that the mapper may use (Linux's aperture; at most RULE_INPUT_BITS); 64 = unchecked
 export const RULE_LEVEL0 = 128; // level records follow, RULE_LEVEL_BYTES each, level 0 first
 /** Level record. */
 export const LV_SHIFT = 0; // i32: log2 of the bytes one entry covers
@@ -73,8 +73,28 @@ export const RULE_CONTIG_ONES = 1; // AMD v1 next-level 7: size = position of th
 export const RULE_CONTIG_NAPOT = 2; // RISC-V Svnapot: size = position of the lowest one of the page number
 
 export const RULE_FREE_NEVER = 0;
-export const RULE_FREE_COVERED = 1; // free a table when one unmap call covers its whole span
+export const RULE_FREE_COVERED = 1; // free a table when one unmap call covers its whole span and found it mapped throughout
+export const RULE_FREE_WHOLE = 2; // free a covered table without looking at its entries
+export const RULE_FREE_BLOCK = 3; // the same, but only where the span is a leaf size (ARM: unmap with the parent's block size)
 
+/** Map over a leaf: refused with RULE_ERRNOS unless one of these is set. */
+export const POLICY_REPLACE = 1; // the new leaf wins
+export const POLICY_KEEP = 2; // the old leaf stays
+export const POLICY_CLEAR_ABOVE = 4; // a larger leaf above the target is cleared and gives way to a table
+/** A table in the place of a larger leaf is freed with all that it maps, or with this flag only if it maps nothing. */
+export const POLICY_TABLE_IF_EMPTY = 8;
+/** Unmap: a hole ends the call, unless one of these is set. */
+export const POLICY_HOLE_SKIP = 16; // holes are passed over
+export const POLICY_BY_FETCH = 32; // AMD 6.1: leaf by leaf from the top, whole leaves; an empty slot of a last-level table counts as a page
+/** Unmap: a leaf that is covered in part ends the call, unless one of these is set. */
+export const POLICY_TAIL_WHOLE = 64; // a leaf that starts in the range is removed whole
+export const POLICY_SPLIT = 128; // it is split into leaves of the next level
+export const POLICY_REPORT_SIZE = 256; // Intel 6.1: unmap returns the size asked for, or the span of the entry at its start if larger
+/** One map call with a given leaf size. */
+export const POLICY_ONE_TABLE = 512; // stops at the end of the leaf table (DART, ARM)
+export const POLICY_RECHOOSE = 1024; // chooses leaf sizes anew (Intel 6.1)
+
+export const RULE_LEVELS_MAX = 6; // level records of a growing format
 // ---- Arena: where one address space's tables live -----------------------------------------------------------------------
 export const ARENA_BASE = 0; // i32: wasm offset of the first frame
 export const ARENA_LIMIT = 4; // i32: wasm offset after the last frame (as u32)
@@ -83,6 +103,7 @@ export const ARENA_FREE = 12; // i32: head of the free list of 4 KiB frames (nex
 export const ARENA_LIVE = 16; // i32: 4 KiB frames in use
 export const ARENA_PEAK = 20; // i32
 export const ARENA_ADDRESS = 24; // u64: address (SPA, or GPA for a guest's tables) of the first frame
+export const ARENA_FREE_LARGE = 32; // 8 × i32: free lists of frames of 2^13..2^20 bytes (roots, ARM and DART granules)
 export const ARENA_BYTES = 64;
 
 // ---- Page table ---------------------------------------------------------------------------------------------------------
@@ -119,7 +140,7 @@ export const CTX_DTE_SLOT = 16; // pointer: where the device entry was last foun
 export const CTX_PASID_SLOT = 20; // pointer, the same for the PASID cache
 export const CTX_INDEX = 24; // i32: requester index of the run (into fault records)
 export const CTX_COUNTERS = 64; // f64 × COUNTERS
-export const CTX_BYTES = 1088; // CTX_COUNTERS + 8 * 128
+export const CTX_BYTES = 1088; // CTX_COUNTERS + 8 * 128; NULL_CTX must fit below WINDOW_TABLE
 
 // ---- Counters of one requester: f64 slots from CTX_COUNTERS ------------------------------------------------------------------
 export const C_TRANSLATED = 0; // requests that needed translation
@@ -153,3 +174,125 @@ export const C_PWC_LOOKUPS = 48; // 16 slots: [stage][level of the entry looked 
 export const C_PWC_HITS = 64; // 16 slots
 export const C_DEPTH = 80; // 48 slots: walks by number of table reads (47 = 47 or more)
 export const COUNTERS = 128;
+
+// ---- Set-associative cache ---------------------------------------------------------------------------------------------------
+// One structure for IOTLB levels, walk caches, nested TLB, device and PASID caches, line cache and the shadow cache.
+// A slot's tag is a 32-bit hash of its key (0 = empty); the exact key is compared after a tag matched.
+export const CACHE_SETS = 0;
+export const CACHE_WAYS = 4;
+export const CACHE_PAD = 8; // ways rounded up to 4: one SIMD compare takes four tags
+export const CACHE_MASK = 12; // sets - 1 if sets is a power of two, else -1: modulo
+export const CACHE_INDEX = 16; // INDEX_*
+export const CACHE_REPLACEMENT = 20; // REPLACE_*
+export const CACHE_TAGS = 24; // pointer to u32 × SETS × PAD
+export const CACHE_STAMPS = 28; // pointer to u32 × SETS × PAD: recency, fill order, RRPV, use count or tree bits
+export const CACHE_SLOTS = 32; // pointer to SLOT_BYTES × SETS × PAD (0 for the line cache, whose tag is its key)
+export const CACHE_CLOCK = 36; // u32
+export const CACHE_SEED = 40; // u32: state of the random replacement
+export const CACHE_TABLE = 44; // pointer to the hash index u32 × (TABLE_MASK + 1), 0: sets are scanned
+export const CACHE_TABLE_MASK = 48;
+export const CACHE_LINKS = 52; // pointer to {u32 newer, u32 older} × slots: recency list of each set (hash-indexed caches)
+export const CACHE_ENDS = 56; // pointer to {u32 newest, u32 oldest} × SETS
+export const CACHE_RESIDENT = 64; // i32 × 4: valid entries by leaf class
+export const CACHE_FILLS = 80; // f64
+export const CACHE_EVICTIONS = 88; // f64
+export const CACHE_DROPPED = 96; // f64: entries removed by invalidations
+export const CACHE_BYTES = 128;
+/** Sets with more ways than this are found through a hash index instead of a scan. */
+export const CACHE_SCAN_WAYS = 16;
+
+export const INDEX_MODULO = 0;
+export const INDEX_SHIFTED = 1; // modulo without the three lowest bits: the eight entries of a table line share a set
+export const INDEX_HASH = 2;
+
+export const REPLACE_LRU = 0;
+export const REPLACE_FIFO = 1;
+export const REPLACE_RANDOM = 2;
+export const REPLACE_PLRU = 3;
+export const REPLACE_SRRIP = 4;
+export const REPLACE_LFU = 5;
+
+export const SLOT_KEY0 = 0; // u64: page number in units of the leaf class | class << 60
+export const SLOT_KEY1 = 8; // u64: address space: domain | PASID << 16 | KEY_GUEST
+export const SLOT_VALUE = 16; // u64: target page, table address, raw entry…
+export const SLOT_META = 24; // u64: permissions (bits 1:0), miss cause (bits 5:4), accumulated entry bits
+export const SLOT_READY = 32; // f64: time from which the entry may be used, ps
+export const SLOT_BYTES = 40;
+
+// ---- IOMMU unit ----------------------------------------------------------------------------------------------------------------
+export const UNIT_FLAGS = 0; // UNIT_FLAG_*
+export const UNIT_IOTLB = 4; // pointers to caches; 0 = not there. IOTLB by leaf class: 4 pointers (equal when unified)
+export const UNIT_CLASSES = 20; // number of leaf classes
+export const UNIT_CLASS_LOG2 = 24; // i32 × 4: log2 of bytes, ascending
+export const UNIT_NESTED_TLB = 40; // pointer
+export const UNIT_DEVICE_CACHE = 44;
+export const UNIT_PASID_CACHE = 48;
+export const UNIT_LINE_CACHE = 52;
+export const UNIT_SHADOW = 56; // fully associative LRU of the IOTLB's capacity, 0 = conflict misses are not told apart
+export const UNIT_HISTORY = 60; // pointer to the history of pages seen, 0 = causes are not counted
+export const UNIT_PWC = 64; // 16 pointers: [stage][level of the cached table entry]
+export const UNIT_WALKERS = 128; // pointer to f64 × count: next free time, ps
+export const UNIT_WALKER_COUNT = 132;
+export const UNIT_DEVICE_TABLE = 136; // u64: SPA of the device table
+export const UNIT_HOST_RULE = 144; // pointer to the rule of the DTE's table (amd-v1)
+export const UNIT_GUEST_RULE = 148; // 2 pointers: guest table with 4 levels, with 5
+export const UNIT_LOG = 156; // pointer to the fault ring
+export const UNIT_LOG_ENTRIES = 160;
+export const UNIT_LOG_HEAD = 164; // i32: records written since the last drain
+export const UNIT_L1_FIRST = 168; // pointer to i32 × L1_COUNT pointers to first-level caches
+export const UNIT_L1_COUNT = 172;
+export const UNIT_HIT_PS = 176; // f64
+export const UNIT_L1_HIT_PS = 184; // f64
+export const UNIT_LINE_PS = 192; // f64: table read that hits the line cache
+export const UNIT_MEMORY_PS = 200; // f64: table read from memory
+export const UNIT_OVERHEAD_PS = 208; // f64: fixed part of a walk
+export const UNIT_START_PS = 216; // f64: least time between two walk starts
+export const UNIT_NEXT_START = 224; // f64
+export const UNIT_LOG_OVERFLOW = 232; // f64
+export const UNIT_HISTORY_MASK = 240; // i32: slots - 1
+export const UNIT_HISTORY_USED = 244; // i32
+export const UNIT_HISTORY_LIMIT = 248; // i32: slots that the reserved region can hold
+export const UNIT_HISTORY_LOST = 256; // f64: pages that did not fit (then counted as capacity misses)
+export const UNIT_BYTES = 320;
+
+export const UNIT_FLAG_NO_FRACTURE = 1; // a guest leaf on smaller host leaves keeps its size in the IOTLB
+
+export const KEY_GUEST_LOG2 = 40; // bit of KEY1: translated by a guest table (PASID valid)
+
+/** Fault ring record. */
+export const LOG_TIME = 0; // f64 ps
+export const LOG_PAGE = 8; // f64 page number
+export const LOG_INDEX = 16; // i32 requester index
+export const LOG_BDF = 20;
+export const LOG_DOMAIN = 24;
+export const LOG_PASID = 28;
+export const LOG_CODE = 32;
+export const LOG_ACCESS = 36;
+export const LOG_BYTES = 40;
+
+/** Trace of one translation (explain): header {i32 count, i32 capacity}, then records. */
+export const TRACE_COUNT = 0;
+export const TRACE_CAPACITY = 4;
+export const TRACE_FIRST = 64;
+export const TRACE_STAGE = 0; // i32 TRACE_STAGE_*, or 0/1 as in C_READS
+export const TRACE_LEVEL = 4;
+export const TRACE_ADDRESS = 8; // u64
+export const TRACE_ENTRY = 16; // u64
+export const TRACE_COST = 24; // f64 ps of this read; 0 for a cache hit
+export const TRACE_KIND = 32; // i32 TRACE_*
+export const TRACE_BYTES = 40;
+export const TRACE_READ = 1; // table entry read
+export const TRACE_PWC_HIT = 2;
+export const TRACE_NTLB_HIT = 3;
+export const TRACE_DTE_READ = 4;
+export const TRACE_DTE_HIT = 5;
+export const TRACE_PASID_READ = 6;
+export const TRACE_PASID_HIT = 7;
+export const TRACE_IOTLB_HIT = 8;
+export const TRACE_NTLB_FILL = 9;
+
+/** Miss causes as stored in SLOT_META bits 5:4 and added to C_COLD. */
+export const CAUSE_COLD = 0;
+export const CAUSE_CAPACITY = 1;
+export const CAUSE_CONFLICT = 2;
+export const CAUSE_INVALIDATED = 3;

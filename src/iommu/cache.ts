@@ -1,0 +1,136 @@
+/** Lays out one set-associative cache (kernel/assembly/cache.ts) in kernel memory. */
+import type { Kernel, Regions } from '../kernel/kernel.ts';
+import {
+  CACHE_BYTES,
+  CACHE_CLOCK,
+  CACHE_DROPPED,
+  CACHE_ENDS,
+  CACHE_EVICTIONS,
+  CACHE_FILLS,
+  CACHE_INDEX,
+  CACHE_LINKS,
+  CACHE_MASK,
+  CACHE_PAD,
+  CACHE_REPLACEMENT,
+  CACHE_SCAN_WAYS,
+  CACHE_SEED,
+  CACHE_SETS,
+  CACHE_SLOTS,
+  CACHE_STAMPS,
+  CACHE_TABLE,
+  CACHE_TABLE_MASK,
+  CACHE_TAGS,
+  CACHE_WAYS,
+  INDEX_HASH,
+  INDEX_MODULO,
+  INDEX_SHIFTED,
+  REPLACE_FIFO,
+  REPLACE_LFU,
+  REPLACE_LRU,
+  REPLACE_PLRU,
+  REPLACE_RANDOM,
+  REPLACE_SRRIP,
+  SLOT_BYTES,
+} from '../kernel/layout.ts';
+import type { CacheSpec, IndexFunction, Replacement } from '../spec.ts';
+
+const REPLACEMENT: Record<Replacement, number> = {
+  lru: REPLACE_LRU,
+  fifo: REPLACE_FIFO,
+  random: REPLACE_RANDOM,
+  plru: REPLACE_PLRU,
+  srrip: REPLACE_SRRIP,
+  lfu: REPLACE_LFU,
+};
+const INDEX: Record<IndexFunction, number> = { modulo: INDEX_MODULO, shifted: INDEX_SHIFTED, hash: INDEX_HASH };
+const NONE = 0xffffffff;
+
+/** Bytes that `layCache` takes for this cache, rounded up: for estimates. */
+export function cacheBytes(spec: CacheSpec): number {
+  return spec.entries === 0 ? 0 : 1024 + spec.entries * (SLOT_BYTES + 8 + 8 + 16);
+}
+
+/** Whether a cache of so many ways is found through a hash index; `lines` caches are always scanned. */
+function indexed(spec: CacheSpec): boolean {
+  return spec.ways > CACHE_SCAN_WAYS;
+}
+
+/**
+ * Lays out an empty cache and returns its pointer; 0 for a cache of no entries. `seed` (not 0) starts the random
+ * replacement. A `lines` cache holds bare line numbers without slots.
+ */
+export function layCache(kernel: Kernel, regions: Regions, spec: CacheSpec, seed: number, lines = false): number {
+  if (spec.entries === 0) return 0;
+  const { view } = kernel;
+  const sets = spec.entries / spec.ways;
+  const pad = Math.ceil(spec.ways / 4) * 4;
+  const slots = sets * pad;
+  const cache = regions.take(CACHE_BYTES);
+  const put = (offset: number, value: number): void => view.setUint32(cache + offset, value, true);
+  put(CACHE_SETS, sets);
+  put(CACHE_WAYS, spec.ways);
+  put(CACHE_PAD, pad);
+  put(CACHE_MASK, (sets & (sets - 1)) === 0 ? sets - 1 : NONE);
+  put(CACHE_INDEX, INDEX[spec.index]);
+  put(CACHE_REPLACEMENT, REPLACEMENT[spec.replacement]);
+  put(CACHE_TAGS, regions.take(slots * 4));
+  put(CACHE_STAMPS, regions.take(slots * 4));
+  put(CACHE_SLOTS, lines ? 0 : regions.take(slots * SLOT_BYTES));
+  put(CACHE_SEED, seed >>> 0 || 1);
+  if (indexed(spec) && !lines) layIndex(kernel, regions, spec, cache, slots, put);
+  clearCache(kernel, cache);
+  return cache;
+}
+
+type Put = (offset: number, value: number) => void;
+
+function layIndex(kernel: Kernel, regions: Regions, spec: CacheSpec, cache: number, slots: number, put: Put): void {
+  let table = 8;
+  while (table < slots * 2) table *= 2;
+  put(CACHE_TABLE, regions.take(table * 4));
+  put(CACHE_TABLE_MASK, table - 1);
+  const listed = spec.replacement === 'lru' || spec.replacement === 'fifo' || spec.replacement === 'random';
+  if (!listed) return;
+  put(CACHE_LINKS, regions.take(slots * 8));
+  put(CACHE_ENDS, regions.take((slots / kernel.view.getUint32(cache + CACHE_PAD, true)) * 8));
+}
+
+/** Empties a cache and its counts; also writes the marks of unused lanes and the recency lists. */
+export function clearCache(kernel: Kernel, cache: number): void {
+  const { view } = kernel;
+  const get = (offset: number): number => view.getUint32(cache + offset, true);
+  const words = new Uint32Array(kernel.memory.buffer);
+  const [sets, ways, pad] = [get(CACHE_SETS), get(CACHE_WAYS), get(CACHE_PAD)];
+  const [tags, stamps, ends] = [get(CACHE_TAGS) / 4, get(CACHE_STAMPS) / 4, get(CACHE_ENDS) / 4];
+  words.fill(0, tags, tags + sets * pad);
+  words.fill(0, stamps, stamps + sets * pad);
+  for (let set = 0; set < sets; set++) {
+    words.fill(NONE, tags + set * pad + ways, tags + (set + 1) * pad);
+    words.fill(NONE, stamps + set * pad + ways, stamps + (set + 1) * pad);
+    if (ends !== 0) linkSet(words, get(CACHE_LINKS) / 4, ends + set * 2, set * pad, ways);
+  }
+  if (get(CACHE_SLOTS) !== 0) markUnused(view, get(CACHE_SLOTS), sets, ways, pad);
+  if (get(CACHE_TABLE) !== 0) words.fill(0, get(CACHE_TABLE) / 4, get(CACHE_TABLE) / 4 + get(CACHE_TABLE_MASK) + 1);
+  view.setUint32(cache + CACHE_CLOCK, 0, true);
+  for (const offset of [CACHE_FILLS, CACHE_EVICTIONS, CACHE_DROPPED]) view.setFloat64(cache + offset, 0, true);
+}
+
+/** Keys that no lookup asks for, so that a tag that happens to equal an unused lane's mark finds nothing. */
+function markUnused(view: DataView, slots: number, sets: number, ways: number, pad: number): void {
+  for (let set = 0; set < sets; set++) {
+    for (let way = ways; way < pad; way++) {
+      view.setBigUint64(slots + (set * pad + way) * SLOT_BYTES, 0xffffffffffffffffn, true);
+    }
+  }
+}
+
+/** A set's recency list: way 0 is the oldest, so that empty ways fill in order. */
+function linkSet(words: Uint32Array, links: number, ends: number, first: number, ways: number): void {
+  for (let way = 0; way < ways; way++) {
+    const at = links + (first + way) * 2;
+    words[at] = way + 1 < ways ? first + way + 1 : NONE;
+    words[at + 1] = way > 0 ? first + way - 1 : NONE;
+  }
+  words[ends] = first + ways - 1;
+  words[ends + 1] = first;
+}

@@ -1,0 +1,310 @@
+/**
+ * One IOMMU unit as the kernel sees it: lays out its caches, walkers, device table and fault ring from a MachineSpec, and
+ * offers what set-up and commands need. The hot path goes straight to `kernel.exports.translate`.
+ */
+import type { Kernel, Regions } from '../kernel/kernel.ts';
+import {
+  CACHE_DROPPED,
+  CACHE_EVICTIONS,
+  CACHE_FILLS,
+  CTX_BDF,
+  CTX_BYTES,
+  CTX_COUNTERS,
+  CTX_INDEX,
+  CTX_L1,
+  CTX_PASID,
+  CTX_UNIT,
+  COUNTERS,
+  LOG_ACCESS,
+  LOG_BYTES,
+  LOG_CODE,
+  LOG_DOMAIN,
+  LOG_INDEX,
+  LOG_PAGE,
+  LOG_PASID,
+  LOG_TIME,
+  UNIT_BYTES,
+  UNIT_CLASSES,
+  UNIT_CLASS_LOG2,
+  UNIT_DEVICE_CACHE,
+  UNIT_DEVICE_TABLE,
+  UNIT_FLAGS,
+  UNIT_FLAG_NO_FRACTURE,
+  UNIT_GUEST_RULE,
+  UNIT_HISTORY,
+  UNIT_HISTORY_LIMIT,
+  UNIT_HISTORY_LOST,
+  UNIT_HISTORY_MASK,
+  UNIT_HIT_PS,
+  UNIT_HOST_RULE,
+  UNIT_IOTLB,
+  UNIT_L1_COUNT,
+  UNIT_L1_FIRST,
+  UNIT_L1_HIT_PS,
+  UNIT_LINE_CACHE,
+  UNIT_LINE_PS,
+  UNIT_LOG,
+  UNIT_LOG_ENTRIES,
+  UNIT_LOG_HEAD,
+  UNIT_LOG_OVERFLOW,
+  UNIT_MEMORY_PS,
+  UNIT_NESTED_TLB,
+  UNIT_OVERHEAD_PS,
+  UNIT_PASID_CACHE,
+  UNIT_PWC,
+  UNIT_SHADOW,
+  UNIT_START_PS,
+  UNIT_WALKERS,
+  UNIT_WALKER_COUNT,
+} from '../kernel/layout.ts';
+import { PS_PER_NS } from '../request.ts';
+import type { CacheSpec, MachineSpec } from '../spec.ts';
+import type { CacheResult, FaultRecord } from '../stats/result.ts';
+import { cacheBytes, layCache } from './cache.ts';
+
+/** Guest and host as the kernel numbers stages. */
+export const STAGE_GUEST = 0;
+export const STAGE_HOST = 1;
+/** Levels whose table entries a walk cache may hold. */
+const PWC_LEVELS = 6;
+const HISTORY_START_SLOTS = 4096;
+const HISTORY_SLOT_BYTES = 16;
+
+/** Rule blocks (compiled formats in kernel memory) that a unit's walks use; 0 = the unit has no such tables. */
+export interface UnitRules {
+  readonly host: number;
+  readonly guest4: number;
+  readonly guest5: number;
+}
+
+export interface UnitOptions {
+  readonly seed: number;
+  readonly rules: UnitRules;
+  /** SPA of the device table: 65,536 entries of 32 bytes. */
+  readonly deviceTable: bigint;
+  /** Pages whose misses are told apart by cause; 0 = causes are not counted. */
+  readonly historyPages: number;
+}
+
+interface NamedCache {
+  readonly name: string;
+  readonly spec: CacheSpec;
+  readonly pointer: number;
+  readonly base: Float64Array;
+}
+
+/** Slots of the history of so many pages: at most three quarters full. */
+function historySlots(pages: number): number {
+  let slots = HISTORY_START_SLOTS;
+  while (slots * 0.75 <= pages) slots *= 2;
+  return slots;
+}
+
+/** Kernel memory of one unit, rounded up, without its device table and page tables. */
+export function unitBytes(machine: MachineSpec, requesters: number, historyPages: number): number {
+  const { walkCaches } = machine;
+  const caches = [machine.iotlb, machine.iotlb, machine.nestedTlb, machine.deviceCache, machine.pasidCache];
+  const all = [...caches, machine.lineCache, ...walkCaches.host, ...walkCaches.guest];
+  const history = historyPages > 0 ? historySlots(historyPages) * HISTORY_SLOT_BYTES * 2 : 0;
+  const contexts = requesters * (CTX_BYTES + 64 + cacheBytes(machine.iotlb.l1));
+  const queues = machine.eventLogEntries * LOG_BYTES + machine.walkers * 8;
+  return all.reduce((sum, spec) => sum + cacheBytes(spec), 0) + history + contexts + queues + 65536;
+}
+
+export class IommuUnit {
+  readonly pointer: number;
+  private readonly kernel: Kernel;
+  private readonly regions: Regions;
+  private readonly machine: MachineSpec;
+  private readonly caches: NamedCache[] = [];
+  private readonly requesters: number[] = [];
+  private readonly l1s: number[] = [];
+  private readonly l1List: number;
+  private seed: number;
+
+  /** `maxRequesters` bounds the list of first-level IOTLBs. */
+  constructor(kernel: Kernel, regions: Regions, machine: MachineSpec, maxRequesters: number, options: UnitOptions) {
+    this.kernel = kernel;
+    this.regions = regions;
+    this.machine = machine;
+    this.seed = options.seed;
+    this.pointer = regions.take(UNIT_BYTES);
+    this.l1List = regions.take(4 * Math.max(1, maxRequesters));
+    this.layCaches();
+    this.layTimes();
+    this.layQueues(options);
+    if (options.historyPages > 0) this.layHistory(options.historyPages);
+  }
+
+  private put(offset: number, value: number): void {
+    this.kernel.view.setUint32(this.pointer + offset, value, true);
+  }
+
+  private putPs(offset: number, ns: number): void {
+    this.kernel.view.setFloat64(this.pointer + offset, Math.round(ns * PS_PER_NS), true);
+  }
+
+  private lay(name: string, spec: CacheSpec, lines = false): number {
+    this.seed = (Math.imul(this.seed, 0x9e3779b1) + 0x7f4a7c15) >>> 0;
+    const pointer = layCache(this.kernel, this.regions, spec, this.seed, lines);
+    if (pointer !== 0) this.caches.push({ name, spec, pointer, base: new Float64Array(3) });
+    return pointer;
+  }
+
+  private layCaches(): void {
+    const { machine } = this;
+    const { iotlb } = machine;
+    const shared = this.lay('iotlb', iotlb);
+    iotlb.leafLog2.forEach((log2, i) => {
+      this.put(UNIT_CLASS_LOG2 + 4 * i, log2);
+      this.put(UNIT_IOTLB + 4 * i, shared);
+    });
+    this.put(UNIT_CLASSES, iotlb.leafLog2.length);
+    this.put(UNIT_FLAGS, iotlb.fracture ? 0 : UNIT_FLAG_NO_FRACTURE);
+    this.put(UNIT_NESTED_TLB, this.lay('nested_tlb', machine.nestedTlb));
+    this.put(UNIT_DEVICE_CACHE, this.lay('device', machine.deviceCache));
+    this.put(UNIT_PASID_CACHE, this.lay('pasid', machine.pasidCache));
+    this.put(UNIT_LINE_CACHE, this.lay('line', machine.lineCache, true));
+    this.layWalkCaches('guest', STAGE_GUEST);
+    this.layWalkCaches('host', STAGE_HOST);
+  }
+
+  private layWalkCaches(name: 'guest' | 'host', stage: number): void {
+    this.machine.walkCaches[name].slice(0, PWC_LEVELS - 1).forEach((spec, i) => {
+      const level = i + 1;
+      this.put(UNIT_PWC + 32 * stage + 4 * level, this.lay(`walk_${name}_level${level}`, spec));
+    });
+  }
+
+  private layTimes(): void {
+    const { latency, walkStartNs, walkers } = this.machine;
+    this.putPs(UNIT_HIT_PS, latency.iotlbHitNs);
+    this.putPs(UNIT_L1_HIT_PS, latency.iotlbL1HitNs);
+    this.putPs(UNIT_LINE_PS, latency.lineHitNs);
+    this.putPs(UNIT_MEMORY_PS, latency.memoryReadNs);
+    this.putPs(UNIT_OVERHEAD_PS, latency.walkOverheadNs);
+    this.putPs(UNIT_START_PS, walkStartNs);
+    this.put(UNIT_WALKERS, this.regions.take(walkers * 8));
+    this.put(UNIT_WALKER_COUNT, walkers);
+  }
+
+  private layQueues(options: UnitOptions): void {
+    this.put(UNIT_LOG, this.regions.take(this.machine.eventLogEntries * LOG_BYTES));
+    this.put(UNIT_LOG_ENTRIES, this.machine.eventLogEntries);
+    this.kernel.view.setBigUint64(this.pointer + UNIT_DEVICE_TABLE, options.deviceTable, true);
+    this.put(UNIT_HOST_RULE, options.rules.host);
+    this.put(UNIT_GUEST_RULE, options.rules.guest4);
+    this.put(UNIT_GUEST_RULE + 4, options.rules.guest5);
+  }
+
+  private layHistory(pages: number): void {
+    const slots = historySlots(pages);
+    // Twice the table: a copy lies behind it while it grows.
+    this.put(UNIT_HISTORY, this.regions.take(slots * HISTORY_SLOT_BYTES * 2));
+    this.put(UNIT_HISTORY_MASK, HISTORY_START_SLOTS - 1);
+    this.put(UNIT_HISTORY_LIMIT, slots);
+    const { entries, ways, replacement } = this.machine.iotlb;
+    if (entries === 0 || (ways === entries && replacement === 'lru')) return; // no conflict misses by definition
+    const shadow: CacheSpec = { entries, ways: entries, replacement: 'lru', index: 'modulo' };
+    this.put(UNIT_SHADOW, layCache(this.kernel, this.regions, shadow, 1));
+  }
+
+  /** A requester: (device, PASID), with a first-level IOTLB of its own where the machine has one. Returns its context. */
+  requester(bdf: number, pasid: number, index: number): number {
+    const { view } = this.kernel;
+    const ctx = this.regions.take(CTX_BYTES);
+    const l1 = this.lay('iotlb_l1', this.machine.iotlb.l1);
+    view.setUint32(ctx + CTX_UNIT, this.pointer, true);
+    view.setInt32(ctx + CTX_BDF, bdf, true);
+    view.setInt32(ctx + CTX_PASID, pasid, true);
+    view.setUint32(ctx + CTX_L1, l1, true);
+    view.setInt32(ctx + CTX_INDEX, index, true);
+    if (l1 !== 0) {
+      view.setUint32(this.l1List + 4 * this.l1s.length, l1, true);
+      this.l1s.push(l1);
+      this.put(UNIT_L1_FIRST, this.l1List);
+      this.put(UNIT_L1_COUNT, this.l1s.length);
+    }
+    this.requesters.push(ctx);
+    return ctx;
+  }
+
+  invalidatePages(domain: number, pasid: number, page: number, pagesLog2: number, pde: boolean): number {
+    return this.kernel.exports.invalidatePages(this.pointer, domain, pasid, page, pagesLog2, pde ? 1 : 0);
+  }
+
+  invalidateDevice(bdf: number): number {
+    return this.kernel.exports.invalidateDevice(this.pointer, bdf);
+  }
+
+  invalidateAll(): number {
+    return this.kernel.exports.invalidateAll(this.pointer);
+  }
+
+  /** Counters of one requester (C_* of kernel/layout.ts): a view, not a copy. */
+  counters(ctx: number): Float64Array {
+    return this.kernel.f64.subarray((ctx + CTX_COUNTERS) / 8, (ctx + CTX_COUNTERS) / 8 + COUNTERS);
+  }
+
+  /** Takes the fault records written since the last call, oldest first. */
+  drainFaults(): FaultRecord[] {
+    const { view } = this.kernel;
+    const count = view.getUint32(this.pointer + UNIT_LOG_HEAD, true);
+    const ring = view.getUint32(this.pointer + UNIT_LOG, true);
+    const records: FaultRecord[] = [];
+    for (let i = 0; i < count; i++) {
+      const at = ring + i * LOG_BYTES;
+      records.push({
+        timePs: view.getFloat64(at + LOG_TIME, true),
+        device: view.getInt32(at + LOG_INDEX, true),
+        domain: view.getInt32(at + LOG_DOMAIN, true),
+        pasid: view.getInt32(at + LOG_PASID, true),
+        code: view.getInt32(at + LOG_CODE, true),
+        access: view.getInt32(at + LOG_ACCESS, true),
+        page: view.getFloat64(at + LOG_PAGE, true),
+      });
+    }
+    this.put(UNIT_LOG_HEAD, 0);
+    return records;
+  }
+
+  /** Fault records lost because the ring was full, and pages whose miss cause was lost because the history was. */
+  get logOverflow(): number {
+    return this.kernel.view.getFloat64(this.pointer + UNIT_LOG_OVERFLOW, true);
+  }
+
+  get historyLost(): number {
+    return this.kernel.view.getFloat64(this.pointer + UNIT_HISTORY_LOST, true);
+  }
+
+  /** Starts counting anew: warm-up is over. Cache contents stay. */
+  resetCounters(): void {
+    for (const ctx of this.requesters) this.counters(ctx).fill(0);
+    for (const { pointer, base } of this.caches) this.readCounts(pointer, base);
+  }
+
+  private readCounts(pointer: number, into: Float64Array): void {
+    const { view } = this.kernel;
+    into[0] = view.getFloat64(pointer + CACHE_FILLS, true);
+    into[1] = view.getFloat64(pointer + CACHE_EVICTIONS, true);
+    into[2] = view.getFloat64(pointer + CACHE_DROPPED, true);
+  }
+
+  /** Fills, evictions and dropped entries of each cache since the counters were reset; lookups and hits are the requesters'. */
+  cacheResults(): CacheResult[] {
+    const now = new Float64Array(3);
+    return this.caches.map(({ name, spec, pointer, base }) => {
+      this.readCounts(pointer, now);
+      return {
+        name,
+        entries: spec.entries,
+        ways: spec.ways,
+        lookups: 0,
+        hits: 0,
+        fills: now[0]! - base[0]!,
+        evictions: now[1]! - base[1]!,
+        invalidated: now[2]! - base[2]!,
+      };
+    });
+  }
+}

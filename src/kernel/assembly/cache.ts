@@ -1,0 +1,376 @@
+// The one set-associative cache: lookup, replacement, removal.
+//
+// Sets of up to CACHE_SCAN_WAYS ways are scanned four tags at a time with SIMD; wider ones (fully associative caches of
+// hundreds of entries) are found through an open-addressed hash index, and keep LRU or FIFO order in a linked list.
+// Both ways give the same hits and victims: test/kernel/cache.test.ts holds them against a slow map and each other.
+
+import {
+  CACHE_CLOCK, CACHE_DROPPED, CACHE_ENDS, CACHE_EVICTIONS, CACHE_FILLS, CACHE_INDEX, CACHE_LINKS, CACHE_MASK, CACHE_PAD,
+  CACHE_REPLACEMENT, CACHE_RESIDENT, CACHE_SEED, CACHE_SETS, CACHE_SLOTS, CACHE_STAMPS, CACHE_TABLE, CACHE_TABLE_MASK,
+  CACHE_TAGS, CACHE_WAYS, INDEX_HASH, INDEX_SHIFTED, REPLACE_FIFO, REPLACE_LFU, REPLACE_LRU, REPLACE_PLRU,
+  REPLACE_RANDOM, REPLACE_SRRIP, SLOT_BYTES, SLOT_KEY0, SLOT_KEY1,
+} from '../layout';
+
+/** 32-bit tag of a key, never 0. Finaliser constants of MurmurHash3 (Appleby, public domain). */
+export function tagOf(key0: u64, key1: u64): u32 {
+  let h = (key0 ^ (key1 * 0x9e3779b97f4a7c15)) * 0xff51afd7ed558ccd;
+  h ^= h >> 32;
+  return <u32>h | 1;
+}
+
+export function setOf(cache: usize, key0: u64, key1: u64): u32 {
+  const kind = load<i32>(cache, CACHE_INDEX);
+  let index = key0 & 0x0fffffffffffffff;
+  if (kind == INDEX_SHIFTED) index >>= 3;
+  else if (kind == INDEX_HASH) {
+    index = (key0 ^ (key1 << 17) ^ key1) * 0x9e3779b97f4a7c15;
+    index >>= 32;
+  }
+  const mask = load<i32>(cache, CACHE_MASK);
+  return mask >= 0 ? <u32>index & <u32>mask : <u32>(index % <u64>load<u32>(cache, CACHE_SETS));
+}
+
+/** Slot number of the key, or -1. Does not count as a use. */
+export function find(cache: usize, key0: u64, key1: u64, tag: u32, set: u32): i32 {
+  const tags = load<usize>(cache, CACHE_TAGS);
+  const slots = load<usize>(cache, CACHE_SLOTS);
+  const table = load<usize>(cache, CACHE_TABLE);
+  if (table != 0) return findIndexed(cache, key0, key1, tag);
+  const pad = load<u32>(cache, CACHE_PAD);
+  const first = set * pad;
+  const wanted = i32x4.splat(<i32>tag);
+  for (let way: u32 = 0; way < pad; way += 4) {
+    let hits = i32x4.bitmask(i32x4.eq(wanted, v128.load(tags + ((first + way) << 2))));
+    while (hits != 0) {
+      const slot = first + way + <u32>ctz(hits);
+      const at = slots + slot * SLOT_BYTES;
+      if (load<u64>(at, SLOT_KEY0) == key0 && load<u64>(at, SLOT_KEY1) == key1) return <i32>slot;
+      hits &= hits - 1;
+    }
+  }
+  return -1;
+}
+
+function findIndexed(cache: usize, key0: u64, key1: u64, tag: u32): i32 {
+  const table = load<usize>(cache, CACHE_TABLE);
+  const mask = load<u32>(cache, CACHE_TABLE_MASK);
+  const tags = load<usize>(cache, CACHE_TAGS);
+  const slots = load<usize>(cache, CACHE_SLOTS);
+  let at = home(tag, mask);
+  while (true) {
+    const entry = load<u32>(table + (at << 2));
+    if (entry == 0) return -1;
+    const slot = entry - 1;
+    const record = slots + slot * SLOT_BYTES;
+    const same = load<u32>(tags + (slot << 2)) == tag;
+    if (same && load<u64>(record, SLOT_KEY0) == key0 && load<u64>(record, SLOT_KEY1) == key1) return <i32>slot;
+    at = (at + 1) & mask;
+  }
+}
+
+/** First probe of a tag: its upper bits, because the lowest is always 1. */
+function home(tag: u32, mask: u32): u32 {
+  return (tag >> 1) & mask;
+}
+
+/** A use of a slot, as its replacement policy remembers it. */
+export function touch(cache: usize, slot: u32): void {
+  const policy = load<i32>(cache, CACHE_REPLACEMENT);
+  if (policy == REPLACE_LRU) {
+    if (load<usize>(cache, CACHE_LINKS) != 0) moveNewest(cache, slot);
+    else if (load<u32>(load<usize>(cache, CACHE_STAMPS) + (slot << 2)) != load<u32>(cache, CACHE_CLOCK)) stamp(cache, slot);
+  } else if (policy >= REPLACE_PLRU) touchOther(cache, slot, policy);
+}
+
+export function stamp(cache: usize, slot: u32): void {
+  let clock = load<u32>(cache, CACHE_CLOCK) + 1;
+  if (clock >= RANK_BASE) clock = renumber(cache);
+  store<u32>(cache, clock, CACHE_CLOCK);
+  store<u32>(load<usize>(cache, CACHE_STAMPS) + (slot << 2), clock);
+}
+
+/** Stamps stay below this; renumbering marks finished ranks by being above it. */
+const RANK_BASE: u32 = 0xffffff00;
+
+/** The 32-bit clock is used up: replaces every set's stamps by their ranks. Returns the next clock value. */
+function renumber(cache: usize): u32 {
+  const stamps = load<usize>(cache, CACHE_STAMPS);
+  const pad = load<u32>(cache, CACHE_PAD);
+  const sets = load<u32>(cache, CACHE_SETS);
+  for (let set: u32 = 0; set < sets; set++) {
+    const base = stamps + set * pad * 4;
+    for (let rank: u32 = 1; rank <= pad; rank++) {
+      let least: u32 = 0xffffffff;
+      let at: i32 = -1;
+      for (let way: u32 = 0; way < pad; way++) {
+        const value = load<u32>(base + way * 4);
+        if (value != 0 && load<u32>(base + way * 4) < least && !isRank(value)) {
+          least = value;
+          at = <i32>way;
+        }
+      }
+      if (at < 0) break;
+      store<u32>(base + <u32>at * 4, RANK_BASE + rank);
+    }
+    for (let way: u32 = 0; way < pad; way++) {
+      const value = load<u32>(base + way * 4);
+      if (isRank(value)) store<u32>(base + way * 4, value - RANK_BASE);
+    }
+  }
+  return pad + 1;
+}
+
+/** Unused lanes (0xffffffff) are not ranks. */
+function isRank(value: u32): bool {
+  return value > RANK_BASE && value != 0xffffffff;
+}
+
+function touchOther(cache: usize, slot: u32, policy: i32): void {
+  const stamps = load<usize>(cache, CACHE_STAMPS);
+  if (policy == REPLACE_SRRIP) store<u32>(stamps + (slot << 2), 0);
+  else if (policy == REPLACE_LFU) {
+    const uses = load<u32>(stamps + (slot << 2));
+    if (uses != 0xfffffffe) store<u32>(stamps + (slot << 2), uses + 1);
+  } else if (policy == REPLACE_PLRU) pointAway(cache, slot);
+}
+
+/** Tree-PLRU: the bits on the way to this slot point to the other half. Node n has children 2n and 2n + 1. */
+function pointAway(cache: usize, slot: u32): void {
+  const pad = load<u32>(cache, CACHE_PAD);
+  const ways = load<u32>(cache, CACHE_WAYS);
+  const bits = load<usize>(cache, CACHE_STAMPS) + ((slot / pad) * pad << 2);
+  let tree = load<u32>(bits);
+  const way = slot % pad;
+  let node: u32 = 1;
+  for (let half = ways >> 1; half != 0; half >>= 1) {
+    const upper: u32 = (way & half) != 0 ? 1 : 0;
+    if (upper != 0) tree &= ~(1 << node);
+    else tree |= 1 << node;
+    node = node * 2 + upper;
+  }
+  store<u32>(bits, tree);
+}
+
+/** The slot that a new entry of this set takes: an empty one if there is one, else the policy's victim. */
+function victim(cache: usize, set: u32): u32 {
+  const links = load<usize>(cache, CACHE_LINKS);
+  const policy = load<i32>(cache, CACHE_REPLACEMENT);
+  const pad = load<u32>(cache, CACHE_PAD);
+  const ways = load<u32>(cache, CACHE_WAYS);
+  const tags = load<usize>(cache, CACHE_TAGS);
+  if (links != 0) {
+    // Emptied slots are moved to the old end, so the oldest is empty if any is.
+    const oldest = load<u32>(load<usize>(cache, CACHE_ENDS) + (set << 3), 4);
+    if (policy != REPLACE_RANDOM || load<u32>(tags + (oldest << 2)) == 0) return oldest;
+    return set * pad + random(cache, ways);
+  }
+  const first = set * pad;
+  const zero = i32x4.splat(0);
+  for (let way: u32 = 0; way < pad; way += 4) {
+    const empty = i32x4.bitmask(i32x4.eq(zero, v128.load(tags + ((first + way) << 2))));
+    if (empty != 0) return first + way + <u32>ctz(empty);
+  }
+  if (policy == REPLACE_LRU || policy == REPLACE_FIFO || policy == REPLACE_LFU) return first + leastStamp(cache, first, pad);
+  if (policy == REPLACE_RANDOM) return first + random(cache, ways);
+  if (policy == REPLACE_SRRIP) return first + mostDistant(cache, first, ways);
+  return first + treeVictim(cache, first, ways);
+}
+
+/** Unused lanes of a set hold stamp 0xffffffff (LRU, FIFO, LFU), so that they are never the least. */
+export function leastStamp(cache: usize, first: u32, pad: u32): u32 {
+  const stamps = load<usize>(cache, CACHE_STAMPS) + (first << 2);
+  let least = v128.load(stamps);
+  for (let way: u32 = 4; way < pad; way += 4) least = i32x4.min_u(least, v128.load(stamps + (way << 2)));
+  least = i32x4.min_u(least, v128.shuffle<i32>(least, least, 2, 3, 0, 1));
+  least = i32x4.min_u(least, v128.shuffle<i32>(least, least, 1, 0, 3, 2));
+  let way: u32 = 0;
+  while (true) {
+    const found = i32x4.bitmask(i32x4.eq(least, v128.load(stamps + (way << 2))));
+    if (found != 0) return way + <u32>ctz(found);
+    way += 4;
+  }
+}
+
+/** xorshift32 (Marsaglia 2003); the high bits of a product scale it to 0..ways-1. */
+function random(cache: usize, ways: u32): u32 {
+  let x = load<u32>(cache, CACHE_SEED);
+  x ^= x << 13;
+  x ^= x >> 17;
+  x ^= x << 5;
+  store<u32>(cache, x, CACHE_SEED);
+  return <u32>((<u64>x * <u64>ways) >> 32);
+}
+
+/** SRRIP (Jaleel et al., ISCA 2010): re-reference value 3 is the victim; if there is none, all age. */
+function mostDistant(cache: usize, first: u32, ways: u32): u32 {
+  const stamps = load<usize>(cache, CACHE_STAMPS) + (first << 2);
+  while (true) {
+    for (let way: u32 = 0; way < ways; way++) if (load<u32>(stamps + (way << 2)) >= 3) return way;
+    for (let way: u32 = 0; way < ways; way++) {
+      store<u32>(stamps + (way << 2), load<u32>(stamps + (way << 2)) + 1);
+    }
+  }
+}
+
+function treeVictim(cache: usize, first: u32, ways: u32): u32 {
+  const tree = load<u32>(load<usize>(cache, CACHE_STAMPS) + (first << 2));
+  let node: u32 = 1;
+  let way: u32 = 0;
+  for (let half = ways >> 1; half != 0; half >>= 1) {
+    const upper: u32 = (tree >> node) & 1;
+    if (upper != 0) way += half;
+    node = node * 2 + upper;
+  }
+  return way;
+}
+
+/** Takes a slot for a key that the caller knows to be absent, and writes its keys. Returns the slot's record. */
+export function insert(cache: usize, key0: u64, key1: u64, tag: u32, set: u32): usize {
+  const slot = victim(cache, set);
+  const tags = load<usize>(cache, CACHE_TAGS);
+  const record = load<usize>(cache, CACHE_SLOTS) + slot * SLOT_BYTES;
+  const old = load<u32>(tags + (slot << 2));
+  const indexed = load<usize>(cache, CACHE_TABLE) != 0;
+  if (old != 0) {
+    if (indexed) unindex(cache, slot, old);
+    addResident(cache, load<u64>(record), -1);
+    store<f64>(cache, load<f64>(cache, CACHE_EVICTIONS) + 1, CACHE_EVICTIONS);
+  }
+  store<u32>(tags + (slot << 2), tag);
+  store<u64>(record, key0, SLOT_KEY0);
+  store<u64>(record, key1, SLOT_KEY1);
+  if (indexed) enterIndex(cache, slot, tag);
+  addResident(cache, key0, 1);
+  store<f64>(cache, load<f64>(cache, CACHE_FILLS) + 1, CACHE_FILLS);
+  filled(cache, slot);
+  return record;
+}
+
+function addResident(cache: usize, key0: u64, by: i32): void {
+  const at = cache + ((<usize>(key0 >> 60) & 3) << 2);
+  store<i32>(at, load<i32>(at, CACHE_RESIDENT) + by, CACHE_RESIDENT);
+}
+
+/** Replacement state of a slot that has just been filled. */
+function filled(cache: usize, slot: u32): void {
+  const policy = load<i32>(cache, CACHE_REPLACEMENT);
+  if (load<usize>(cache, CACHE_LINKS) != 0) moveNewest(cache, slot);
+  else if (policy <= REPLACE_FIFO) stamp(cache, slot);
+  else if (policy == REPLACE_SRRIP) store<u32>(load<usize>(cache, CACHE_STAMPS) + (slot << 2), 2);
+  else if (policy == REPLACE_LFU) store<u32>(load<usize>(cache, CACHE_STAMPS) + (slot << 2), 1);
+  else if (policy == REPLACE_PLRU) pointAway(cache, slot);
+}
+
+/** Empties a slot. */
+export function drop(cache: usize, slot: u32): void {
+  const tags = load<usize>(cache, CACHE_TAGS);
+  const tag = load<u32>(tags + (slot << 2));
+  if (load<usize>(cache, CACHE_TABLE) != 0) {
+    unindex(cache, slot, tag);
+    if (load<usize>(cache, CACHE_LINKS) != 0) moveOldest(cache, slot);
+  }
+  addResident(cache, load<u64>(load<usize>(cache, CACHE_SLOTS) + slot * SLOT_BYTES), -1);
+  store<u32>(tags + (slot << 2), 0);
+  store<f64>(cache, load<f64>(cache, CACHE_DROPPED) + 1, CACHE_DROPPED);
+}
+
+// ---- Hash index --------------------------------------------------------------------------------------------------------
+
+function enterIndex(cache: usize, slot: u32, tag: u32): void {
+  const table = load<usize>(cache, CACHE_TABLE);
+  const mask = load<u32>(cache, CACHE_TABLE_MASK);
+  let at = home(tag, mask);
+  while (load<u32>(table + (at << 2)) != 0) at = (at + 1) & mask;
+  store<u32>(table + (at << 2), slot + 1);
+}
+
+/** Removal by shifting back the entries that were displaced past the hole (Knuth, TAOCP 3, 6.4 R). */
+function unindex(cache: usize, slot: u32, tag: u32): void {
+  const table = load<usize>(cache, CACHE_TABLE);
+  const mask = load<u32>(cache, CACHE_TABLE_MASK);
+  const tags = load<usize>(cache, CACHE_TAGS);
+  let hole = home(tag, mask);
+  while (load<u32>(table + (hole << 2)) != slot + 1) hole = (hole + 1) & mask;
+  for (let at = (hole + 1) & mask; ; at = (at + 1) & mask) {
+    const entry = load<u32>(table + (at << 2));
+    if (entry == 0) break;
+    const from = home(load<u32>(tags + ((entry - 1) << 2)), mask);
+    if (((at - from) & mask) >= ((at - hole) & mask)) {
+      store<u32>(table + (hole << 2), entry);
+      hole = at;
+    }
+  }
+  store<u32>(table + (hole << 2), 0);
+}
+
+// ---- Recency list of hash-indexed sets -----------------------------------------------------------------------------------
+// links[slot] = {newer, older}, ends[set] = {newest, oldest}; 0xffffffff ends the list.
+
+function unlink(cache: usize, slot: u32, ends: usize): void {
+  const links = load<usize>(cache, CACHE_LINKS);
+  const newer = load<u32>(links + (slot << 3));
+  const older = load<u32>(links + (slot << 3), 4);
+  if (newer != 0xffffffff) store<u32>(links + (newer << 3), older, 4);
+  else store<u32>(ends, older);
+  if (older != 0xffffffff) store<u32>(links + (older << 3), newer);
+  else store<u32>(ends, newer, 4);
+}
+
+function endsOf(cache: usize, slot: u32): usize {
+  const sets = load<u32>(cache, CACHE_SETS);
+  const set = sets == 1 ? 0 : slot / load<u32>(cache, CACHE_PAD);
+  return load<usize>(cache, CACHE_ENDS) + (set << 3);
+}
+
+function moveNewest(cache: usize, slot: u32): void {
+  const ends = endsOf(cache, slot);
+  const newest = load<u32>(ends);
+  if (newest == slot) return;
+  unlink(cache, slot, ends);
+  const links = load<usize>(cache, CACHE_LINKS);
+  store<u32>(links + (slot << 3), 0xffffffff);
+  store<u32>(links + (slot << 3), newest, 4);
+  if (newest != 0xffffffff) store<u32>(links + (newest << 3), slot);
+  else store<u32>(ends, slot, 4);
+  store<u32>(ends, slot);
+}
+
+function moveOldest(cache: usize, slot: u32): void {
+  const ends = endsOf(cache, slot);
+  const oldest = load<u32>(ends, 4);
+  if (oldest == slot) return;
+  unlink(cache, slot, ends);
+  const links = load<usize>(cache, CACHE_LINKS);
+  store<u32>(links + (slot << 3), oldest);
+  store<u32>(links + (slot << 3), 0xffffffff, 4);
+  if (oldest != 0xffffffff) store<u32>(links + (oldest << 3), slot, 4);
+  else store<u32>(ends, slot);
+  store<u32>(ends, slot, 4);
+}
+
+// ---- For TypeScript: set-up helpers and tests ----------------------------------------------------------------------------
+
+/** One access of a bare cache as a test or a miss-ratio oracle makes it: 1 = hit; a miss fills. */
+export function cacheAccess(cache: usize, page: f64, space: f64): i32 {
+  const key0 = <u64>page;
+  const key1 = <u64>space;
+  const tag = tagOf(key0, key1);
+  const set = setOf(cache, key0, key1);
+  const slot = find(cache, key0, key1, tag, set);
+  if (slot >= 0) {
+    touch(cache, <u32>slot);
+    return 1;
+  }
+  insert(cache, key0, key1, tag, set);
+  return 0;
+}
+
+/** Removes a key from a bare cache: 1 = it was there. */
+export function cacheRemove(cache: usize, page: f64, space: f64): i32 {
+  const key0 = <u64>page;
+  const key1 = <u64>space;
+  const slot = find(cache, key0, key1, tagOf(key0, key1), setOf(cache, key0, key1));
+  if (slot < 0) return 0;
+  drop(cache, <u32>slot);
+  return 1;
+}

@@ -1,0 +1,27 @@
+// What the kernel exports to TypeScript (kernel/kernel.ts declares it).
+
+export { cacheAccess, cacheRemove } from './cache';
+export { invalidateAll, invalidateDevice, invalidatePages } from './invalidate';
+export { ptLookup, walkNestedRaw, walkRaw } from './walk';
+export { lastMapped, ptCreate, ptDestroy, ptMap, ptMapSize, ptUnmap, ptUnmapSize } from './map';
+export { translate } from './translate';
+export { setTrace } from './state';
+
+import { outFault, outPage, outPermissions, outSizeLog2, reads } from './state';
+
+/** Results of the last call beside its return value. */
+export function lastFault(): i32 {
+  return outFault;
+}
+export function lastPage(): f64 {
+  return <f64>outPage;
+}
+export function lastSizeLog2(): i32 {
+  return outSizeLog2;
+}
+export function lastPermissions(): i32 {
+  return outPermissions;
+}
+export function lastReads(): i32 {
+  return reads;
+}

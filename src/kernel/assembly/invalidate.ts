@@ -1,0 +1,150 @@
+// What invalidation commands drop. An entry goes if its address space and range match; a small range is probed page by page,
+// a larger one by a sweep over the cache.
+
+import {
+  CACHE_PAD, CACHE_SETS, CACHE_SLOTS, CACHE_TAGS, CACHE_WAYS, KEY_GUEST_LOG2, LV_SHIFT, RULE_LEVEL0, RULE_LEVEL_BYTES, SLOT_BYTES, SLOT_KEY0, SLOT_KEY1, UNIT_CLASSES,
+  UNIT_CLASS_LOG2, UNIT_DEVICE_CACHE, UNIT_GUEST_RULE, UNIT_HOST_RULE, UNIT_IOTLB, UNIT_L1_COUNT, UNIT_L1_FIRST, UNIT_NESTED_TLB, UNIT_PASID_CACHE, UNIT_PWC,
+} from '../layout';
+import { drop, find, setOf, tagOf } from './cache';
+import { noteDropped } from './history';
+import { begin, unit } from './state';
+import { GUEST, HOST } from './walk';
+
+/** Most probes before a sweep is cheaper; measured break-even for a 512-entry cache is about 40. */
+const PROBES: u64 = 32;
+const GUEST_SPACES: u64 = <u64>1 << KEY_GUEST_LOG2;
+const ALL: i32 = 52;
+const MAX_LEVELS: i32 = 6;
+
+let dropped: i32 = 0;
+/** Whether dropped keys go into the miss-cause history (IOTLB levels only). */
+let noting: bool = false;
+
+function matches(key1: u64, space: u64, spaceMask: u64): bool {
+  return (key1 & spaceMask) == space;
+}
+
+/** Drops entries of a cache whose keys are page numbers shifted right by `shift` and whose class bits are `tagged`. */
+function dropRange(cache: usize, space: u64, spaceMask: u64, page: u64, pagesLog2: i32, shift: u64, tagged: u64): void {
+  const keysLog2 = pagesLog2 > <i32>shift ? <u64>pagesLog2 - shift : 0;
+  const first = (page >> shift) >> keysLog2 << keysLog2;
+  if (spaceMask == ~(<u64>0) && (<u64>1 << keysLog2) <= PROBES) {
+    for (let i: u64 = 0; i < <u64>1 << keysLog2; i++) {
+      const key0 = (first + i) | tagged;
+      const slot = find(cache, key0, space, tagOf(key0, space), setOf(cache, key0, space));
+      if (slot >= 0) dropSlot(cache, <u32>slot);
+    }
+    return;
+  }
+  sweep(cache, space, spaceMask, first | tagged, keysLog2);
+}
+
+function dropSlot(cache: usize, slot: u32): void {
+  if (noting) {
+    const at = load<usize>(cache, CACHE_SLOTS) + slot * SLOT_BYTES;
+    noteDropped(load<u64>(at, SLOT_KEY0), load<u64>(at, SLOT_KEY1));
+  }
+  drop(cache, slot);
+  dropped++;
+}
+
+function sweep(cache: usize, space: u64, spaceMask: u64, first: u64, keysLog2: u64): void {
+  const pad = load<u32>(cache, CACHE_PAD);
+  const ways = load<u32>(cache, CACHE_WAYS);
+  const total = load<u32>(cache, CACHE_SETS) * pad;
+  const tags = load<usize>(cache, CACHE_TAGS);
+  const slots = load<usize>(cache, CACHE_SLOTS);
+  for (let slot: u32 = 0; slot < total; slot++) {
+    if (slot % pad >= ways || load<u32>(tags + (slot << 2)) == 0) continue;
+    const at = slots + slot * SLOT_BYTES;
+    if (!matches(load<u64>(at, SLOT_KEY1), space, spaceMask)) continue;
+    if (load<u64>(at, SLOT_KEY0) >> keysLog2 == first >> keysLog2) dropSlot(cache, slot);
+  }
+}
+
+/** One leaf cache over all classes; `pagesLog2` ≥ 52 is the whole address space. */
+function dropLeaves(cache: usize, space: u64, spaceMask: u64, page: u64, pagesLog2: i32, only: i32): void {
+  if (cache == 0) return;
+  const classes = load<i32>(unit, UNIT_CLASSES);
+  for (let i = 0; i < classes; i++) {
+    if (only >= 0 && i != only) continue;
+    const shift = <u64>(load<i32>(unit + (i << 2), UNIT_CLASS_LOG2) - 12);
+    dropRange(cache, space, spaceMask, page, pagesLog2, shift, <u64>i << 60);
+  }
+}
+
+function dropIotlbs(space: u64, spaceMask: u64, page: u64, pagesLog2: i32): void {
+  noting = true;
+  const classes = load<i32>(unit, UNIT_CLASSES);
+  for (let i = 0; i < classes; i++) {
+    // Split by leaf size, each class has a cache of its own; unified, all pointers are the same cache.
+    dropLeaves(load<usize>(unit + (i << 2), UNIT_IOTLB), space, spaceMask, page, pagesLog2, i);
+  }
+  const l1s = load<usize>(unit, UNIT_L1_FIRST);
+  for (let i: u32 = 0; i < load<u32>(unit, UNIT_L1_COUNT); i++) {
+    dropLeaves(load<usize>(l1s + (i << 2)), space, spaceMask, page, pagesLog2, -1);
+  }
+  noting = false;
+}
+
+/** Walk caches of a stage: every entry whose span meets the range. */
+function dropWalkCaches(stage: i32, space: u64, spaceMask: u64, page: u64, pagesLog2: i32): void {
+  const rule = stage == HOST ? load<usize>(unit, UNIT_HOST_RULE) : load<usize>(unit, UNIT_GUEST_RULE);
+  for (let level = 1; level < MAX_LEVELS; level++) {
+    const cache = load<usize>(unit + ((stage << 5) + (level << 2)), UNIT_PWC);
+    if (cache == 0) continue;
+    const shift = <u64>(load<i32>(rule + RULE_LEVEL0 + level * RULE_LEVEL_BYTES, LV_SHIFT) - 12);
+    dropRange(cache, space, spaceMask, page, pagesLog2, shift, 0);
+  }
+}
+
+/**
+ * INVALIDATE_IOMMU_PAGES: drops the translations of 2^pagesLog2 pages around `page` (52 = all) in a domain, for one PASID's
+ * guest addresses or, with pasid < 0, for host addresses; `pde` drops the walk-cache entries of the range too. Host entries
+ * below nested translations cannot be found by guest address: then every nested translation of the domain goes.
+ * Returns the number of entries dropped.
+ */
+export function invalidatePages(target: usize, domain: i32, pasid: i32, page: f64, pagesLog2: i32, pde: i32): i32 {
+  begin(target, 0, 0);
+  dropped = 0;
+  const id = <u64>domain & 0xffff;
+  const start = <u64>page;
+  const exact = ~(<u64>0);
+  if (pasid >= 0) {
+    const space = id | (<u64>pasid << 16) | GUEST_SPACES;
+    dropIotlbs(space, exact, start, pagesLog2);
+    if (pde != 0) dropWalkCaches(GUEST, space, exact, start, pagesLog2);
+    return dropped;
+  }
+  dropIotlbs(id, exact, start, pagesLog2);
+  dropIotlbs(id | GUEST_SPACES, 0xffff | GUEST_SPACES, 0, ALL);
+  dropLeaves(load<usize>(unit, UNIT_NESTED_TLB), id, exact, start, pagesLog2, -1);
+  if (pde != 0) dropWalkCaches(HOST, id, exact, start, pagesLog2);
+  // Guest walk caches hold system addresses, which the host range may have moved.
+  dropWalkCaches(GUEST, id | GUEST_SPACES, 0xffff | GUEST_SPACES, 0, ALL);
+  return dropped;
+}
+
+/** INVALIDATE_DEVTAB_ENTRY: the device's entry and what was cached of its GCR3 table. Returns the number dropped. */
+export function invalidateDevice(target: usize, bdf: i32): i32 {
+  begin(target, 0, 0);
+  dropped = 0;
+  const device = load<usize>(unit, UNIT_DEVICE_CACHE);
+  if (device != 0) dropRange(device, 0, ~(<u64>0), <u64>bdf, 0, 0, 0);
+  const pasid = load<usize>(unit, UNIT_PASID_CACHE);
+  if (pasid != 0) sweep(pasid, <u64>bdf, ~(<u64>0), 0, ALL);
+  return dropped;
+}
+
+/** INVALIDATE_IOMMU_ALL: everything. Returns the number of entries dropped. */
+export function invalidateAll(target: usize): i32 {
+  begin(target, 0, 0);
+  dropped = 0;
+  dropIotlbs(0, 0, 0, ALL);
+  dropLeaves(load<usize>(unit, UNIT_NESTED_TLB), 0, 0, 0, ALL, -1);
+  dropWalkCaches(GUEST, 0, 0, 0, ALL);
+  dropWalkCaches(HOST, 0, 0, 0, ALL);
+  if (load<usize>(unit, UNIT_DEVICE_CACHE) != 0) sweep(load<usize>(unit, UNIT_DEVICE_CACHE), 0, 0, 0, ALL);
+  if (load<usize>(unit, UNIT_PASID_CACHE) != 0) sweep(load<usize>(unit, UNIT_PASID_CACHE), 0, 0, 0, ALL);
+  return dropped;
+}

@@ -1,0 +1,58 @@
+// Registers of one kernel instance. wasm globals belong to the instance, so threads that share the memory do not meet here.
+
+/** Unit and requester that the current operation works for. */
+export let unit: usize = 0;
+export let ctx: usize = 0;
+/** Time at which the current operation began, ps. */
+export let nowPs: f64 = 0;
+/** Cost of the reads made since `begin`, ps, and their number. */
+export let costPs: f64 = 0;
+export let reads: i32 = 0;
+/** Arena whose addresses a software walk uses; 0 = addresses are SPAs and go through the window table. */
+export let arena: usize = 0;
+/** Where a trace of the walk goes; 0 = nowhere. */
+export let trace: usize = 0;
+
+/** Result of the last walk. */
+export let outPage: u64 = 0;
+export let outSizeLog2: i32 = 0;
+/** Bit 0: reads allowed, bit 1: writes. */
+export let outPermissions: i32 = 0;
+export let outFault: i32 = 0;
+
+export function begin(forUnit: usize, forCtx: usize, atPs: f64): void {
+  unit = forUnit;
+  ctx = forCtx;
+  nowPs = atPs;
+  costPs = 0;
+  reads = 0;
+}
+
+export function addCost(ps: f64): void {
+  costPs += ps;
+}
+
+export function countRead(): void {
+  reads++;
+}
+
+export function setArena(to: usize): void {
+  arena = to;
+}
+
+export function setTrace(to: usize): void {
+  trace = to;
+}
+
+export function result(page: u64, sizeLog2: i32, permissions: i32): i32 {
+  outPage = page;
+  outSizeLog2 = sizeLog2;
+  outPermissions = permissions;
+  outFault = 0;
+  return 0;
+}
+
+export function fault(code: i32): i32 {
+  outFault = code;
+  return code;
+}

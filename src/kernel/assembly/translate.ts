@@ -1,0 +1,249 @@
+// One DMA request through the unit: device entry → PASID → IOTLB levels → walk → fill. One call a request.
+
+import {
+  CACHE_RESIDENT, CACHE_SLOTS, CTX_BDF, CTX_INDEX, CTX_L1, CTX_PASID, CTX_UNIT, C_COLD, C_DEPTH, C_FAULTS, C_HITS,
+  C_L1_HITS, C_LOOKUPS, C_LOOKUPS_ALL, C_MERGED, C_MISSES, C_TRANSLATED, C_UNTRANSLATED, C_WALKS, C_WALK_PS,
+  C_WALK_WAIT_PS, FAULT_BLOCKED, FAULT_DTE, FAULT_PASID, FAULT_READ, FAULT_WRITE, KEY_GUEST_LOG2, LOG_ACCESS, LOG_BDF,
+  LOG_BYTES, LOG_CODE, LOG_DOMAIN, LOG_INDEX, LOG_PAGE, LOG_PASID, LOG_TIME, SLOT_BYTES, SLOT_META, SLOT_READY,
+  SLOT_VALUE, TRACE_IOTLB_HIT, UNIT_CLASSES, UNIT_CLASS_LOG2, UNIT_FLAGS, UNIT_FLAG_NO_FRACTURE, UNIT_GUEST_RULE,
+  UNIT_HISTORY, UNIT_HIT_PS, UNIT_HOST_RULE, UNIT_IOTLB, UNIT_L1_HIT_PS, UNIT_LOG, UNIT_LOG_ENTRIES, UNIT_LOG_HEAD,
+  UNIT_LOG_OVERFLOW, UNIT_NEXT_START, UNIT_OVERHEAD_PS, UNIT_START_PS, UNIT_WALKERS, UNIT_WALKER_COUNT,
+} from '../layout';
+import { find, insert, setOf, tagOf, touch } from './cache';
+import { deviceEntry, dte0, dte1, dte2, guestRoot, guestTable } from './context';
+import { missCause, shadowAccess } from './history';
+import { count, countBy, record } from './read';
+import { begin, costPs, ctx, fault, nowPs, outPage, outPermissions, outSizeLog2, reads, result, trace, unit } from './state';
+import { GUEST, HOST, classOf, setHostStage, throughHost, walk } from './walk';
+
+/** Device-entry bits that must be zero (those that QEMU and Linux treat as reserved in word 0). */
+const DTE_RESERVED: u64 = 0x800000000000007c;
+
+/** What the last lookup found. */
+let hitRecord: usize = 0;
+let hitSlot: u32 = 0;
+let hitClass: i32 = 0;
+let hitCache: usize = 0;
+
+/**
+ * Translates one request of `access` (1 read, 2 write, 3 both) that reaches the unit at `atPs`. Returns the time at which
+ * the translation is known, or -1 - time when the request is aborted (lastFault says why; the log has a record).
+ */
+export function translate(requester: usize, page: f64, access: i32, atPs: f64): f64 {
+  begin(load<usize>(requester, CTX_UNIT), requester, atPs);
+  const input = <u64>page;
+  const code = deviceEntry();
+  if (code != 0 || (dte0 & 3) != 3 || (dte0 & DTE_RESERVED) != 0) return abort(FAULT_DTE, page, access, atPs + costPs);
+  if ((<i32>(dte0 >> 61) & access) != access) return abort(FAULT_BLOCKED, page, access, atPs + costPs);
+  const mode = <i32>(dte0 >> 9) & 7;
+  if (mode == 7) return abort(FAULT_DTE, page, access, atPs + costPs);
+  const pasid = load<i32>(requester, CTX_PASID);
+  let space = dte1 & 0xffff;
+  if (((dte0 >> 55) & 1) != 0 && (pasid >= 0 || ((dte0 >> 54) & 1) != 0)) {
+    return throughGuest(input, access, mode, space, pasid < 0 ? 0 : <u64>pasid);
+  }
+  if (pasid >= 0) return abort(FAULT_PASID, page, access, atPs + costPs);
+  if (mode == 0) {
+    count(C_UNTRANSLATED);
+    result(input, 12, 3);
+    return atPs + costPs;
+  }
+  const done = lookup(input, access, space);
+  return done != NOT_FOUND ? done : miss(input, access, mode, space, false);
+}
+
+/** A request that goes through a guest table, alone (mode 0) or over the host table. */
+function throughGuest(page: u64, access: i32, mode: i32, domain: u64, pasid: u64): f64 {
+  setHostStage(load<usize>(unit, UNIT_HOST_RULE), mode, dte0 & 0x000ffffffffff000, domain);
+  const code = guestTable(pasid, mode != 0);
+  if (code != 0) return abort(code, <f64>page, access, nowPs + costPs);
+  const space = domain | (pasid << 16) | (<u64>1 << KEY_GUEST_LOG2);
+  const done = lookup(page, access, space);
+  return done != NOT_FOUND ? done : miss(page, access, mode, space, true);
+}
+
+const NOT_FOUND: f64 = -0.5;
+
+/** IOTLB levels. Returns the request's end, or NOT_FOUND. */
+function lookup(page: u64, access: i32, space: u64): f64 {
+  count(C_TRANSLATED);
+  count(C_LOOKUPS);
+  count(C_LOOKUPS_ALL);
+  const l1 = load<usize>(ctx, CTX_L1);
+  let ps = costPs;
+  if (l1 != 0) {
+    ps += load<f64>(unit, UNIT_L1_HIT_PS);
+    if (probe(page, space, l1)) return found(page, access, ps, true);
+  }
+  ps += load<f64>(unit, UNIT_HIT_PS);
+  if (!probe(page, space, 0)) return NOT_FOUND;
+  if (l1 != 0) copyToL1(l1, space);
+  return found(page, access, ps, false);
+}
+
+/** Looks for the page in one cache (L1) or in the shared level, by leaf class; sets hit*. */
+function probe(page: u64, space: u64, l1: usize): bool {
+  const classes = load<i32>(unit, UNIT_CLASSES);
+  for (let i = 0; i < classes; i++) {
+    const cache = l1 != 0 ? l1 : load<usize>(unit + (i << 2), UNIT_IOTLB);
+    if (cache == 0 || load<i32>(cache + (i << 2), CACHE_RESIDENT) == 0) continue;
+    const key0 = (page >> <u64>(load<i32>(unit + (i << 2), UNIT_CLASS_LOG2) - 12)) | (<u64>i << 60);
+    const slot = find(cache, key0, space, tagOf(key0, space), setOf(cache, key0, space));
+    if (slot < 0) continue;
+    hitCache = cache;
+    hitSlot = <u32>slot;
+    hitClass = i;
+    hitRecord = load<usize>(cache, CACHE_SLOTS) + <u32>slot * SLOT_BYTES;
+    return true;
+  }
+  return false;
+}
+
+/** A lookup that found an entry: a hit, or a wait for the walk that is still fetching it. */
+function found(page: u64, access: i32, ps: f64, inL1: bool): f64 {
+  touch(hitCache, hitSlot);
+  const meta = load<u64>(hitRecord, SLOT_META);
+  const ready = load<f64>(hitRecord, SLOT_READY);
+  const size = load<i32>(unit + (hitClass << 2), UNIT_CLASS_LOG2);
+  if (load<usize>(unit, UNIT_HISTORY) != 0) shadowAccess(load<u64>(hitRecord), load<u64>(hitRecord, 8));
+  const inside = (<u64>1 << <u64>(size - 12)) - 1;
+  result(load<u64>(hitRecord, SLOT_VALUE) | (page & inside), size, <i32>meta & 3);
+  let done = nowPs + ps;
+  if (ready > done) {
+    count(C_MISSES);
+    count(C_MERGED);
+    if (load<usize>(unit, UNIT_HISTORY) != 0) count(C_COLD + (<i32>(meta >> 4) & 3));
+    count(C_LOOKUPS_ALL); // looked up again when the walk ends
+    done = ready;
+  } else {
+    if (inL1) count(C_L1_HITS);
+    count(C_HITS + hitClass);
+  }
+  if (trace != 0) record(TRACE_IOTLB_HIT, 0, hitClass, page, load<u64>(hitRecord, SLOT_VALUE), ps);
+  return (outPermissions & access) == access ? done : denied(page, access, done);
+}
+
+function copyToL1(l1: usize, space: u64): void {
+  const from = hitRecord;
+  const key0 = load<u64>(from);
+  const at = insert(l1, key0, space, tagOf(key0, space), setOf(l1, key0, space));
+  store<u64>(at, load<u64>(from, SLOT_VALUE), SLOT_VALUE);
+  store<u64>(at, load<u64>(from, SLOT_META), SLOT_META);
+  store<f64>(at, load<f64>(from, SLOT_READY), SLOT_READY);
+}
+
+/** A walk: takes the walker that is free first, reads the tables, fills the IOTLB. */
+function miss(page: u64, access: i32, mode: i32, space: u64, guest: bool): f64 {
+  count(C_MISSES);
+  count(C_LOOKUPS_ALL); // the lookup after the walk
+  let arrivedPs = nowPs + costPs + load<f64>(unit, UNIT_HIT_PS);
+  if (load<usize>(ctx, CTX_L1) != 0) arrivedPs += load<f64>(unit, UNIT_L1_HIT_PS);
+  const walker = freeWalker();
+  const startPs = takeStart(max(arrivedPs, load<f64>(walker)));
+  begin(unit, ctx, startPs);
+
+  const code = walkStages(page, mode, space, guest);
+  const donePs = startPs + load<f64>(unit, UNIT_OVERHEAD_PS) + costPs;
+  store<f64>(walker, donePs);
+  count(C_WALKS);
+  countBy(C_WALK_PS, donePs - startPs);
+  countBy(C_WALK_WAIT_PS, startPs - arrivedPs);
+  count(C_DEPTH + min(reads, 47));
+  if (code != 0) {
+    if (load<usize>(unit, UNIT_HISTORY) != 0) count(C_COLD); // nothing was filled: such a page is never seen
+    return abort(code, <f64>page, access, donePs);
+  }
+  fill(page, space, donePs);
+  return (outPermissions & access) == access ? donePs : denied(page, access, donePs);
+}
+
+function freeWalker(): usize {
+  let best = load<usize>(unit, UNIT_WALKERS);
+  let earliest = load<f64>(best);
+  const end = best + (load<u32>(unit, UNIT_WALKER_COUNT) << 3);
+  for (let at = best + 8; at < end; at += 8) {
+    const free = load<f64>(at);
+    if (free < earliest) {
+      earliest = free;
+      best = at;
+    }
+  }
+  return best;
+}
+
+/** The walk engine starts walks no closer together than its start interval. */
+function takeStart(earliestPs: f64): f64 {
+  const interval = load<f64>(unit, UNIT_START_PS);
+  if (interval == 0) return earliestPs;
+  const start = max(earliestPs, load<f64>(unit, UNIT_NEXT_START));
+  store<f64>(unit, start + interval, UNIT_NEXT_START);
+  return start;
+}
+
+/** Both stages as the device entry asks; leaves target, size and permissions of the whole translation. */
+function walkStages(page: u64, mode: i32, space: u64, guest: bool): i32 {
+  if (!guest) {
+    return walk(HOST, load<usize>(unit, UNIT_HOST_RULE), mode - 1, dte0 & 0x000ffffffffff000, page, space, false);
+  }
+  const five = <i32>(dte2 >> 54) & 3; // GuestPagingMode: 0 = four levels, 1 = five
+  if (five > 1) return fault(FAULT_DTE);
+  const rule = load<usize>(unit + (five << 2), UNIT_GUEST_RULE);
+  const code = walk(GUEST, rule, 3 + five, guestRoot, page, space, mode != 0);
+  if (code != 0 || mode == 0) return code;
+  const size = outSizeLog2;
+  const allowed = outPermissions;
+  const second = throughHost(outPage);
+  if (second != 0) return second;
+  const fractured = (load<i32>(unit, UNIT_FLAGS) & UNIT_FLAG_NO_FRACTURE) == 0 && outSizeLog2 < size;
+  return result(outPage, fractured ? outSizeLog2 : size, allowed & outPermissions);
+}
+
+function fill(page: u64, space: u64, readyPs: f64): void {
+  const i = classOf(outSizeLog2);
+  const shift = <u64>(load<i32>(unit + (i << 2), UNIT_CLASS_LOG2) - 12);
+  const key0 = (page >> shift) | (<u64>i << 60);
+  let meta = <u64>outPermissions;
+  if (load<usize>(unit, UNIT_HISTORY) != 0) {
+    const cause = missCause(key0, space);
+    count(C_COLD + cause);
+    meta |= <u64>cause << 4;
+  }
+  const value = (outPage >> shift) << shift;
+  const shared = load<usize>(unit + (i << 2), UNIT_IOTLB);
+  if (shared != 0) put(shared, key0, space, value, meta, readyPs);
+  const l1 = load<usize>(ctx, CTX_L1);
+  if (l1 != 0) put(l1, key0, space, value, meta, readyPs);
+}
+
+function put(cache: usize, key0: u64, space: u64, value: u64, meta: u64, readyPs: f64): void {
+  const at = insert(cache, key0, space, tagOf(key0, space), setOf(cache, key0, space));
+  store<u64>(at, value, SLOT_VALUE);
+  store<u64>(at, meta, SLOT_META);
+  store<f64>(at, readyPs, SLOT_READY);
+}
+
+function denied(page: u64, access: i32, atPs: f64): f64 {
+  return abort((outPermissions & access & 1) == (access & 1) ? FAULT_WRITE : FAULT_READ, <f64>page, access, atPs);
+}
+
+/** Ends a request with a record in the event ring; a full ring loses the record, not the count. */
+function abort(code: i32, page: f64, access: i32, atPs: f64): f64 {
+  fault(code);
+  count(C_FAULTS);
+  const head = load<u32>(unit, UNIT_LOG_HEAD);
+  if (head >= load<u32>(unit, UNIT_LOG_ENTRIES)) {
+    store<f64>(unit, load<f64>(unit, UNIT_LOG_OVERFLOW) + 1, UNIT_LOG_OVERFLOW);
+    return -1 - atPs;
+  }
+  store<u32>(unit, head + 1, UNIT_LOG_HEAD);
+  const at = load<usize>(unit, UNIT_LOG) + head * LOG_BYTES;
+  store<f64>(at, atPs, LOG_TIME);
+  store<f64>(at, page, LOG_PAGE);
+  store<i32>(at, load<i32>(ctx, CTX_INDEX), LOG_INDEX);
+  store<i32>(at, load<i32>(ctx, CTX_BDF), LOG_BDF);
+  store<i32>(at, <i32>(dte1 & 0xffff), LOG_DOMAIN);
+  store<i32>(at, load<i32>(ctx, CTX_PASID), LOG_PASID);
+  store<i32>(at, code, LOG_CODE);
+  store<i32>(at, access, LOG_ACCESS);
+  return -1 - atPs;
+}

@@ -1,0 +1,327 @@
+// The one walker: every table of every format, for the hardware's walks and for software's look-ups.
+//
+// A format is a rule block (see layout.ts and iommu/formats). The walk keeps the AND of the permission bits of all entries and
+// looks at reserved bits as it goes; when anything is wrong it ends, and `explainFault` finds the code that the architecture
+// reports first. Walk caches are consulted before and filled during the walk; each read is counted by (stage, level) and costs
+// what `lineCost` says.
+
+import {
+  C_NTLB_HITS, C_NTLB_LOOKUPS, C_PWC_HITS, C_PWC_LOOKUPS, C_READS, FAULT_CANONICAL, FAULT_GUEST_TABLE, FAULT_LEVEL,
+  FAULT_MEMORY, FAULT_NOT_PRESENT, FAULT_READ, FAULT_RESERVED, FAULT_USER, FAULT_WIDTH, FAULT_WRITE, LV_INDEX_MASK,
+  LV_LEAF_MASK, LV_LEAF_XOR, LV_PERM_IGNORE, LV_RESERVED_LEAF, LV_RESERVED_TABLE, LV_SHIFT, NULL_CTX, NULL_UNIT,
+  PT_ARENA, PT_LEVELS, PT_ROOT, PT_RULE, ARENA_ADDRESS, ARENA_BASE, RULE_ADDRESS, RULE_ADDRESS_HIGH, RULE_ADDRESS_HIGH_SHIFT,
+  RULE_ADDRESS_SHIFT, RULE_CONTIG_KIND, RULE_CONTIG_MASK, RULE_CONTIG_NONE, RULE_CONTIG_ONES, RULE_CONTIG_VALUE,
+  RULE_FLAGS, RULE_FLAG_NEXT_LEVEL, RULE_FLAG_PERM_BEFORE_PRESENT, RULE_FLAG_SIGN_EXTEND, RULE_FLAG_USER,
+  RULE_INPUT_BITS, RULE_LEVEL0, RULE_LEVEL_BYTES, RULE_PERM_XOR, RULE_PRESENT, RULE_READ, RULE_WRITE, SLOT_BYTES,
+  SLOT_META, SLOT_READY, SLOT_VALUE, CACHE_RESIDENT, CACHE_SLOTS, TRACE_NTLB_HIT, TRACE_PWC_HIT,
+  TRACE_READ, UNIT_CLASSES,
+  UNIT_CLASS_LOG2, UNIT_NESTED_TLB, UNIT_PWC,
+} from '../layout';
+import { find, insert, setOf, tagOf, touch } from './cache';
+import { count, lineCost, locate, record } from './read';
+import {
+  addCost, arena, begin, costPs, countRead, ctx, fault, nowPs, outFault, outPage, outPermissions, outSizeLog2, result,
+  setArena, trace, unit,
+} from './state';
+
+/** Stage numbers of C_READS and UNIT_PWC: guest (first) and host (second, or the only one). */
+export const GUEST: i32 = 0;
+export const HOST: i32 = 1;
+
+/** The host stage that guest tables' own addresses go through during a nested walk. */
+let hostRule: usize = 0;
+let hostLevels: i32 = 0;
+let hostRoot: u64 = 0;
+let hostSpace: u64 = 0;
+
+export function setHostStage(rule: usize, levels: i32, root: u64, space: u64): void {
+  hostRule = rule;
+  hostLevels = levels;
+  hostRoot = root;
+  hostSpace = space;
+}
+
+/** Base address in a table entry. */
+function addressOf(rule: usize, entry: u64): u64 {
+  return ((entry & load<u64>(rule, RULE_ADDRESS)) << (load<u32>(rule, RULE_ADDRESS_SHIFT) as u64)) |
+    ((entry & load<u64>(rule, RULE_ADDRESS_HIGH)) << (load<u32>(rule, RULE_ADDRESS_HIGH_SHIFT) as u64));
+}
+
+/** True if no table of so many levels can translate this page: 0 = in range, else a FAULT_* code. */
+function outOfRange(rule: usize, level: i32, page: u64): i32 {
+  const flags = load<i32>(rule, RULE_FLAGS);
+  if ((flags & RULE_FLAG_SIGN_EXTEND) != 0) {
+    const bits = <u64>(load<i32>(rule, RULE_INPUT_BITS) - 13);
+    // Pages are 52-bit numbers: bring the address's sign to bit 63 before comparing.
+    const upper = (<i64>(page << 12)) >> (bits + 12);
+    return upper == 0 || upper == -1 ? 0 : FAULT_CANONICAL;
+  }
+  const record = rule + RULE_LEVEL0 + level * RULE_LEVEL_BYTES;
+  const top = load<u32>(record, LV_SHIFT) - 12;
+  let bits = top + <u32>popcnt(load<u32>(record, LV_INDEX_MASK));
+  const input = load<u32>(rule, RULE_INPUT_BITS) - 12;
+  if (bits > input) bits = input;
+  return bits < 52 && page >> bits != 0 ? FAULT_WIDTH : 0;
+}
+
+/**
+ * Walks one stage. `table` is the table at `level` (root or a walk cache's), an SPA or, when `nested`, a GPA.
+ * Returns 0 and leaves outPage, outSizeLog2 and outPermissions, or returns a FAULT_* code.
+ */
+export function walk(stage: i32, rule: usize, top: i32, root: u64, page: u64, space: u64, nested: bool): i32 {
+  const range = outOfRange(rule, top, page);
+  if (range != 0) return fault(range);
+
+  let level = top;
+  let table = root;
+  let permissions: u64 = ~(<u64>0);
+  // Levels whose cache holds the entry, but not usable yet: another walk is still fetching it.
+  let pending: u32 = 0;
+  let fresh = nested;
+  for (let cached = 1; cached <= top; cached++) {
+    const cache = load<usize>(unit + ((stage << 5) + (cached << 2)), UNIT_PWC);
+    if (cache == 0) continue;
+    count(C_PWC_LOOKUPS + (stage << 3) + cached);
+    const key0 = page >> <u64>(load<i32>(rule + RULE_LEVEL0 + cached * RULE_LEVEL_BYTES, LV_SHIFT) - 12);
+    const slot = find(cache, key0, space, tagOf(key0, space), setOf(cache, key0, space));
+    if (slot < 0) continue;
+    const at = load<usize>(cache, CACHE_SLOTS) + <u32>slot * SLOT_BYTES;
+    if (load<f64>(at, SLOT_READY) > nowPs) {
+      pending |= 1 << cached;
+      continue;
+    }
+    touch(cache, <u32>slot);
+    count(C_PWC_HITS + (stage << 3) + cached);
+    table = load<u64>(at, SLOT_VALUE);
+    permissions = load<u64>(at, SLOT_META);
+    level = cached - 1;
+    fresh = false; // a cached pointer already went through the host stage
+    if (trace != 0) record(TRACE_PWC_HIT, stage, cached, table, permissions, 0);
+    break;
+  }
+
+  const present = load<u64>(rule, RULE_PRESENT);
+  const xor = load<u64>(rule, RULE_PERM_XOR);
+  const byField = (load<i32>(rule, RULE_FLAGS) & RULE_FLAG_NEXT_LEVEL) != 0;
+  let filled = 0; // level of the entry just read whose pointer `table` is, not yet in a walk cache
+  let lv = rule + RULE_LEVEL0 + level * RULE_LEVEL_BYTES;
+  while (true) {
+    if (nested && fresh) {
+      if (throughHost(table >> 12) != 0) return fault(FAULT_GUEST_TABLE);
+      table = (outPage << 12) | (table & 0xfff);
+    }
+    fresh = true;
+    if (filled != 0) {
+      const cache = load<usize>(unit + ((stage << 5) + (filled << 2)), UNIT_PWC);
+      if (cache != 0 && (pending & (1 << filled)) == 0) fillWalkCache(cache, rule, filled, page, space, table, permissions);
+    }
+    const shift = <u64>(load<i32>(lv, LV_SHIFT) - 12);
+    const index = <u32>(page >> shift) & load<u32>(lv, LV_INDEX_MASK);
+    const address = table + (<u64>index << 3);
+    const at = locate(address, 8);
+    count(C_READS + (stage << 3) + level);
+    countRead();
+    if (at == 0) return fault(FAULT_MEMORY);
+    const ps = lineCost(at);
+    addCost(ps);
+    const entry = load<u64>(at);
+    if (trace != 0) record(TRACE_READ, stage, level, address, entry, ps);
+    if ((entry & present) == 0) return fault(FAULT_NOT_PRESENT);
+
+    const next = <i32>(entry >> 9) & 7; // only read by formats with a next-level field
+    const leaf = byField
+      ? next == 0 || next == 7
+      : ((entry ^ load<u64>(lv, LV_LEAF_XOR)) & load<u64>(lv, LV_LEAF_MASK)) != 0;
+    if (leaf) {
+      if ((entry & load<u64>(lv, LV_RESERVED_LEAF)) != 0) return fault(FAULT_RESERVED);
+      return finish(rule, level, entry, page, permissions & (entry ^ xor));
+    }
+    if ((entry & load<u64>(lv, LV_RESERVED_TABLE)) != 0) return fault(FAULT_RESERVED);
+    permissions &= (entry ^ xor) | load<u64>(lv, LV_PERM_IGNORE);
+    table = addressOf(rule, entry);
+    filled = level;
+    if (byField && next != level) {
+      // A table entry may name a lower table if the address bits it skips are zero (AMD specification, section 2.2.3).
+      if (next > level) return fault(FAULT_LEVEL);
+      const below = rule + RULE_LEVEL0 + next * RULE_LEVEL_BYTES;
+      const skipped = page >> <u64>(load<i32>(below, LV_SHIFT) - 12);
+      if ((skipped & ((<u64>1 << (shift - <u64>(load<i32>(below, LV_SHIFT) - 12))) - 1)) != 0) return fault(FAULT_LEVEL);
+      filled = next; // equivalent to an entry of that level: that is where the next walk looks for it
+      level = next;
+    }
+    if (level == 0) return fault(FAULT_LEVEL);
+    level--;
+    lv = rule + RULE_LEVEL0 + level * RULE_LEVEL_BYTES;
+  }
+}
+
+/** The leaf is read: size, target page and permissions. */
+function finish(rule: usize, level: i32, entry: u64, page: u64, permissions: u64): i32 {
+  let size = load<i32>(rule + RULE_LEVEL0 + level * RULE_LEVEL_BYTES, LV_SHIFT);
+  let base = addressOf(rule, entry);
+  const kind = load<i32>(rule, RULE_CONTIG_KIND);
+  if (kind != RULE_CONTIG_NONE && (entry & load<u64>(rule, RULE_CONTIG_MASK)) == load<u64>(rule, RULE_CONTIG_VALUE)) {
+    const field = base >> 12;
+    const run = <i32>ctz(kind == RULE_CONTIG_ONES ? ~field : field);
+    size = 13 + run;
+  }
+  const inside = (<u64>1 << <u64>(size - 12)) - 1;
+  const target = ((base >> 12) & ~inside) | (page & inside);
+  const read = load<u64>(rule, RULE_READ);
+  const write = load<u64>(rule, RULE_WRITE);
+  const allowed = ((permissions & read) == read ? 1 : 0) | ((permissions & write) == write ? 2 : 0);
+  return result(target, size, allowed);
+}
+
+function fillWalkCache(cache: usize, rule: usize, level: i32, page: u64, space: u64, table: u64, permissions: u64): void {
+  const key0 = page >> <u64>(load<i32>(rule + RULE_LEVEL0 + level * RULE_LEVEL_BYTES, LV_SHIFT) - 12);
+  const at = insert(cache, key0, space, tagOf(key0, space), setOf(cache, key0, space));
+  store<u64>(at, table, SLOT_VALUE);
+  store<u64>(at, permissions, SLOT_META);
+  store<f64>(at, nowPs + costPs, SLOT_READY);
+}
+
+/** One GPA page through the host stage: nested TLB, then a host walk. Leaves the walk's results; returns 0 or a fault code. */
+export function throughHost(page: u64): i32 {
+  const cache = load<usize>(unit, UNIT_NESTED_TLB);
+  if (cache == 0) return walk(HOST, hostRule, hostLevels - 1, hostRoot, page, hostSpace, false);
+  count(C_NTLB_LOOKUPS);
+  const classes = load<i32>(unit, UNIT_CLASSES);
+  let pending = false;
+  for (let i = 0; i < classes; i++) {
+    if (load<i32>(cache + (i << 2), CACHE_RESIDENT) == 0) continue;
+    const size = load<i32>(unit + (i << 2), UNIT_CLASS_LOG2);
+    const index = page >> <u64>(size - 12);
+    const key0 = index | (<u64>i << 60);
+    const slot = find(cache, key0, hostSpace, tagOf(key0, hostSpace), setOf(cache, key0, hostSpace));
+    if (slot < 0) continue;
+    const at = load<usize>(cache, CACHE_SLOTS) + <u32>slot * SLOT_BYTES;
+    if (load<f64>(at, SLOT_READY) > nowPs) {
+      pending = true;
+      continue;
+    }
+    touch(cache, <u32>slot);
+    count(C_NTLB_HITS);
+    if (trace != 0) record(TRACE_NTLB_HIT, HOST, i, page, load<u64>(at, SLOT_VALUE), 0);
+    const inside = (<u64>1 << <u64>(size - 12)) - 1;
+    return result(load<u64>(at, SLOT_VALUE) | (page & inside), size, <i32>load<u64>(at, SLOT_META) & 3);
+  }
+  const code = walk(HOST, hostRule, hostLevels - 1, hostRoot, page, hostSpace, false);
+  if (code != 0 || pending) return code;
+  const i = classOf(outSizeLog2);
+  const size = <u64>load<i32>(unit + (i << 2), UNIT_CLASS_LOG2) - 12;
+  const key0 = (page >> size) | (<u64>i << 60);
+  const at = insert(cache, key0, hostSpace, tagOf(key0, hostSpace), setOf(cache, key0, hostSpace));
+  store<u64>(at, (outPage >> size) << size, SLOT_VALUE);
+  store<u64>(at, <u64>outPermissions, SLOT_META);
+  store<f64>(at, nowPs + costPs, SLOT_READY);
+  return 0;
+}
+
+/** The largest leaf class of the unit that is not larger than this leaf. */
+export function classOf(sizeLog2: i32): i32 {
+  let i = load<i32>(unit, UNIT_CLASSES) - 1;
+  while (i > 0 && load<i32>(unit + (i << 2), UNIT_CLASS_LOG2) > sizeLog2) i--;
+  return i;
+}
+
+/**
+ * The code that the architecture reports for an access that must fail, read from the table again in the order of its
+ * checks (VT-d: permission, then reserved bits, level by level; first stage: present, U/S, write, reserved bits). One stage,
+ * SPA or arena addresses. 0 = the access is allowed.
+ */
+export function classify(rule: usize, top: i32, root: u64, page: u64, access: i32): i32 {
+  const range = outOfRange(rule, top, page);
+  if (range != 0) return range;
+  const flags = load<i32>(rule, RULE_FLAGS);
+  const byField = (flags & RULE_FLAG_NEXT_LEVEL) != 0;
+  const present = load<u64>(rule, RULE_PRESENT);
+  const xor = load<u64>(rule, RULE_PERM_XOR);
+  const read = load<u64>(rule, RULE_READ);
+  const write = load<u64>(rule, RULE_WRITE);
+  let table = root;
+  let level = top;
+  let permissions: u64 = ~(<u64>0);
+  while (true) {
+    const lv = rule + RULE_LEVEL0 + level * RULE_LEVEL_BYTES;
+    const shift = <u64>(load<i32>(lv, LV_SHIFT) - 12);
+    const at = locate(table + (<u64>(<u32>(page >> shift) & load<u32>(lv, LV_INDEX_MASK)) << 3), 8);
+    const entry: u64 = at != 0 ? load<u64>(at) : 0;
+    const next = <i32>(entry >> 9) & 7;
+    const leaf = byField
+      ? next == 0 || next == 7
+      : ((entry ^ load<u64>(lv, LV_LEAF_XOR)) & load<u64>(lv, LV_LEAF_MASK)) != 0;
+    permissions &= (entry ^ xor) | (leaf ? 0 : load<u64>(lv, LV_PERM_IGNORE));
+    const reserved = (entry & (leaf ? load<u64>(lv, LV_RESERVED_LEAF) : load<u64>(lv, LV_RESERVED_TABLE))) != 0;
+    const readable = (permissions & read) == read;
+    const writable = (permissions & write) == write;
+    if ((flags & RULE_FLAG_PERM_BEFORE_PRESENT) != 0) {
+      if ((access & 2) != 0 && !writable) return FAULT_WRITE;
+      if ((access & 1) != 0 && !readable) return FAULT_READ;
+      if ((entry & present) == 0) return FAULT_NOT_PRESENT;
+      if (reserved) return FAULT_RESERVED;
+    } else {
+      if ((entry & present) == 0) return FAULT_NOT_PRESENT;
+      if ((flags & RULE_FLAG_USER) != 0) {
+        if (!readable) return FAULT_USER;
+        if ((access & 2) != 0 && !writable) return FAULT_WRITE;
+      }
+      if (reserved) return FAULT_RESERVED;
+      if (leaf) return (access & 2) != 0 && !writable ? FAULT_WRITE : (access & 1) != 0 && !readable ? FAULT_READ : 0;
+    }
+    if (leaf) return 0;
+    table = addressOf(rule, entry);
+    if (byField && next != level) {
+      if (next > level) return FAULT_LEVEL;
+      const below = rule + RULE_LEVEL0 + next * RULE_LEVEL_BYTES;
+      const low = <u64>(load<i32>(below, LV_SHIFT) - 12);
+      if (((page >> low) & ((<u64>1 << (shift - low)) - 1)) != 0) return FAULT_LEVEL;
+      level = next;
+    }
+    if (level == 0) return FAULT_LEVEL;
+    level--;
+  }
+}
+
+// ---- For TypeScript: walks without a unit -----------------------------------------------------------------------------------
+
+/** Physical page of an input page, or -1 (lastFault says why). Addresses in the table are its arena's. */
+export function ptLookup(pt: usize, page: f64): f64 {
+  const home = load<usize>(pt, PT_ARENA);
+  const root = load<u64>(home, ARENA_ADDRESS) + <u64>(load<u32>(pt, PT_ROOT) - load<u32>(home, ARENA_BASE));
+  setArena(home);
+  const code = lookup(load<usize>(pt, PT_RULE), load<i32>(pt, PT_LEVELS), root, <u64>page);
+  setArena(0);
+  return code == 0 ? <f64>outPage : -1;
+}
+
+/**
+ * Walks a table anywhere in windowed memory: `rootPage` is its address / 4096 and `rootOffset` the rest. Returns the
+ * physical page if the access (1 read, 2 write, 3 both) is allowed, else -1 - FAULT_*.
+ */
+export function walkRaw(rule: usize, levels: i32, rootPage: f64, rootOffset: i32, page: f64, access: i32): f64 {
+  const root = (<u64>rootPage << 12) | <u64>rootOffset;
+  const input = <u64>page;
+  if (lookup(rule, levels, root, input) == 0 && (outPermissions & access) == access) return <f64>outPage;
+  const code = classify(rule, levels - 1, root, input, access);
+  return -1 - <f64>(code != 0 ? code : outFault);
+}
+
+function lookup(rule: usize, levels: i32, root: u64, page: u64): i32 {
+  begin(NULL_UNIT, NULL_CTX, 0);
+  return walk(HOST, rule, levels - 1, root, page, 0, false);
+}
+
+/** Nested look-up without caches, for tests and closed-form counts: the reads it made are lastReads(). */
+export function walkNestedRaw(
+  guestRule: usize, guestLevels: i32, guestRootPage: f64, host: usize, levels: i32, hostRootPage: f64, page: f64,
+): f64 {
+  begin(NULL_UNIT, NULL_CTX, 0);
+  setHostStage(host, levels, <u64>hostRootPage << 12, 0);
+  if (walk(GUEST, guestRule, guestLevels - 1, <u64>guestRootPage << 12, <u64>page, 0, true) != 0) return -1;
+  const size = outSizeLog2;
+  const allowed = outPermissions;
+  if (throughHost(outPage) != 0) return -1;
+  result(outPage, size < outSizeLog2 ? size : outSizeLog2, allowed & outPermissions);
+  return <f64>outPage;
+}
