@@ -1,0 +1,100 @@
+import fc from 'fast-check';
+import * as hdr from 'hdr-histogram-js';
+import { describe, expect, it } from 'vitest';
+import {
+  HISTOGRAM_BUCKETS, Histograms, bucketLow, bucketOf, emptyHistogram, meanOf, mergeHistograms, quantileOf,
+} from '../../src/stats/histogram.ts';
+
+const QUANTILES = [0, 0.01, 0.25, 0.5, 0.9, 0.99, 0.999, 1];
+
+function histogramOf(values: readonly number[]) {
+  const histograms = new Histograms(1);
+  for (const value of values) histograms.record(0, value);
+  return histograms.data(0);
+}
+
+/** Nearest-rank quantile of the values themselves. */
+function exactQuantile(values: readonly number[], quantile: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.max(1, Math.ceil(quantile * sorted.length)) - 1];
+}
+
+/** Latencies over six decades, in ps. */
+const latency = fc.integer({ min: 0, max: 2 ** 31 - 1 }).chain((top) => fc.integer({ min: 0, max: top }));
+
+describe('buckets', () => {
+  it('hold every value between their bounds', () => {
+    fc.assert(
+      fc.property(fc.double({ min: 1, max: 2 ** 46 - 1, noNaN: true }), (value) => {
+        const bucket = bucketOf(value);
+        expect(bucketLow(bucket)).toBeLessThanOrEqual(value);
+        expect(bucketLow(bucket + 1)).toBeGreaterThan(value);
+        expect(bucketLow(bucket + 1) / bucketLow(bucket)).toBeLessThanOrEqual(1 + 1 / 64);
+      }),
+    );
+  });
+
+  it('clamp what lies outside', () => {
+    expect(bucketOf(0)).toBe(0);
+    expect(bucketOf(2 ** 46)).toBe(HISTOGRAM_BUCKETS - 1);
+    expect(bucketOf(1e300)).toBe(HISTOGRAM_BUCKETS - 1);
+    expect(bucketLow(0)).toBe(1);
+  });
+});
+
+describe('quantiles', () => {
+  it('are within 1 % (or 1 ps) of the exact ones', () => {
+    fc.assert(
+      fc.property(fc.array(latency, { minLength: 1, maxLength: 400 }), (values) => {
+        const data = histogramOf(values);
+        for (const quantile of QUANTILES) {
+          const exact = exactQuantile(values, quantile);
+          expect(Math.abs(quantileOf(data, quantile) - exact)).toBeLessThanOrEqual(Math.max(1, exact * 0.01));
+        }
+        expect(data.count).toBe(values.length);
+        expect(data.sum).toBe(values.reduce((total, value) => total + value, 0));
+        expect([data.min, data.max]).toEqual([Math.min(...values), Math.max(...values)]);
+      }),
+    );
+  });
+
+  it('agree with HdrHistogram on a long-tailed distribution', () => {
+    const reference = hdr.build({ highestTrackableValue: 2 ** 40, numberOfSignificantValueDigits: 3, useWebAssembly: false });
+    const values: number[] = [];
+    let state = 12345;
+    for (let i = 0; i < 50_000; i++) {
+      state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+      values.push(500_000 + Math.floor(1_000_000 / (0.0001 + state / 2 ** 32)));
+    }
+    for (const value of values) reference.recordValue(value);
+    const data = histogramOf(values);
+    for (const quantile of [0.5, 0.9, 0.99, 0.999]) {
+      const expected = reference.getValueAtPercentile(quantile * 100);
+      expect(Math.abs(quantileOf(data, quantile) / expected - 1)).toBeLessThan(0.01);
+    }
+    expect(meanOf(data) / reference.mean).toBeCloseTo(1, 3);
+  });
+
+  it('of nothing are 0', () => {
+    expect(quantileOf(emptyHistogram(), 0.5)).toBe(0);
+    expect(meanOf(emptyHistogram())).toBe(0);
+  });
+});
+
+describe('a merge', () => {
+  it('equals one histogram of all values', () => {
+    fc.assert(
+      fc.property(fc.array(fc.array(latency, { maxLength: 50 }), { maxLength: 5 }), (parts) => {
+        expect(mergeHistograms(parts.map(histogramOf))).toEqual(histogramOf(parts.flat()));
+      }),
+    );
+  });
+
+  it('leaves the rows of one block apart', () => {
+    const histograms = new Histograms(3);
+    histograms.record(1, 1000);
+    expect([0, 1, 2].map((row) => histograms.data(row).count)).toEqual([0, 1, 0]);
+    histograms.reset();
+    expect(histograms.data(1)).toEqual(emptyHistogram());
+  });
+});
