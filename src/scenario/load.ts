@@ -1,0 +1,417 @@
+/**
+ * Scenario file → checked scenario with all its points, or every mistake in it at once.
+ */
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
+import { basename, dirname, join as joinPath } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { z } from 'zod';
+import { join, MAX_FILE_BYTES, parseText, parseValue, type Places, type Raw, type RawMap } from './document.ts';
+import { type Override, isMap, knownKeys, pathError, PlaceFinder, valueAt, withOverrides } from './paths.ts';
+import { didYouMean, nearest, type Problem, UserError } from './problem.ts';
+import { type ResolvedPoint, resolvePoint } from './resolve.ts';
+import { type AnswerInput, type MeasuredInput, type ScenarioInput, scenarioSchema } from './schema.ts';
+import { dimensionOf, parseQuantity, show } from './units.ts';
+
+export interface ScenarioPoint extends ResolvedPoint {
+  readonly name: string;
+  readonly values: Readonly<Record<string, string | number | boolean>>;
+}
+
+export interface Scenario {
+  readonly name: string;
+  readonly file: string;
+  readonly question: string;
+  readonly points: readonly ScenarioPoint[];
+  readonly seeds: readonly number[];
+  /** Columns of summary.csv for the result table; empty = the default ones. */
+  readonly table: readonly string[];
+  readonly answers: readonly AnswerInput[];
+  readonly measured: readonly MeasuredInput[];
+}
+
+export type LoadResult =
+  | { readonly ok: true; readonly scenario: Scenario }
+  | { readonly ok: false; readonly problems: readonly Problem[] };
+
+export interface LoadOptions {
+  /** `path=value` of --set flags. */
+  readonly sets?: readonly string[];
+  /** Value of --seed: the first seed. */
+  readonly seed?: number;
+  /** Column names that table, answer and measured may use; left out = not checked. */
+  readonly metrics?: readonly string[];
+}
+
+const MAX_POINTS = 100_000;
+const MAX_PROBLEMS = 50;
+
+/** Loads a file, or a bundled scenario by its name. Throws UserError when the file cannot be read. */
+export function loadScenario(path: string, options: LoadOptions = {}): LoadResult {
+  const file = findScenario(path);
+  return loadText(readText(file), file, options);
+}
+
+/** The same for text that is already there. `file` is only a name. */
+export function loadText(text: string, file: string, options: LoadOptions = {}): LoadResult {
+  const document = parseText(text, file);
+  if (document.problems.length > 0) return { ok: false, problems: document.problems };
+  const loader = new Loader(document.value, document.places, file);
+  const scenario = loader.load(options);
+  return loader.problems.length > 0 || scenario === undefined
+    ? { ok: false, problems: limited(loader.problems) }
+    : { ok: true, scenario };
+}
+
+function limited(problems: readonly Problem[]): readonly Problem[] {
+  if (problems.length <= MAX_PROBLEMS) return problems;
+  const more = { place: problems[MAX_PROBLEMS]!.place, message: `and ${problems.length - MAX_PROBLEMS} more mistakes` };
+  return [...problems.slice(0, MAX_PROBLEMS), more];
+}
+
+class Loader {
+  readonly problems: Problem[] = [];
+  private raw: Raw;
+  private readonly places: Places;
+  private readonly file: string;
+  private readonly seen = new Set<string>();
+
+  constructor(raw: Raw, places: Places, file: string) {
+    this.raw = raw;
+    this.places = places;
+    this.file = file;
+  }
+
+  load({ sets = [], seed, metrics }: LoadOptions): Scenario | undefined {
+    if (!isMap(this.raw)) {
+      const what = this.raw === null ? 'the file is empty' : 'the file is not a scenario';
+      this.add({ place: this.places.values.get('')!, message: `${what}; expected question, tenants and run` });
+      return undefined;
+    }
+    const overrides = this.readSets(sets, seed);
+    const narrowing = overrides.filter(({ path }) => isMap(this.vary()) && Object.hasOwn(this.vary() as RawMap, path));
+    const reshaped = narrowing.length > 0 || overrides.some(({ path }) => path.startsWith('sweep.'));
+    this.raw = narrowing.reduce(withOneValue, withOverrides(this.raw, overrides));
+    const finder = new PlaceFinder(this.places, overrides);
+    const input = this.parse(this.raw, finder);
+    if (input === undefined) return undefined;
+    const points = this.points(input, overrides, finder);
+    const names = points.map((point) => point.name);
+    this.checkMetrics(input, metrics, finder);
+    if (!reshaped) this.checkPointNames(input, names, finder);
+    if (this.problems.length > 0) return undefined;
+    return this.scenario(input, points);
+  }
+
+  private scenario(input: ScenarioInput, points: readonly ScenarioPoint[]): Scenario {
+    const names = new Set(points.map((point) => point.name));
+    const known = (name: string | undefined): boolean => name === undefined || names.has(name);
+    return {
+      name: slug(this.file),
+      file: this.file,
+      question: input.question.trim(),
+      points,
+      seeds: seedsOf(input.run),
+      table: input.table ?? [],
+      answers: (input.answer ?? []).filter((answer) => known(answer.of) && known(answer.against)),
+      measured: input.measured ?? [],
+    };
+  }
+
+  private add(problem: Problem): void {
+    const key = JSON.stringify(problem);
+    if (this.seen.has(key) || this.problems.length > 10 * MAX_PROBLEMS) return;
+    this.seen.add(key);
+    this.problems.push(problem);
+  }
+
+  // ---- flags ---------------------------------------------------------------------------------------------------------
+  private readSets(sets: readonly string[], seed: number | undefined): Override[] {
+    const overrides = sets.flatMap((set) => this.readSet(set));
+    if (seed === undefined) return overrides;
+    const place = { flag: '--seed' };
+    const seeds = valueAt(this.raw, ['run', 'seeds']);
+    const count = Array.isArray(seeds) ? [{ path: 'run.seeds', value: seeds.length, place }] : [];
+    return [...overrides, { path: 'run.seed', value: seed, place }, ...count];
+  }
+
+  private readSet(set: string): Override[] {
+    const split = set.indexOf('=');
+    if (split <= 0) {
+      this.add({ place: { flag: `--set ${printable(set)}` }, message: 'expected path=value, such as machine.walkers=8' });
+      return [];
+    }
+    const path = set.slice(0, split).trim();
+    const flag = `--set ${printable(path)}`;
+    const { value, problems } = parseValue(set.slice(split + 1), flag);
+    for (const problem of problems) this.add(problem);
+    const error = pathError(scenarioSchema, this.raw, path) ?? this.sweepConflict(path);
+    if (error !== undefined) this.add({ place: { flag }, message: error });
+    else if (value === null && problems.length === 0) this.add({ place: { flag }, message: 'expected a value after =' });
+    return error === undefined && value !== null ? [{ path, value, place: { flag } }] : [];
+  }
+
+  private vary(): Raw | undefined {
+    return valueAt(this.raw, ['sweep', 'vary']);
+  }
+
+  private sweepConflict(path: string): string | undefined {
+    const cases = valueAt(this.raw, ['sweep', 'cases']);
+    if (!isMap(cases)) return undefined;
+    const owner = Object.entries(cases).find(([, values]) => isMap(values) && Object.hasOwn(values, path));
+    return owner === undefined ? undefined : `the case ${show(owner[0])} of the sweep sets this path itself`;
+  }
+
+  // ---- schema ----------------------------------------------------------------------------------------------------------
+  private parse(raw: Raw, finder: PlaceFinder): ScenarioInput | undefined {
+    const result = scenarioSchema.safeParse(raw);
+    if (result.success) return result.data;
+    for (const issue of result.error.issues) for (const problem of explain(issue, raw, finder)) this.add(problem);
+    return undefined;
+  }
+
+  // ---- sweep -------------------------------------------------------------------------------------------------------------
+  private points(input: ScenarioInput, overrides: readonly Override[], finder: PlaceFinder): ScenarioPoint[] {
+    const flags = new Map(overrides.map((override) => [override.path, override]));
+    const combinations = this.combinations(input, flags, finder);
+    return combinations.flatMap(({ name, values }) => {
+      const raw = withOverrides(this.raw, values);
+      const at = new PlaceFinder(this.places, [...overrides, ...values]);
+      const parsed = this.parse(raw, at);
+      if (parsed === undefined) return [];
+      const resolved = resolvePoint(parsed, (path, message) => this.add(at.problem(path, message)));
+      return [{ name, values: Object.fromEntries(values.map(({ path, value }) => [path, plainValue(path, value)])), ...resolved }];
+    });
+  }
+
+  private combinations(input: ScenarioInput, flags: ReadonlyMap<string, Override>, finder: PlaceFinder): Combination[] {
+    const cases = Object.entries(input.sweep?.cases ?? {});
+    const vary = Object.entries(input.sweep?.vary ?? {});
+    for (const [name, values] of cases) this.checkSweepPaths(`sweep.cases.${name}`, Object.keys(values ?? {}), finder);
+    this.checkSweepPaths('sweep.vary', vary.map(([path]) => path), finder);
+    const count = vary.reduce((product, [, values]) => product * values.length, Math.max(1, cases.length));
+    const runs = count * seedsOf(input.run).length;
+    if (runs > MAX_POINTS) {
+      this.add(finder.problem('sweep', `${runs} runs are too many; expected at most ${MAX_POINTS}`));
+    }
+    if (this.problems.length > 0) return [];
+    let all: Combination[] = cases.length === 0 ? [{ name: '', values: [] }] : cases.map((c) => this.caseOf(c, finder));
+    const labels = shortLabels(vary.map(([path]) => path));
+    for (const [i, [path, values]] of vary.entries()) {
+      all = all.flatMap((base) => values.map((value, k) => {
+        const place = flags.get(path)?.place ?? finder.value(`sweep.vary.${path}.${k}`);
+        const name = `${base.name} ${labels[i]}=${printable(String(value))}`.trim();
+        return { name, values: [...base.values, { path, value, place }] };
+      }));
+    }
+    return all;
+  }
+
+  private caseOf([name, values]: readonly [string, Readonly<Record<string, Raw>> | null], finder: PlaceFinder): Combination {
+    const list = Object.entries(values ?? {}).map(([path, value]) => {
+      return { path, value, place: finder.value(`sweep.cases.${name}.${path}`) };
+    });
+    return { name, values: list };
+  }
+
+  private checkSweepPaths(section: string, paths: readonly string[], finder: PlaceFinder): void {
+    for (const path of paths) {
+      const fixed = /^(question|sweep|table|answer|measured|run\.seeds?)(\.|$)/.test(path);
+      const error = fixed ? `${path} is the same for all points` : pathError(scenarioSchema, this.raw, path);
+      if (error !== undefined) this.add({ place: finder.key(join(section, path)), message: error });
+    }
+  }
+
+  // ---- references to columns and points ----------------------------------------------------------------------------------
+  private checkMetrics(input: ScenarioInput, metrics: readonly string[] | undefined, finder: PlaceFinder): void {
+    if (metrics === undefined) return;
+    const used = [
+      ...(input.table ?? []).map((metric, i) => [`table.${i}`, metric] as const),
+      ...(input.answer ?? []).map(({ metric }, i) => [`answer.${i}.metric`, metric] as const),
+      ...(input.measured ?? []).map(({ metric }, i) => [`measured.${i}.metric`, metric] as const),
+    ];
+    for (const [path, metric] of used) {
+      if (metrics.includes(metric)) continue;
+      const hint = didYouMean(metric, metrics) || '; "nestwalk list columns" shows them all';
+      this.add(finder.problem(path, `unknown column ${show(metric)}${hint}`));
+    }
+  }
+
+  private checkPointNames(input: ScenarioInput, names: readonly string[], finder: PlaceFinder): void {
+    if (this.problems.length > 0) return;
+    const known = new Set(names);
+    const check = (path: string, name: string | undefined): void => {
+      if (name === undefined || known.has(name)) return;
+      this.add({ place: finder.key(path), message: `no point is called ${show(name)}${didYouMean(name, names)}` });
+    };
+    for (const [i, answer] of (input.answer ?? []).entries()) {
+      check(`answer.${i}.of`, answer.of);
+      check(`answer.${i}.against`, answer.against);
+    }
+    for (const [i, { points }] of (input.measured ?? []).entries()) {
+      for (const name of Object.keys(points)) check(`measured.${i}.points.${name}`, name);
+    }
+  }
+}
+
+interface Combination {
+  readonly name: string;
+  readonly values: readonly Override[];
+}
+
+/** A flag for a varied path narrows the sweep to that one value. */
+function withOneValue(raw: Raw, { path, value }: Override): Raw {
+  const vary: RawMap = Object.assign(Object.create(null), valueAt(raw, ['sweep', 'vary']));
+  vary[path] = [value];
+  return withOverrides(raw, [{ path: 'sweep.vary', value: vary, place: { flag: '' } }]);
+}
+
+/** The last words of the paths, as many as it takes to tell them apart. */
+function shortLabels(paths: readonly string[]): string[] {
+  return paths.map((path) => {
+    const words = path.split('.');
+    for (let take = 1; take < words.length; take++) {
+      const label = words.slice(-take).join('.');
+      if (paths.filter((other) => other === path || other.endsWith(`.${label}`)).length === 1) return label;
+    }
+    return path;
+  });
+}
+
+/** Quantities as numbers in the key's unit, so that points can be sorted and drawn. */
+function plainValue(path: string, value: Raw): string | number | boolean {
+  const dimension = dimensionOf(path.split('.').at(-1)!);
+  if (dimension === undefined || typeof value !== 'string') return value as string | number | boolean;
+  const parsed = parseQuantity(value, dimension);
+  return 'value' in parsed ? parsed.value : value;
+}
+
+function seedsOf(run: ScenarioInput['run']): number[] {
+  if (Array.isArray(run.seeds)) return [...new Set(run.seeds)];
+  return Array.from({ length: run.seeds ?? 1 }, (_, i) => ((run.seed ?? 1) + i) % 2 ** 32);
+}
+
+// ---- messages ------------------------------------------------------------------------------------------------------------
+function explain(issue: z.core.$ZodIssue, raw: Raw, finder: PlaceFinder): Problem[] {
+  const path = issue.path.map(String).join('.');
+  if (issue.code === 'unrecognized_keys') {
+    const known = knownKeys(scenarioSchema, raw, path);
+    return issue.keys.map((key) => {
+      const hint = didYouMean(key, known) || `; expected one of ${known.join(', ')}`;
+      return { place: finder.key(join(path, key)), message: `unknown key ${show(key)}${hint}` };
+    });
+  }
+  if (issue.code === 'invalid_key') {
+    return [{ place: finder.key(path), message: issue.issues[0]?.message ?? issue.message }];
+  }
+  const value = valueAt(raw, issue.path.map(String));
+  if (value === undefined) return [{ place: finder.value(path), message: `missing ${show(issue.path.at(-1))}${expectation(issue)}` }];
+  return [{ place: finder.value(path), message: wrongValue(issue, value) }];
+}
+
+function wrongValue(issue: z.core.$ZodIssue, value: Raw): string {
+  const options = optionsOf(issue);
+  if (options !== undefined) {
+    const hint = typeof value === 'string' && nearest(value, options) !== undefined ? didYouMean(value, options) : '';
+    return `${described(value)} is not one of ${options.join(', ')}${hint}`;
+  }
+  if (issue.code === 'invalid_type') return `${described(value)} is not ${KINDS[issue.expected] ?? issue.expected}`;
+  if (issue.code === 'too_small' && Array.isArray(value)) return 'expected at least one value';
+  return issue.message;
+}
+
+const KINDS: Readonly<Record<string, string>> = {
+  object: 'a section',
+  record: 'a section',
+  array: 'a list',
+  string: 'text',
+  number: 'a number',
+  boolean: 'true or false',
+};
+
+function expectation(issue: z.core.$ZodIssue): string {
+  const options = optionsOf(issue);
+  if (options !== undefined) return `; expected one of ${options.join(', ')}`;
+  return issue.code === 'invalid_type' && KINDS[issue.expected] !== undefined ? `; expected ${KINDS[issue.expected]}` : '';
+}
+
+function optionsOf(issue: z.core.$ZodIssue): string[] | undefined {
+  if (issue.code === 'invalid_value') return issue.values.map(String);
+  if (issue.code === 'invalid_union' && 'options' in issue) return (issue.options as unknown[]).map(String);
+  return undefined;
+}
+
+function described(value: Raw): string {
+  if (Array.isArray(value)) return 'a list';
+  return isMap(value) ? 'a section' : value === null ? 'nothing' : show(value);
+}
+
+/** Text for a terminal or a name: quotes only where they are needed. */
+function printable(text: string): string {
+  const shown = show(text);
+  return shown === `"${text}"` ? text : shown.slice(1, -1);
+}
+
+// ---- files -----------------------------------------------------------------------------------------------------------------
+/** Name of the scenario: its file's name without ending, fit for a folder. */
+function slug(file: string): string {
+  const name = basename(file).replace(/\.(ya?ml|json)$/i, '').replace(/[^A-Za-z0-9_-]+/g, '-').replace(/^-+|-+$/g, '');
+  return name.slice(0, 60) || 'scenario';
+}
+
+/** Folder that has package.json, whether this file runs from src/ or from dist/src/. */
+export function packageRoot(): string {
+  let folder = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(joinPath(folder, 'package.json'))) folder = dirname(folder);
+  return folder;
+}
+
+/** Names of the scenarios that come with the program, sorted. */
+export function bundledScenarios(): string[] {
+  const folder = joinPath(packageRoot(), 'scenarios');
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder).filter((file) => file.endsWith('.yaml')).map((file) => file.slice(0, -5)).sort();
+}
+
+function findScenario(path: string): string {
+  if (existsSync(path)) return path;
+  const bundled = bundledScenarios();
+  if (bundled.includes(path)) return joinPath(packageRoot(), 'scenarios', `${path}.yaml`);
+  const hint = didYouMean(path, bundled) || `; scenarios that come with nestwalk: ${bundled.join(', ')}`;
+  throw new UserError(`${printable(path)}: no such file or scenario${hint}`);
+}
+
+/** Reads a UTF-8 file of at most MAX_FILE_BYTES. Works on pipes too. */
+function readText(file: string): string {
+  try {
+    if (statSync(file).isDirectory()) throw new UserError(`${file}: is a folder; expected a scenario file`);
+    const bytes = readLimited(file);
+    if (bytes.length > MAX_FILE_BYTES) throw new UserError(`${file}: larger than ${MAX_FILE_BYTES >> 20} MiB, which no scenario is`);
+    return decode(bytes, file);
+  } catch (error) {
+    if (error instanceof UserError) throw error;
+    throw new UserError(`${file}: ${(error as NodeJS.ErrnoException).code ?? (error as Error).message}: cannot be read`);
+  }
+}
+
+function readLimited(file: string): Buffer {
+  if (statSync(file).isFile() && statSync(file).size <= MAX_FILE_BYTES) return readFileSync(file);
+  const buffer = Buffer.alloc(MAX_FILE_BYTES + 1);
+  const handle = openSync(file, 'r');
+  try {
+    let length = 0;
+    for (let got = 1; got > 0 && length < buffer.length; length += got) got = readSync(handle, buffer, length, buffer.length - length, null);
+    return buffer.subarray(0, length);
+  } finally {
+    closeSync(handle);
+  }
+}
+
+function decode(bytes: Buffer, file: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    const good = new TextDecoder('utf-8').decode(bytes).split('\ufffd')[0]!;
+    const line = good.split('\n').length;
+    throw new UserError(`${file}:${line}:${good.length - good.lastIndexOf('\n')}: not UTF-8 text`);
+  }
+}

@@ -1,0 +1,68 @@
+import { LINUX_COSTS, LINUX_ESTIMATES, LINUX_FLUSH_QUEUE, LINUX_IOVA, LINUX_SOURCES, lru, NO_CACHE, type Preset, TLP, TLP_SOURCE } from './preset.ts';
+
+/** Round figures of no machine in particular: for questions about mechanisms, not about a product. */
+export const generic: Preset = {
+  name: 'generic',
+  title: 'No machine in particular: round figures',
+  machine: {
+    units: 1,
+    iotlb: { ...lru(512, 8), leafLog2: [12, 21, 30], fracture: true, l1: NO_CACHE },
+    walkCaches: {
+      host: [lru(64), lru(32), lru(16), lru(8), lru(8)],
+      guest: [lru(64), lru(32), lru(16), lru(8)],
+    },
+    nestedTlb: lru(64),
+    deviceCache: lru(64),
+    pasidCache: lru(64),
+    lineCache: lru(1024, 8),
+    walkers: 8,
+    walkStartNs: 0,
+    latency: {
+      iotlbHitNs: 5,
+      iotlbL1HitNs: 2,
+      lineHitNs: 25,
+      memoryReadNs: 100,
+      walkOverheadNs: 20,
+      dmaReadNs: 450,
+      dmaWriteNs: 250,
+      commandNs: 20,
+      completionWaitNs: 200,
+    },
+    order: { readWindow: 0, writeWindow: 0 },
+    // 16 GT/s x16 after 128b/130b coding and the link layer, as 57.88 of 62.96 Gbit/s remain on Gen3 x8.
+    link: { gbps: 231, maxPayloadBytes: 256, maxReadRequestBytes: 512, outstanding: 256, ...TLP },
+    commandQueueEntries: 512,
+    eventLogEntries: 512,
+    memoryBytes: 2 ** 38,
+  },
+  os: {
+    kernelEra: 'amd-6.1',
+    iova: LINUX_IOVA,
+    flushQueue: LINUX_FLUSH_QUEUE,
+    costs: { ...LINUX_COSTS, completionPollNs: 1000 },
+  },
+  sources: {
+    ...LINUX_SOURCES,
+    'machine.link': TLP_SOURCE,
+    'os.kernelEra': 'a choice: Linux 6.1 to 6.12 on AMD',
+    'os.costs.completionPollNs': 'Linux 6.12 drivers/iommu/amd/iommu.c wait_on_sem: udelay(1)',
+    'machine.units': 'a choice',
+    'machine.memoryBytes': 'a choice',
+    'machine.commandQueueEntries': 'Linux 6.12 amd_iommu_types.h: CMD_BUFFER_ENTRIES 512',
+    'machine.eventLogEntries': 'Linux 6.12 amd_iommu_types.h: EVT_BUFFER_SIZE 8192 / 16',
+  },
+  estimates: [
+    ...LINUX_ESTIMATES,
+    'machine.iotlb',
+    'machine.walkCaches',
+    'machine.nestedTlb',
+    'machine.deviceCache',
+    'machine.pasidCache',
+    'machine.lineCache',
+    'machine.walkers',
+    'machine.walkStartNs',
+    'machine.latency',
+    'machine.order',
+    'machine.link.outstanding',
+  ],
+};

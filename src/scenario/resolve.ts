@@ -1,0 +1,449 @@
+/** One point of a scenario → machine, OS, tenants and limits of its runs: presets applied, everything checked. */
+import type {
+  CacheSpec,
+  DeviceSpec,
+  IotlbSpec,
+  LinkSpec,
+  MachineSpec,
+  OsSpec,
+  RunLimits,
+  StageSpec,
+  TenantSpec,
+  TrafficSpec,
+} from '../spec.ts';
+import { FORMATS, type FormatFacts, type FormatName } from './formats.ts';
+import { presetByName } from './presets/index.ts';
+import type { Preset, PresetCache } from './presets/preset.ts';
+import {
+  type CacheInput,
+  type DeviceInput,
+  type LinkInput,
+  MAX_DEVICES,
+  type MachineInput,
+  type ScenarioInput,
+  type StageInput,
+  type TenantInput,
+  type TrafficInput,
+} from './schema.ts';
+import { show } from './units.ts';
+
+/** Everything of a RunSpec but names and seed. */
+export interface ResolvedPoint {
+  readonly machine: MachineSpec;
+  readonly os: OsSpec;
+  readonly tenants: readonly TenantSpec[];
+  readonly run: RunLimits;
+}
+
+/** Takes a problem at a path of the scenario. */
+export type Report = (path: string, message: string) => void;
+
+const PAGE = 4096;
+
+export function resolvePoint(input: ScenarioInput, report: Report): ResolvedPoint {
+  const preset = presetByName(input.machine?.preset ?? 'generic');
+  const machine = resolveMachine(preset, input.machine ?? {}, report);
+  const tenants = resolveTenants(input, machine, report);
+  return { machine, os: resolveOs(preset, input), tenants, run: resolveRun(input.run, report) };
+}
+
+// ---- machine ---------------------------------------------------------------------------------------------------------
+function resolveMachine(preset: Preset, input: MachineInput, report: Report): MachineSpec {
+  const base = preset.machine;
+  const cache = (path: string, from: PresetCache, over: CacheInput | undefined) =>
+    resolveCache(`machine.${path}`, from, over, report);
+  const walk = (stage: 'host' | 'guest') =>
+    resolveWalkCaches(`machine.walkCaches.${stage}`, base.walkCaches[stage], input.walkCaches?.[stage], report);
+  return {
+    preset: preset.name,
+    units: input.units ?? base.units,
+    iotlb: resolveIotlb(base.iotlb, input.iotlb, report),
+    walkCaches: { host: walk('host'), guest: walk('guest') },
+    nestedTlb: cache('nestedTlb', base.nestedTlb, input.nestedTlb),
+    deviceCache: cache('deviceCache', base.deviceCache, input.deviceCache),
+    pasidCache: cache('pasidCache', base.pasidCache, input.pasidCache),
+    lineCache: cache('lineCache', base.lineCache, input.lineCache),
+    walkers: input.walkers ?? base.walkers,
+    walkStartNs: input.walkStartNs ?? base.walkStartNs,
+    latency: merge(base.latency, input.latency),
+    order: merge(base.order, input.order),
+    link: merge(base.link, input.link),
+    commandQueueEntries: input.commandQueueEntries ?? base.commandQueueEntries,
+    eventLogEntries: input.eventLogEntries ?? base.eventLogEntries,
+    memoryBytes: input.memoryBytes ?? base.memoryBytes,
+    estimates: preset.estimates,
+    sources: Object.entries(preset.sources).map(([path, source]) => ({ path, source })),
+  };
+}
+
+/** `base` with the values that `over` has. */
+function merge<T extends object>(base: T, over: { readonly [K in keyof T]?: T[K] | undefined } | undefined): T {
+  const given = Object.entries(over ?? {}).filter(([, value]) => value !== undefined);
+  return { ...base, ...Object.fromEntries(given) };
+}
+
+function resolveIotlb(base: Preset['machine']['iotlb'], input: MachineInput['iotlb'], report: Report): IotlbSpec {
+  const leafLog2 = input?.leafLog2 ?? base.leafLog2;
+  if (leafLog2.some((log2, i) => i > 0 && log2 <= leafLog2[i - 1]!)) {
+    report('machine.iotlb.leafLog2', 'leaf sizes must ascend, such as [12, 21, 30]');
+  }
+  return {
+    ...resolveCache('machine.iotlb', base, input, report),
+    leafLog2,
+    fracture: input?.fracture ?? base.fracture,
+    l1: resolveCache('machine.iotlb.l1', base.l1, input?.l1, report),
+  };
+}
+
+function resolveWalkCaches(
+  path: string,
+  base: readonly PresetCache[],
+  input: Readonly<Record<string, CacheInput | undefined>> | undefined,
+  report: Report,
+): CacheSpec[] {
+  const levels = Math.max(base.length, ...Object.keys(input ?? {}).map((key) => Number(key.slice('level'.length))));
+  const none: PresetCache = { entries: 0, ways: 'full', replacement: 'lru', index: 'modulo' };
+  return Array.from({ length: levels }, (_, i) => {
+    return resolveCache(`${path}.level${i + 1}`, base[i] ?? none, input?.[`level${i + 1}`], report);
+  });
+}
+
+function resolveCache(path: string, base: PresetCache, over: CacheInput | undefined, report: Report): CacheSpec {
+  const { entries, ways: wanted, replacement, index } = merge(
+    { entries: base.entries, ways: base.ways, replacement: base.replacement, index: base.index },
+    over && { entries: over.entries, ways: over.ways, replacement: over.replacement, index: over.index },
+  );
+  const ways = wanted === 'full' || entries === 0 ? Math.max(1, entries) : wanted;
+  if (entries > 0 && entries % ways !== 0) {
+    const place = over?.entries === undefined ? `${path}.ways` : `${path}.entries`;
+    report(place, `${entries} entries cannot be divided into sets of ${ways} ways; expected a multiple, or ways: full`);
+  }
+  if (replacement === 'plru' && (ways & (ways - 1)) !== 0) {
+    report(`${path}.replacement`, `plru needs a power of two of ways, not ${ways}`);
+  }
+  return { entries, ways, replacement, index };
+}
+
+// ---- os and run ------------------------------------------------------------------------------------------------------
+function resolveOs(preset: Preset, { os }: ScenarioInput): OsSpec {
+  return {
+    kernelEra: os?.kernelEra ?? preset.os.kernelEra,
+    iova: merge(preset.os.iova, os?.iova),
+    flushQueue: merge(preset.os.flushQueue, os?.flushQueue),
+    costs: merge(preset.os.costs, os?.costs),
+  };
+}
+
+function resolveRun(run: ScenarioInput['run'], report: Report): RunLimits {
+  if ((run.requests === undefined) === (run.durationNs === undefined)) {
+    report('run', 'expected either requests or durationNs');
+  }
+  return {
+    requests: run.requests ?? 0,
+    durationNs: run.durationNs ?? 0,
+    warmupNs: run.warmupNs ?? 0,
+    warmupRequests: run.warmupRequests ?? 0,
+    quantumNs: run.quantumNs ?? 20_000,
+    intervalNs: run.intervalNs ?? 0,
+    missCauses: run.missCauses ?? true,
+    debug: run.debug ?? false,
+  };
+}
+
+// ---- tenants -----------------------------------------------------------------------------------------------------------
+/** Numbers devices over the whole run and hands out requester IDs. */
+class Numbering {
+  private next = 0;
+  private readonly units: number;
+  private readonly taken = new Map<number, string>();
+  private readonly cursor: number[];
+
+  constructor(units: number) {
+    this.units = units;
+    // Each unit owns an equal share of the 256 buses; its first bus is the root's own.
+    this.cursor = Array.from({ length: units }, (_, unit) => (Math.floor(256 / units) * unit + 1) << 8);
+  }
+
+  index(): number {
+    return this.next++;
+  }
+
+  /** Reserves a wanted requester ID; the name of the device that already has it, if any. */
+  reserve(bdf: number, name: string): string | undefined {
+    const holder = this.taken.get(bdf);
+    if (holder === undefined) this.taken.set(bdf, name);
+    return holder;
+  }
+
+  /** The next free requester ID of a unit, or -1 when its buses are full. */
+  bdf(unit: number, name: string): number {
+    const limit = Math.floor(256 / this.units) * (unit + 1) << 8;
+    while (this.cursor[unit]! < limit && this.taken.has(this.cursor[unit]!)) this.cursor[unit]! += 1;
+    if (this.cursor[unit]! >= limit) return -1;
+    this.taken.set(this.cursor[unit]!, name);
+    return this.cursor[unit]!;
+  }
+}
+
+function resolveTenants(input: ScenarioInput, machine: MachineSpec, report: Report): TenantSpec[] {
+  const groups = Object.entries(input.tenants);
+  if (groups.length === 0) report('tenants', 'expected at least one tenant');
+  const total = groups.reduce((sum, [, tenant]) => sum + (tenant.count ?? 1) * deviceCount(tenant), 0);
+  if (total > MAX_DEVICES) {
+    report('tenants', `${total} devices are too many; expected at most ${MAX_DEVICES}`);
+    return [];
+  }
+  const names = copyNames('tenants', groups, report);
+  const hosts = groups.reduce((sum, [, t]) => sum + (t.mode === 'nested' ? 0 : (t.count ?? 1)), 0);
+  const shareBytes = Math.floor(machine.memoryBytes / 2 / Math.max(1, hosts) / 2 ** 21) * 2 ** 21;
+  const numbering = new Numbering(machine.units);
+  reserveBdfs(groups, numbering, report);
+  const tenants = groups.flatMap(([key, tenant]) =>
+    names.get(key)!.map((name, copy) => {
+      const memoryBytes = tenant.memoryBytes ?? (tenant.mode === 'nested' ? 2 ** 32 : Math.max(shareBytes, 2 ** 21));
+      return resolveTenant({ path: `tenants.${key}`, name, copy, memoryBytes }, tenant, machine, numbering, report);
+    }),
+  );
+  checkMemory(tenants, machine, report);
+  return tenants;
+}
+
+const deviceCount = (tenant: TenantInput): number =>
+  Object.values(tenant.devices).reduce((sum, device) => sum + (device.count ?? 1), 0);
+
+/** Names of the copies of each group: `vm`, or `vm-0`, `vm-1`, … Reports names that two groups would share. */
+function copyNames(
+  path: string,
+  groups: readonly (readonly [string, { readonly count?: number | undefined }])[],
+  report: Report,
+): Map<string, string[]> {
+  const owner = new Map<string, string>();
+  const result = new Map<string, string[]>();
+  for (const [key, { count }] of groups) {
+    const names = count === undefined ? [key] : Array.from({ length: count }, (_, i) => `${key}-${i}`);
+    const clash = names.find((name) => owner.has(name));
+    if (clash !== undefined) {
+      report(`${path}.${key}`, `the name ${show(clash)} is already taken by ${show(owner.get(clash)!)} (count: adds -0, -1, …)`);
+    }
+    for (const name of names) owner.set(name, key);
+    result.set(key, names);
+  }
+  return result;
+}
+
+/** Requester IDs that the scenario gives come before those that are handed out. */
+function reserveBdfs(groups: readonly (readonly [string, TenantInput])[], numbering: Numbering, report: Report): void {
+  for (const [tenantKey, tenant] of groups) {
+    for (const [deviceKey, device] of Object.entries(tenant.devices)) {
+      if (device.bdf === undefined) continue;
+      const path = `tenants.${tenantKey}.devices.${deviceKey}`;
+      const first = parseBdf(device.bdf);
+      const copies = (device.count ?? 1) * (tenant.count ?? 1);
+      if (first + copies > 0x10000) report(`${path}.bdf`, `${copies} devices from ${device.bdf} on end after ff:1f.7`);
+      for (let i = 0; i < copies; i++) {
+        const holder = numbering.reserve(first + i, deviceKey);
+        if (holder !== undefined) report(`${path}.bdf`, `${bdfText(first + i)} already belongs to ${show(holder)}`);
+      }
+    }
+  }
+}
+
+function parseBdf(text: string): number {
+  const [bus, rest] = text.split(':') as [string, string];
+  const [device, fn] = rest.split('.') as [string, string];
+  return (parseInt(bus, 16) << 8) | (parseInt(device, 16) << 3) | Number(fn);
+}
+
+/** `41:00.0` */
+export function bdfText(bdf: number): string {
+  const hex = (value: number): string => value.toString(16).padStart(2, '0');
+  return `${hex(bdf >> 8)}:${hex((bdf >> 3) & 31)}.${bdf & 7}`;
+}
+
+interface TenantCopy {
+  readonly path: string;
+  readonly name: string;
+  readonly copy: number;
+  readonly memoryBytes: number;
+}
+
+function resolveTenant(at: TenantCopy, tenant: TenantInput, machine: MachineSpec, numbering: Numbering, report: Report): TenantSpec {
+  const { path, name, memoryBytes } = at;
+  if (memoryBytes % PAGE !== 0) report(`${path}.memoryBytes`, `${memoryBytes} is not a multiple of 4 KiB`);
+  const host = resolveStage(`${path}.host`, 'host', tenant.host, 'amd-v1', report);
+  const guest = resolveStage(`${path}.guest`, 'guest', tenant.guest, 'amd-v2', report);
+  checkMode(path, tenant, host, guest, memoryBytes, report);
+  const groups = Object.entries(tenant.devices);
+  if (groups.length === 0) report(`${path}.devices`, 'expected at least one device');
+  const names = copyNames(`${path}.devices`, groups, report);
+  const devices = groups.flatMap(([key, device]) => {
+    const group = { path: `${path}.devices.${key}`, tenantCopy: at.copy, tenantHost: host };
+    const traffic = resolveTraffic(`${group.path}.traffic`, device.traffic, report);
+    return names.get(key)!.map((deviceName, i) => resolveDevice(group, deviceName, i, device, traffic, machine, numbering, report));
+  });
+  const policy = tenant.mode === 'passthrough' ? 'passthrough' : (tenant.policy ?? 'strict');
+  return { name, mode: tenant.mode, host, guest, policy, memoryBytes, devices };
+}
+
+function resolveStage(
+  path: string,
+  stage: 'host' | 'guest',
+  input: StageInput | undefined,
+  fallback: FormatName,
+  report: Report,
+): StageSpec {
+  const format = (input?.format as FormatName | undefined) ?? fallback;
+  const facts: FormatFacts = FORMATS[format];
+  const levels = input?.levels ?? facts.defaultLevels;
+  const leafBytes = input?.leafBytes ?? PAGE;
+  if (!facts.stages.includes(stage)) {
+    const others = Object.entries(FORMATS).filter(([, other]) => (other.stages as readonly string[]).includes(stage));
+    report(`${path}.format`, `${format} is no ${stage} table; expected ${others.map(([name]) => name).join(' or ')}`);
+  }
+  if (!facts.levels.includes(levels)) {
+    report(`${path}.levels`, `${format} has ${facts.levels.join(', ')} levels, not ${levels}`);
+  }
+  const leafLog2 = Math.round(Math.log2(leafBytes));
+  if (!facts.leafLog2.includes(leafLog2) || 2 ** leafLog2 !== leafBytes) {
+    report(`${path}.leafBytes`, `${format} leaves can be 4KiB, 2MiB or 1GiB, not ${leafBytes} bytes`);
+  }
+  return { format, levels, leafLog2 };
+}
+
+function checkMode(path: string, tenant: TenantInput, host: StageSpec, guest: StageSpec, memoryBytes: number, report: Report): void {
+  if (tenant.policy === 'passthrough' && tenant.mode !== 'passthrough') {
+    report(`${path}.policy`, `policy passthrough needs mode passthrough, not ${tenant.mode}`);
+  }
+  if (tenant.mode !== 'nested') return;
+  const [hostFacts, guestFacts]: FormatFacts[] = [FORMATS[host.format as FormatName], FORMATS[guest.format as FormatName]];
+  if (hostFacts!.architecture !== guestFacts!.architecture || host.format !== 'amd-v1') {
+    report(`${path}.host.format`, `a ${guest.format} guest table nests in amd-v1, not in ${host.format}`);
+  }
+  const reachBits = hostFacts!.inputBits(host.levels);
+  if (memoryBytes > 2 ** reachBits) {
+    report(`${path}.memoryBytes`, `${memoryBytes} bytes do not fit ${host.levels} levels of ${host.format} (${reachBits} bits)`);
+  }
+}
+
+interface DeviceGroup {
+  readonly path: string;
+  readonly tenantCopy: number;
+  readonly tenantHost: StageSpec;
+}
+
+function resolveDevice(
+  group: DeviceGroup,
+  name: string,
+  copy: number,
+  device: DeviceInput,
+  traffic: TrafficSpec,
+  machine: MachineSpec,
+  numbering: Numbering,
+  report: Report,
+): DeviceSpec {
+  const index = numbering.index();
+  let unit = device.unit ?? index % machine.units;
+  if (unit >= machine.units) {
+    report(`${group.path}.unit`, `unit ${unit} does not exist; the machine has units 0 to ${machine.units - 1}`);
+    unit = 0;
+  }
+  const given = device.bdf === undefined ? undefined : parseBdf(device.bdf) + group.tenantCopy * (device.count ?? 1) + copy;
+  const bdf = given ?? numbering.bdf(unit, name);
+  if (bdf < 0) report(group.path, `unit ${unit} has no requester ID left for ${show(name)}`);
+  return { name, index, bdf, unit, pasid: device.pasid ?? -1, link: resolveLink(machine.link, device.link), traffic };
+}
+
+const resolveLink = (base: LinkSpec, input: LinkInput | undefined): LinkSpec => merge(base, input);
+
+// ---- traffic -----------------------------------------------------------------------------------------------------------
+/** Rows are read when the run is prepared (traces.ts); until then a replay has none. */
+export const NO_ROWS = {
+  issuePs: new Float64Array(0),
+  page: new Float64Array(0),
+  offset: new Uint16Array(0),
+  lengthBytes: new Uint32Array(0),
+  op: new Uint8Array(0),
+};
+
+function resolveTraffic(path: string, traffic: TrafficInput, report: Report): TrafficSpec {
+  switch (traffic.model) {
+    case 'nic':
+      return resolveNic(path, traffic, report);
+    case 'replay':
+      return { model: 'replay', path: traffic.path, outstanding: traffic.outstanding ?? 0, rows: NO_ROWS };
+    default:
+      return resolveWindow(path, traffic, report);
+  }
+}
+
+type WindowInput = Exclude<TrafficInput, { model: 'nic' | 'replay' }>;
+
+function resolveWindow(path: string, traffic: WindowInput, report: Report): TrafficSpec {
+  const { windowBytes, transferBytes } = traffic;
+  if (windowBytes % PAGE !== 0) report(`${path}.windowBytes`, `${windowBytes} bytes are not whole 4 KiB pages`);
+  if (transferBytes > windowBytes) {
+    report(`${path}.transferBytes`, `transfers of ${transferBytes} bytes do not fit a window of ${windowBytes}`);
+  }
+  const window = {
+    windowBytes,
+    transferBytes,
+    readFraction: traffic.readFraction ?? 1,
+    outstanding: traffic.outstanding ?? 1,
+    ratePerSecond: traffic.ratePerSecond ?? 0,
+    arrivals: traffic.arrivals ?? ('poisson' as const),
+  };
+  if (traffic.model === 'zipf') return { model: 'zipf', exponent: traffic.exponent, ...window };
+  if (traffic.model === 'uniform') return { model: 'uniform', ...window };
+  const strideBytes = traffic.strideBytes ?? transferBytes;
+  if (strideBytes > windowBytes) {
+    report(`${path}.strideBytes`, `a stride of ${strideBytes} bytes leaves a window of ${windowBytes}`);
+  }
+  return { model: 'sequential', strideBytes, ...window };
+}
+
+type NicInput = Extract<TrafficInput, { model: 'nic' }>;
+
+function resolveNic(path: string, nic: NicInput, report: Report): TrafficSpec {
+  const ringEntries = nic.ringEntries ?? 1024;
+  const pollBatch = nic.pollBatch ?? Math.min(64, ringEntries);
+  const descriptorBatch = nic.descriptorBatch ?? Math.min(8, ringEntries);
+  if (descriptorBatch > ringEntries) {
+    report(`${path}.descriptorBatch`, `a batch of ${descriptorBatch} does not fit a ring of ${ringEntries}`);
+  }
+  if (pollBatch > ringEntries) report(`${path}.pollBatch`, `a batch of ${pollBatch} does not fit a ring of ${ringEntries}`);
+  return {
+    model: 'nic',
+    direction: nic.direction ?? 'rx',
+    offeredGbps: nic.offeredGbps ?? 0,
+    mtuBytes: nic.mtuBytes ?? 1500,
+    ringEntries,
+    bufferBytes: nic.bufferBytes ?? 2048,
+    descriptorBytes: nic.descriptorBytes ?? 16,
+    completionBytes: nic.completionBytes ?? 64,
+    descriptorBatch,
+    pollBatch,
+    flows: nic.flows ?? 1,
+    burstPackets: nic.burstPackets ?? 16,
+  };
+}
+
+/** Bytes of DMA memory that a device's traffic needs at least. */
+export function trafficBytes(traffic: TrafficSpec): number {
+  if (traffic.model === 'replay') return 0;
+  if (traffic.model !== 'nic') return traffic.windowBytes;
+  const packet = Math.ceil(traffic.mtuBytes / traffic.bufferBytes) * traffic.bufferBytes;
+  return (traffic.direction === 'both' ? 2 : 1) * traffic.ringEntries * (packet + 2 * traffic.descriptorBytes);
+}
+
+function checkMemory(tenants: readonly TenantSpec[], machine: MachineSpec, report: Report): void {
+  for (const tenant of tenants) {
+    const wanted = tenant.devices.reduce((sum, device) => sum + trafficBytes(device.traffic), 0);
+    if (wanted <= tenant.memoryBytes) continue;
+    const path = `tenants.${tenant.name.replace(/-\d+$/, '')}.memoryBytes`;
+    report(path, `${tenant.name} needs ${wanted} bytes for its devices, but has ${tenant.memoryBytes}`);
+  }
+  const total = tenants.reduce((sum, tenant) => sum + tenant.memoryBytes, 0);
+  if (total > machine.memoryBytes) {
+    report('machine.memoryBytes', `the tenants have ${total} bytes together, more than the machine's ${machine.memoryBytes}`);
+  }
+}

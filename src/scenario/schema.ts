@@ -1,0 +1,370 @@
+/**
+ * The scenario file, as zod sees it. Keys are the words of spec.ts; here are types, ranges and meanings of single values.
+ * What depends on several values (levels of a format, ways of a cache, placement) is checked in resolve.ts.
+ */
+import { z } from 'zod';
+import { bareQuantity, type Dimension, parseQuantity, quantityHint, show } from './units.ts';
+import { FORMAT_NAMES } from './formats.ts';
+import { PRESET_NAMES } from './presets/index.ts';
+
+interface Range {
+  readonly min: number;
+  readonly max: number;
+}
+
+/** A quantity: a number in the key's unit, or text with a unit. Comes out in the base unit of its dimension. */
+function quantity(dimension: Dimension, { min, max }: Range, description: string) {
+  return z
+    .union([z.number(), z.string()], { error: (issue) => `${shown(issue.input)} is not ${quantityHint(dimension)}` })
+    .transform((input, context) => {
+      const parsed = typeof input === 'number' ? bareQuantity(input, dimension) : parseQuantity(input, dimension);
+      if ('error' in parsed) context.addIssue({ code: 'custom', message: parsed.error });
+      else if (parsed.value < min || parsed.value > max) {
+        const unit = { bytes: 'bytes', ns: 'ns', gbps: 'Gbit/s' }[dimension];
+        context.addIssue({ code: 'custom', message: `${show(input)} is out of range; expected ${min} to ${max} ${unit}` });
+      } else return parsed.value;
+      return z.NEVER;
+    })
+    .describe(description);
+}
+
+const shown = (input: unknown): string => (typeof input === 'object' && input !== null ? 'a list or section' : show(input));
+
+const bytes = (min: number, max: number, description: string) => quantity('bytes', { min, max }, description);
+/** Times up to 9000 s stay exact as integer picoseconds in a double. */
+const MAX_NS = 9e12;
+const ns = (description: string, max = MAX_NS) => quantity('ns', { min: 0, max }, description);
+const integer = (min: number, max: number, description: string) =>
+  z
+    .int({ error: (issue) => `${shown(issue.input)} is not a whole number; expected ${min} to ${max}` })
+    .min(min, { error: (issue) => `${show(issue.input)} is out of range; expected ${min} to ${max}` })
+    .max(max, { error: (issue) => `${show(issue.input)} is out of range; expected ${min} to ${max}` })
+    .describe(description);
+const real = (min: number, max: number, description: string) =>
+  z
+    .number({ error: (issue) => `${shown(issue.input)} is not a number; expected ${min} to ${max}` })
+    .min(min, { error: (issue) => `${show(issue.input)} is out of range; expected ${min} to ${max}` })
+    .max(max, { error: (issue) => `${show(issue.input)} is out of range; expected ${min} to ${max}` })
+    .describe(description);
+const flag = (description: string) =>
+  z.boolean({ error: (issue) => `${shown(issue.input)} is not true or false` }).describe(description);
+const text = (description: string) =>
+  z
+    .string({ error: (issue) => `${shown(issue.input)} is not text` })
+    .max(1000, { error: () => 'longer than 1000 characters' })
+    .describe(description);
+
+const TIB = 1024 ** 4;
+export const MAX_ENTRIES = 1 << 20;
+export const MAX_DEVICES = 4096;
+export const MAX_UNITS = 64;
+
+/** Names become file names, CSV cells and parts of paths: letters, digits, - and _, nothing else. */
+export const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$/;
+const NAME_HINT = 'a name of up to 40 letters, digits, - and _';
+const nameKey = z.string().regex(NAME_PATTERN, { error: (issue) => `${show(issue.input)} is not ${NAME_HINT}` });
+
+// ---- machine ---------------------------------------------------------------------------------------------------------
+const cacheShape = {
+  entries: integer(0, MAX_ENTRIES, 'Number of entries; 0 = the cache is not there').optional(),
+  ways: z
+    .union([z.literal('full'), integer(1, MAX_ENTRIES, 'Ways of a set')], {
+      error: (issue) => `${shown(issue.input)} is not a number of ways; expected 1 to ${MAX_ENTRIES}, or full`,
+    })
+    .describe('Associativity: a divisor of entries, or full')
+    .optional(),
+  replacement: z.enum(['lru', 'plru', 'fifo', 'random', 'srrip', 'lfu']).describe('Replacement policy').optional(),
+  index: z.enum(['modulo', 'shifted', 'hash']).describe('How the set is chosen from the page number').optional(),
+};
+const cache = z.strictObject(cacheShape);
+const walkCache = (levels: number) =>
+  z.strictObject(
+    Object.fromEntries(Array.from({ length: levels }, (_, i) => [`level${i + 1}`, cache.optional()])) as Record<
+      string,
+      z.ZodOptional<typeof cache>
+    >,
+  );
+
+const powerOfTwo = (min: number, max: number, description: string) =>
+  bytes(min, max, description).refine((value) => (value & (value - 1)) === 0, {
+    error: (issue) => `${show(issue.input)} is not a power of two`,
+  });
+
+const gbps = (description: string) => quantity('gbps', { min: 0.001, max: 10_000 }, description);
+
+const link = z.strictObject({
+  gbps: gbps('Rate of the link after physical coding and link-layer overhead').optional(),
+  maxPayloadBytes: powerOfTwo(128, 4096, 'Largest payload of a write or completion').optional(),
+  maxReadRequestBytes: powerOfTwo(128, 4096, 'Largest read request').optional(),
+  writeHeaderBytes: integer(0, 128, 'Overhead of a write on the wire, bytes').optional(),
+  readRequestBytes: integer(0, 128, 'Size of a read request on the wire, bytes').optional(),
+  completionHeaderBytes: integer(0, 128, 'Overhead of a completion on the wire, bytes').optional(),
+  outstanding: integer(1, 4096, 'Reads in flight at most (tags)').optional(),
+});
+
+const latency = z.strictObject({
+  iotlbHitNs: ns('IOTLB lookup, part of every translated request', 1e6).optional(),
+  iotlbL1HitNs: ns('Lookup in the first-level IOTLB', 1e6).optional(),
+  lineHitNs: ns('Table read that hits the line cache', 1e6).optional(),
+  memoryReadNs: ns('Table read that goes to memory', 1e6).optional(),
+  walkOverheadNs: ns('Fixed part of every walk', 1e6).optional(),
+  dmaReadNs: ns('A read through root complex and memory, without translation and link', 1e6).optional(),
+  dmaWriteNs: ns('A write through root complex and memory, without translation and link', 1e6).optional(),
+  commandNs: ns('One command taken from the command queue', 1e9).optional(),
+  completionWaitNs: ns('A completion wait, on top of commandNs', 1e9).optional(),
+});
+
+const machine = z.strictObject({
+  preset: z.enum(PRESET_NAMES).describe('Machine whose values apply where this section says nothing').optional(),
+  units: integer(1, MAX_UNITS, 'Number of IOMMU units').optional(),
+  iotlb: z
+    .strictObject({
+      ...cacheShape,
+      leafLog2: z
+        .array(integer(12, 48, 'log2 of a leaf size'))
+        .min(1, { error: () => 'expected at least one leaf size' })
+        .max(4, { error: () => 'expected at most 4 leaf sizes' })
+        .describe('log2 of the leaf sizes that can be held, ascending')
+        .optional(),
+      fracture: flag('Cut a guest leaf to the smaller host leaf').optional(),
+      l1: cache.describe('First-level IOTLB, one for each device').optional(),
+    })
+    .describe('The shared IOTLB')
+    .optional(),
+  walkCaches: z
+    .strictObject({ host: walkCache(5).optional(), guest: walkCache(5).optional() })
+    .describe('Page-walk caches: levelN holds entries found at level N (pointers to tables of level N - 1)')
+    .optional(),
+  nestedTlb: cache.describe('GPA to SPA leaves used inside nested walks').optional(),
+  deviceCache: cache.describe('Device-table entries').optional(),
+  pasidCache: cache.describe('PASID (GCR3) entries').optional(),
+  lineCache: cache.describe('64-byte lines of table memory in front of DRAM').optional(),
+  walkers: integer(1, 1024, 'Walks in flight at most').optional(),
+  walkStartNs: ns('Least time between the starts of two walks', 1e6).optional(),
+  latency: latency.optional(),
+  order: z
+    .strictObject({
+      readWindow: integer(0, 1024, 'Oldest reads of a device that may be translated; 0 = out of order').optional(),
+      writeWindow: integer(0, 1024, 'The same for posted writes').optional(),
+    })
+    .optional(),
+  link: link.describe('PCIe link of each device').optional(),
+  commandQueueEntries: integer(2, 65_536, 'Slots of the command queue').optional(),
+  eventLogEntries: integer(1, 65_536, 'Slots of the event log').optional(),
+  memoryBytes: bytes(1 << 20, 4 * TIB, 'Host memory for buffers').optional(),
+});
+
+// ---- os --------------------------------------------------------------------------------------------------------------
+const COSTS: Readonly<Record<string, string>> = {
+  iovaAllocNs: 'IOVA from a magazine',
+  iovaAllocSlowNs: 'IOVA from the tree',
+  iovaFreeNs: 'IOVA given back',
+  mapNs: 'Fixed part of a map',
+  mapPageNs: 'Each page of a map',
+  unmapNs: 'Fixed part of an unmap',
+  unmapPageNs: 'Each page of an unmap',
+  invalidateSubmitNs: 'Writing commands to the queue',
+  completionPollNs: 'Interval between looks at the completion semaphore',
+  packetNs: 'Network or storage stack work a packet',
+  exitNs: 'One exit to the hypervisor',
+};
+const os = z.strictObject({
+  kernelEra: z
+    .enum(['amd-5.13', 'amd-6.1', 'amd-7.2', 'intel-6.1', 'intel-6.12'])
+    .describe('Kernel whose invalidation rules apply')
+    .optional(),
+  iova: z
+    .strictObject({
+      forcedac: flag('Skip the attempt below 4 GiB').optional(),
+      maskBits: integer(32, 57, 'Address bits of the device').optional(),
+    })
+    .optional(),
+  flushQueue: z
+    .strictObject({
+      entries: integer(1, 65_536, 'Entries of the lazy flush queue of a core').optional(),
+      timeoutNs: ns('Longest time an entry waits').optional(),
+    })
+    .optional(),
+  costs: z
+    .strictObject(
+      Object.fromEntries(Object.entries(COSTS).map(([key, what]) => [key, ns(`${what}, CPU ns`, 1e9).optional()])) as Record<
+        string,
+        z.ZodOptional<ReturnType<typeof ns>>
+      >,
+    )
+    .describe('CPU time of software steps')
+    .optional(),
+});
+
+// ---- tenants -----------------------------------------------------------------------------------------------------------
+const window = {
+  windowBytes: bytes(4096, 16 * TIB, 'DMA memory that the addresses fall into; whole 4 KiB pages'),
+  transferBytes: bytes(1, 1 << 24, 'Bytes of one transfer'),
+  readFraction: real(0, 1, 'Share of reads').optional(),
+  outstanding: integer(1, 65_536, 'Transfers in flight at most').optional(),
+  ratePerSecond: real(0, 1e12, 'Transfers offered a second; 0 = as fast as they complete').optional(),
+  arrivals: z.enum(['fixed', 'poisson']).describe('Spacing of transfers when a rate is given').optional(),
+};
+const traffic = z.discriminatedUnion('model', [
+  z.strictObject({ model: z.literal('uniform'), ...window }).describe('Uniformly random addresses in a window'),
+  z
+    .strictObject({
+      model: z.literal('sequential'),
+      ...window,
+      strideBytes: bytes(1, 1 << 30, 'Distance from one transfer to the next').optional(),
+    })
+    .describe('One transfer after the other, round and round'),
+  z
+    .strictObject({ model: z.literal('zipf'), ...window, exponent: real(0, 10, 'Skew: 0 = uniform') })
+    .describe('Pages of a window by a Zipf distribution'),
+  z
+    .strictObject({
+      model: z.literal('nic'),
+      direction: z.enum(['rx', 'tx', 'both']).describe('Direction of the packets').optional(),
+      offeredGbps: quantity('gbps', { min: 0, max: 10_000 }, 'Offered load in each direction; 0 = as fast as possible').optional(),
+      mtuBytes: bytes(64, 65_536, 'Bytes of a packet').optional(),
+      ringEntries: integer(2, 32_768, 'Descriptors of a ring').optional(),
+      bufferBytes: bytes(64, 65_536, 'Bytes of a receive buffer').optional(),
+      descriptorBytes: integer(8, 1024, 'Bytes of a descriptor').optional(),
+      completionBytes: integer(8, 1024, 'Bytes of a completion').optional(),
+      descriptorBatch: integer(1, 1024, 'Descriptors fetched by one read').optional(),
+      pollBatch: integer(1, 4096, 'Packets handled at one interrupt').optional(),
+      flows: integer(1, 1_000_000, 'Flows').optional(),
+      burstPackets: integer(1, 4096, 'Packets of a flow that arrive together').optional(),
+    })
+    .describe('A NIC queue pair with rings, buffers and completions'),
+  z
+    .strictObject({
+      model: z.literal('replay'),
+      path: text('Access trace (CSV, .gz allowed); relative to the scenario file'),
+      device: text('Rows of this device of the trace; left out = all rows').optional(),
+      outstanding: integer(0, 65_536, 'Requests in flight, ignoring the times of the trace; 0 = at its times').optional(),
+    })
+    .describe('Requests of a trace'),
+]);
+
+const device = z.strictObject({
+  count: integer(1, MAX_DEVICES, 'So many devices alike').optional(),
+  unit: integer(0, MAX_UNITS - 1, 'IOMMU unit; left out = spread over all units in turn').optional(),
+  bdf: z
+    .string({ error: () => 'expected bus:device.function in hex and quotes, such as "41:00.0"' })
+    .regex(/^[0-9a-fA-F]{1,2}:[01]?[0-9a-fA-F]\.[0-7]$/, {
+      error: (issue) => `${show(issue.input)} is not bus:device.function in hex, such as "41:00.0"`,
+    })
+    .describe('Requester ID of the first device; left out = numbered by unit')
+    .optional(),
+  pasid: integer(0, (1 << 20) - 1, 'PASID of the requests; left out = none').optional(),
+  link: link.describe('Link of this device where it differs from the machine').optional(),
+  traffic,
+});
+
+const stage = (what: string) =>
+  z
+    .strictObject({
+      format: z.enum(FORMAT_NAMES).describe('Table format').optional(),
+      levels: integer(2, 6, 'Table levels').optional(),
+      leafBytes: bytes(4096, 2 ** 39, 'Largest leaf that the mapper may use').optional(),
+    })
+    .describe(what);
+
+const tenant = z.strictObject({
+  count: integer(1, MAX_DEVICES, 'So many tenants alike, each with tables and devices of its own').optional(),
+  mode: z
+    .enum(['passthrough', 'host', 'nested'])
+    .describe('passthrough: no translation; host: one stage; nested: the guest table over the host table'),
+  host: stage("The host's table (GPA to SPA when nested)").optional(),
+  guest: stage("The guest's table (GVA to GPA)").optional(),
+  policy: z
+    .enum(['strict', 'lazy', 'static', 'passthrough'])
+    .describe('How the DMA API maps and unmaps; mode passthrough never maps')
+    .optional(),
+  memoryBytes: bytes(1 << 20, 4 * TIB, "Memory for its buffers; a VM's size").optional(),
+  devices: z.record(nameKey, device).describe('Devices by name'),
+});
+
+// ---- run, sweep, report ------------------------------------------------------------------------------------------------
+const seed = (description: string) => integer(0, 2 ** 32 - 1, description);
+const run = z.strictObject({
+  requests: integer(1, 1e12, 'Measured requests of all devices together').optional(),
+  durationNs: quantity('ns', { min: 1, max: MAX_NS }, 'Measured simulated time (instead of requests)').optional(),
+  warmupNs: ns('Simulated time before counting starts').optional(),
+  warmupRequests: integer(0, 1e12, 'Requests before counting starts; the later of the two ends warm-up').optional(),
+  seed: seed('First seed').optional(),
+  seeds: z
+    .union([integer(1, 1000, 'Number of seeds'), z.array(seed('A seed')).min(1).max(1000)], {
+      error: (issue) => `${shown(issue.input)} is not a number of seeds (1 to 1000) or a list of seeds`,
+    })
+    .describe('Number of seeds, or the list of them')
+    .optional(),
+  quantumNs: quantity('ns', { min: 100, max: 1e9 }, 'Length of the steps between which effects cross units').optional(),
+  intervalNs: quantity('ns', { min: 0, max: MAX_NS }, 'Interval of timeline.csv; 0 = none').optional(),
+  missCauses: flag('Split capacity from conflict misses').optional(),
+  debug: flag('Check the sum rules while running (slow)').optional(),
+});
+
+const scalar = z.union([z.string(), z.number(), z.boolean()], {
+  error: () => 'expected a single value (text, number, true or false)',
+});
+const label = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9 _./+-]{0,39}$/, {
+    error: (issue) => `${show(issue.input)} is not a name of up to 40 letters, digits, spaces and _ . / + -`,
+  });
+const sweep = z.strictObject({
+  cases: z
+    .record(label, z.record(z.string(), scalar).nullable(), { error: () => 'expected named sets of path: value' })
+    .describe('Named sets of values by path')
+    .optional(),
+  vary: z
+    .record(z.string(), z.array(scalar).min(1, { error: () => 'expected at least one value' }).max(10_000), {
+      error: () => 'expected path: [values]',
+    })
+    .describe('Values by path; every combination is a point')
+    .optional(),
+});
+
+const answer = z.strictObject({
+  metric: text('Column of summary.csv'),
+  of: text('Point that the sentence is about').optional(),
+  against: text('Point that it is compared with').optional(),
+  crosses: z
+    .number({ error: (issue) => `${shown(issue.input)} is not a number` })
+    .describe('Name the first point, in order, at which the metric is on the other side of this value')
+    .optional(),
+});
+const measured = z.strictObject({
+  metric: text('Column of summary.csv that the values are compared with'),
+  source: text('Where the values were published'),
+  tolerance: real(0, 10, 'Largest relative difference that counts as agreement').optional(),
+  points: z.record(z.string(), real(-1e15, 1e15, 'Published value')).describe('Published value by point'),
+});
+
+export const scenarioSchema = z.strictObject({
+  question: text('The question this scenario answers'),
+  machine: machine.optional(),
+  os: os.optional(),
+  tenants: z.record(nameKey, tenant).describe('Tenants by name'),
+  run,
+  sweep: sweep.optional(),
+  table: z.array(text('Column of summary.csv')).min(1).max(12).describe('Columns of the result table').optional(),
+  answer: z.array(answer).max(12).describe('Sentences that answer the question').optional(),
+  measured: z.array(measured).max(12).describe('Published numbers to print beside the simulated ones').optional(),
+});
+
+export type ScenarioInput = z.output<typeof scenarioSchema>;
+export type MachineInput = NonNullable<ScenarioInput['machine']>;
+export type OsInput = NonNullable<ScenarioInput['os']>;
+export type TenantInput = ScenarioInput['tenants'][string];
+export type DeviceInput = TenantInput['devices'][string];
+export type TrafficInput = DeviceInput['traffic'];
+export type StageInput = NonNullable<TenantInput['host']>;
+export type LinkInput = NonNullable<MachineInput['link']>;
+export type CacheInput = z.output<typeof cache>;
+export type AnswerInput = z.output<typeof answer>;
+export type MeasuredInput = z.output<typeof measured>;
+
+/** JSON Schema of scenario files, for editors. */
+export function scenarioJsonSchema(): object {
+  const schema = z.toJSONSchema(scenarioSchema, { io: 'input', unrepresentable: 'any' });
+  return { title: 'nestwalk scenario', ...schema };
+}
