@@ -19,7 +19,7 @@ const words = new Int32Array(bits.buffer);
 const SHIFT = 20 - SUB_LOG2;
 const BIAS = 1023 * SUB_BUCKETS;
 
-/** Bucket of a value ≥ 0. */
+/** Bucket of a value ≥ 0 (0 and 1 share the first). */
 export function bucketOf(value: number): number {
   bits[0] = value;
   const bucket = (words[1] >> SHIFT) - BIAS;
@@ -27,7 +27,7 @@ export function bucketOf(value: number): number {
   return bucket < HISTOGRAM_BUCKETS ? bucket : HISTOGRAM_BUCKETS - 1;
 }
 
-/** Smallest value of a bucket; `bucketLow(HISTOGRAM_BUCKETS)` is the end of the last. Bucket 0 also holds 0. */
+/** Smallest value of a bucket; `bucketLow(HISTOGRAM_BUCKETS)` is the end of the last. */
 export function bucketLow(bucket: number): number {
   bits[0] = 0;
   words[1] = (bucket + BIAS) << SHIFT;
@@ -104,8 +104,8 @@ export function mergeHistograms(parts: readonly HistogramData[]): HistogramData 
 }
 
 /**
- * Smallest value that at least the share `quantile` (0…1) of all values does not exceed (nearest rank), within 0.8 %;
- * 0 when there are no values. The largest and the smallest value are exact.
+ * Smallest of the recorded integers that a share of at least `quantile` (0…1) does not exceed (nearest rank), within
+ * 0.8 %; 0 when there are none. The largest value is exact.
  */
 export function quantileOf(data: HistogramData, quantile: number): number {
   if (data.count === 0) return 0;
@@ -114,7 +114,7 @@ export function quantileOf(data: HistogramData, quantile: number): number {
   let seen = 0;
   let bucket = 0;
   while ((seen += data.counts[bucket]) < rank) bucket++;
-  const middle = (bucketLow(bucket) + bucketLow(bucket + 1)) / 2;
+  const middle = Math.floor((bucketLow(bucket) + bucketLow(bucket + 1)) / 2);
   return Math.min(data.max, Math.max(data.min, middle));
 }
 
