@@ -6,10 +6,19 @@ import { basename, dirname, join as joinPath } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { z } from 'zod';
 import { join, MAX_FILE_BYTES, parseText, parseValue, type Places, type Raw, type RawMap } from './document.ts';
-import { type Override, isMap, knownKeys, pathError, PlaceFinder, valueAt, withOverrides } from './paths.ts';
+import { type Override, isMap, knownKeys, pathError, PlaceFinder, valueAt, withOverrides, without } from './paths.ts';
 import { didYouMean, nearest, type Problem, UserError } from './problem.ts';
 import { type ResolvedPoint, resolvePoint } from './resolve.ts';
-import { type AnswerInput, type MeasuredInput, type ScenarioInput, scenarioSchema } from './schema.ts';
+import {
+  type AnswerInput,
+  CASE_HINT,
+  CASE_PATTERN,
+  type MeasuredInput,
+  NAME_HINT,
+  NAME_PATTERN,
+  type ScenarioInput,
+  scenarioSchema,
+} from './schema.ts';
 import { dimensionOf, parseQuantity, show } from './units.ts';
 
 export interface ScenarioPoint extends ResolvedPoint {
@@ -92,9 +101,11 @@ class Loader {
     const reshaped = narrowing.length > 0 || overrides.some(({ path }) => path.startsWith('sweep.'));
     this.raw = narrowing.reduce(withOneValue, withOverrides(this.raw, overrides));
     const finder = new PlaceFinder(this.places, overrides);
-    const input = this.parse(this.raw, finder);
-    if (input === undefined) return undefined;
-    const points = this.points(input, overrides, finder);
+    this.checkNames(finder);
+    const parsed = this.parse(this.raw, finder);
+    if (parsed === undefined) return undefined;
+    const { input } = parsed;
+    const points = this.points(parsed, overrides, finder);
     const names = points.map((point) => point.name);
     this.checkMetrics(input, metrics, finder);
     if (!reshaped) this.checkPointNames(input, names, finder);
@@ -162,15 +173,48 @@ class Loader {
   }
 
   // ---- schema ----------------------------------------------------------------------------------------------------------
-  private parse(raw: Raw, finder: PlaceFinder): ScenarioInput | undefined {
-    const result = scenarioSchema.safeParse(raw);
-    if (result.success) return result.data;
-    for (const issue of result.error.issues) for (const problem of explain(issue, raw, finder)) this.add(problem);
+  /**
+   * Checks the types of all values. When some are wrong they are reported and left out of the result (`pruned`), so that
+   * the checks that follow still find what else is wrong; undefined when too little remains.
+   */
+  private parse(raw: Raw, finder: PlaceFinder): Parsed | undefined {
+    const pruned: string[] = [];
+    let rest = raw;
+    for (let attempt = 0; attempt < 12; attempt++) {
+      const result = scenarioSchema.safeParse(rest);
+      if (result.success) return { input: result.data, pruned };
+      for (const issue of result.error.issues) {
+        // After the first attempt only what the pruning itself broke is left.
+        if (attempt === 0) for (const problem of explain(issue, raw, finder)) this.add(problem);
+        for (const keys of faulty(issue, rest)) {
+          rest = FILLERS[keys.join('.')] === undefined ? without(rest, keys) : withValue(rest, keys);
+          pruned.push(keys.join('.'));
+        }
+      }
+    }
     return undefined;
   }
 
+  /** Names of tenants, devices and cases. */
+  private checkNames(finder: PlaceFinder): void {
+    const check = (keys: readonly string[], pattern: RegExp, hint: string): void => {
+      const section = valueAt(this.raw, keys);
+      for (const name of isMap(section) ? Object.keys(section) : []) {
+        const place = finder.key([...keys, name].join('.'));
+        if (!pattern.test(name)) this.add({ place, message: `${show(name)} is not ${hint}` });
+      }
+    };
+    check(['tenants'], NAME_PATTERN, NAME_HINT);
+    check(['sweep', 'cases'], CASE_PATTERN, CASE_HINT);
+    const tenants = valueAt(this.raw, ['tenants']);
+    for (const tenant of isMap(tenants) ? Object.keys(tenants) : []) {
+      check(['tenants', tenant, 'devices'], NAME_PATTERN, NAME_HINT);
+    }
+  }
+
   // ---- sweep -------------------------------------------------------------------------------------------------------------
-  private points(input: ScenarioInput, overrides: readonly Override[], finder: PlaceFinder): ScenarioPoint[] {
+  private points(base: Parsed, overrides: readonly Override[], finder: PlaceFinder): ScenarioPoint[] {
+    const { input } = base;
     const flags = new Map(overrides.map((override) => [override.path, override]));
     const combinations = this.combinations(input, flags, finder);
     return combinations.flatMap(({ name, values }) => {
@@ -178,7 +222,9 @@ class Loader {
       const at = new PlaceFinder(this.places, [...overrides, ...values]);
       const parsed = this.parse(raw, at);
       if (parsed === undefined) return [];
-      const resolved = resolvePoint(parsed, (path, message) => this.add(at.problem(path, message)));
+      const resolved = resolvePoint(parsed.input, (path, message) => {
+        if (!parsed.pruned.some((gone) => related(path, gone))) this.add(at.problem(path, message));
+      });
       return [{ name, values: Object.fromEntries(values.map(({ path, value }) => [path, plainValue(path, value)])), ...resolved }];
     });
   }
@@ -186,6 +232,7 @@ class Loader {
   private combinations(input: ScenarioInput, flags: ReadonlyMap<string, Override>, finder: PlaceFinder): Combination[] {
     const cases = Object.entries(input.sweep?.cases ?? {});
     const vary = Object.entries(input.sweep?.vary ?? {});
+    const usable = vary.filter(([path]) => this.settable(path));
     for (const [name, values] of cases) this.checkSweepPaths(`sweep.cases.${name}`, Object.keys(values ?? {}), finder);
     this.checkSweepPaths('sweep.vary', vary.map(([path]) => path), finder);
     const count = vary.reduce((product, [, values]) => product * values.length, Math.max(1, cases.length));
@@ -193,10 +240,10 @@ class Loader {
     if (runs > MAX_POINTS) {
       this.add(finder.problem('sweep', `${runs} runs are too many; expected at most ${MAX_POINTS}`));
     }
-    if (this.problems.length > 0) return [];
+    if (runs > MAX_POINTS) return [];
     let all: Combination[] = cases.length === 0 ? [{ name: '', values: [] }] : cases.map((c) => this.caseOf(c, finder));
-    const labels = shortLabels(vary.map(([path]) => path));
-    for (const [i, [path, values]] of vary.entries()) {
+    const labels = shortLabels(usable.map(([path]) => path));
+    for (const [i, [path, values]] of usable.entries()) {
       all = all.flatMap((base) => values.map((value, k) => {
         const place = flags.get(path)?.place ?? finder.value(`sweep.vary.${path}.${k}`);
         const name = `${base.name} ${labels[i]}=${printable(String(value))}`.trim();
@@ -207,7 +254,8 @@ class Loader {
   }
 
   private caseOf([name, values]: readonly [string, Readonly<Record<string, Raw>> | null], finder: PlaceFinder): Combination {
-    const list = Object.entries(values ?? {}).map(([path, value]) => {
+    const known = Object.entries(values ?? {}).filter(([path]) => this.settable(path));
+    const list = known.map(([path, value]) => {
       return { path, value, place: finder.value(`sweep.cases.${name}.${path}`) };
     });
     return { name, values: list };
@@ -219,6 +267,11 @@ class Loader {
       const error = fixed ? `${path} is the same for all points` : pathError(scenarioSchema, this.raw, path);
       if (error !== undefined) this.add({ place: finder.key(join(section, path)), message: error });
     }
+  }
+
+  /** Values of a sweep whose path exists: the others are reported already. */
+  private settable(path: string): boolean {
+    return pathError(scenarioSchema, this.raw, path) === undefined;
   }
 
   // ---- references to columns and points ----------------------------------------------------------------------------------
@@ -251,6 +304,33 @@ class Loader {
       for (const name of Object.keys(points)) check(`measured.${i}.points.${name}`, name);
     }
   }
+}
+
+interface Parsed {
+  readonly input: ScenarioInput;
+  readonly pruned: readonly string[];
+}
+
+/** What stands in for a wrong or missing section without which nothing else could be checked. */
+const FILLERS: Readonly<Record<string, Raw>> = { question: '?', run: { requests: 1 } };
+
+/** Keys of the values that an issue is about; of a missing value the section that misses it. */
+function faulty(issue: z.core.$ZodIssue, raw: Raw): string[][] {
+  const keys = issue.path.map(String);
+  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => [...keys, key]);
+  if (keys.length === 1) return [keys];
+  return [valueAt(raw, keys) === undefined ? keys.slice(0, -1) : keys];
+}
+
+function withValue(raw: Raw, keys: readonly string[]): Raw {
+  const path = keys.join('.');
+  return withOverrides(raw, [{ path, value: FILLERS[path]!, place: { flag: path } }]);
+}
+
+/** A finding about a section of which a part was left out may be an effect of that. */
+function related(path: string, gone: string): boolean {
+  const parent = (text: string): string => text.slice(0, Math.max(0, text.lastIndexOf('.')));
+  return parent(path) === parent(gone) || gone.startsWith(`${path}.`) || path.startsWith(`${gone}.`);
 }
 
 interface Combination {
@@ -299,9 +379,6 @@ function explain(issue: z.core.$ZodIssue, raw: Raw, finder: PlaceFinder): Proble
       const hint = didYouMean(key, known) || `; expected one of ${known.join(', ')}`;
       return { place: finder.key(join(path, key)), message: `unknown key ${show(key)}${hint}` };
     });
-  }
-  if (issue.code === 'invalid_key') {
-    return [{ place: finder.key(path), message: issue.issues[0]?.message ?? issue.message }];
   }
   const value = valueAt(raw, issue.path.map(String));
   if (value === undefined) return [{ place: finder.value(path), message: `missing ${show(issue.path.at(-1))}${expectation(issue)}` }];

@@ -111,7 +111,7 @@ export function withOverrides(raw: Raw, overrides: readonly Override[]): Raw {
   for (const { path, value } of overrides) {
     result = put(result, path.split('.'), value);
     const other = Object.hasOwn(EXCLUSIVE, path) ? EXCLUSIVE[path] : undefined;
-    if (other !== undefined && !given.has(other)) result = remove(result, other.split('.'));
+    if (other !== undefined && !given.has(other)) result = without(result, other.split('.'));
   }
   return result;
 }
@@ -125,12 +125,18 @@ function put(raw: Raw | undefined, keys: readonly string[], value: Raw): Raw {
   return copy;
 }
 
-function remove(raw: Raw, keys: readonly string[]): Raw {
+/** A copy of `raw` without the value at `keys`. */
+export function without(raw: Raw, keys: readonly string[]): Raw {
   const [key, ...rest] = keys as [string, ...string[]];
+  if (Array.isArray(raw)) {
+    return rest.length === 0
+      ? raw.filter((_, i) => i !== Number(key))
+      : raw.map((item, i) => (i === Number(key) ? without(item, rest) : item));
+  }
   if (!isMap(raw) || !Object.hasOwn(raw, key)) return raw;
   const copy: RawMap = Object.assign(Object.create(null), raw);
   if (rest.length === 0) delete copy[key];
-  else copy[key] = remove(copy[key]!, rest);
+  else copy[key] = without(copy[key]!, rest);
   return copy;
 }
 

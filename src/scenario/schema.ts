@@ -61,8 +61,12 @@ export const MAX_UNITS = 64;
 
 /** Names become file names, CSV cells and parts of paths: letters, digits, - and _, nothing else. */
 export const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$/;
-const NAME_HINT = 'a name of up to 40 letters, digits, - and _';
-const nameKey = z.string().regex(NAME_PATTERN, { error: (issue) => `${show(issue.input)} is not ${NAME_HINT}` });
+export const NAME_HINT = 'a name of up to 40 letters, digits, - and _';
+/** Names of points' cases may have spaces and slashes too; a leading letter or digit keeps them no formula. */
+export const CASE_PATTERN = /^[A-Za-z0-9][A-Za-z0-9 _./+-]{0,39}$/;
+export const CASE_HINT = 'a name of up to 40 letters, digits, spaces and _ . / + -';
+// Names are checked by the loader: zod would skip the whole section under a wrong name and hide the mistakes in it.
+const anyName = z.string();
 
 // ---- machine ---------------------------------------------------------------------------------------------------------
 const cacheShape = {
@@ -279,7 +283,7 @@ const tenant = z.strictObject({
     .describe('How the DMA API maps and unmaps; mode passthrough never maps')
     .optional(),
   memoryBytes: bytes(1 << 20, 4 * TIB, "Memory for its buffers; a VM's size").optional(),
-  devices: z.record(nameKey, device).describe('Devices by name'),
+  devices: z.record(anyName, device).describe('Devices by name'),
 });
 
 // ---- run, sweep, report ------------------------------------------------------------------------------------------------
@@ -305,14 +309,9 @@ const run = z.strictObject({
 const scalar = z.union([z.string(), z.number(), z.boolean()], {
   error: () => 'expected a single value (text, number, true or false)',
 });
-const label = z
-  .string()
-  .regex(/^[A-Za-z0-9][A-Za-z0-9 _./+-]{0,39}$/, {
-    error: (issue) => `${show(issue.input)} is not a name of up to 40 letters, digits, spaces and _ . / + -`,
-  });
 const sweep = z.strictObject({
   cases: z
-    .record(label, z.record(z.string(), scalar).nullable(), { error: () => 'expected named sets of path: value' })
+    .record(anyName, z.record(z.string(), scalar).nullable(), { error: () => 'expected named sets of path: value' })
     .describe('Named sets of values by path')
     .optional(),
   vary: z
@@ -343,7 +342,7 @@ export const scenarioSchema = z.strictObject({
   question: text('The question this scenario answers'),
   machine: machine.optional(),
   os: os.optional(),
-  tenants: z.record(nameKey, tenant).describe('Tenants by name'),
+  tenants: z.record(anyName, tenant).describe('Tenants by name'),
   run,
   sweep: sweep.optional(),
   table: z.array(text('Column of summary.csv')).min(1).max(12).describe('Columns of the result table').optional(),
