@@ -52,6 +52,8 @@ export interface DeviceModel {
   /** Payload bytes delivered by completed operations (packets, transfers) are counted by the engine from the requests; models with
    *  operations of their own (packets) count them here. */
   readonly operations: number;
+  /** Operations lost because the model had no room for them (packets that arrived without a descriptor). */
+  readonly drops?: number;
 }
 
 /** What a model is built from. */

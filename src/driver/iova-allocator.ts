@@ -1,0 +1,304 @@
+/**
+ * Linux's IOVA allocator (drivers/iommu/iova.c, and iommu_dma_alloc_iova of dma-iommu.c), address for address.
+ *
+ * Requests of up to 32 pages are served from per-CPU stacks ("magazines") of 127 freed ranges for each of six
+ * power-of-two sizes, backed by a global depot; everything else comes top-down and size-aligned from a tree of the
+ * ranges in use. PCI devices are first tried below 4 GiB. Page numbers are IOVA / 4096; pages are 4 KiB.
+ *
+ * Left out: the spinlocks (their cost is the caller's), and granules other than 4 KiB.
+ */
+import { log2Ceil, roundUpPowerOfTwo } from '../lib/bits.ts';
+import { assert } from '../lib/assert.ts';
+import { ANCHOR, NONE, RangeTree } from './range-tree.ts';
+
+/** iova.c: IOVA_MAG_SIZE, IOVA_RANGE_CACHE_MAX_SIZE, IOVA_DEPOT_DELAY; dma-iommu.c: start PFN of a DMA domain. */
+export const MAGAZINE_RANGES = 127;
+export const SIZE_CLASSES = 6;
+const DEPOT_TRIM_PS = 100e9;
+const LOWEST_PAGE = 1;
+const PAGES_32BIT = 0x100000; // 4 GiB
+
+export interface IovaAllocatorSpec {
+  /** CPUs that allocate and free: 0 … cpus - 1. */
+  readonly cpus: number;
+  /** Bits of IOVA that device and table can use, 32 … 64. */
+  readonly maskBits: number;
+  /** Skip the attempt below 4 GiB (iommu.forcedac=1). */
+  readonly forcedac: boolean;
+  /** Magazines a size class keeps in its depot; Infinity: unbounded, and trimmed one every 100 ms (Linux 6.7 on). */
+  readonly depotMagazines: number;
+  /** Try below 4 GiB again on every call even after it failed (Linux up to 6.3). */
+  readonly retry32Bit: boolean;
+  /** Page ranges [first, last] that are never handed out (MSI window, HyperTransport hole). */
+  readonly reserved: readonly (readonly [number, number])[];
+}
+
+/** One stack of freed ranges. */
+class Magazine {
+  size = 0;
+  readonly pages = new Float64Array(MAGAZINE_RANGES);
+}
+
+/** One size class: a loaded and a previous magazine for each CPU, and the shared depot. */
+class SizeClass {
+  readonly loaded: Magazine[] = [];
+  readonly previous: Magazine[] = [];
+  readonly depot: Magazine[] = [];
+  /** Empty magazines kept for reuse. */
+  readonly spare: Magazine[] = [];
+  /** When the depot is looked at next; Infinity: no timer armed. */
+  trimAtPs = Infinity;
+}
+
+export class IovaAllocator {
+  readonly spec: IovaAllocatorSpec;
+  /** Whether the last `allocate` had to go to the tree, behind its lock. */
+  slow = false;
+  private readonly tree = new RangeTree(LOWEST_PAGE);
+  private readonly classes: SizeClass[] = [];
+  private readonly limit: number;
+  private cachedNode = ANCHOR;
+  private cached32Node = ANCHOR;
+  private max32Pages = PAGES_32BIT;
+  private try32Bit: boolean;
+  private nextTrimPs = Infinity;
+
+  constructor(spec: IovaAllocatorSpec) {
+    this.spec = spec;
+    let limit = 1;
+    for (let bit = 12; bit < spec.maskBits; bit++) limit *= 2;
+    this.limit = limit - 1;
+    this.try32Bit = this.limit > PAGES_32BIT - 1 && !spec.forcedac;
+    for (let sizeLog2 = 0; sizeLog2 < SIZE_CLASSES; sizeLog2++) {
+      const sizeClass = new SizeClass();
+      for (let cpu = 0; cpu < spec.cpus; cpu++) {
+        sizeClass.loaded.push(new Magazine());
+        sizeClass.previous.push(new Magazine());
+      }
+      this.classes.push(sizeClass);
+    }
+    for (const [first, last] of spec.reserved) this.reserve(first, last);
+  }
+
+  /** Ranges that the tree holds as in use: mapped ones and those waiting in magazines. */
+  get ranges(): number {
+    return this.tree.size;
+  }
+
+  /** First page of a free IOVA range of `pages` (≥ 1), or -1 when there is none. `nowPs` drives the depot's timer. */
+  allocate(cpu: number, pages: number, nowPs: number): number {
+    if (nowPs >= this.nextTrimPs) this.trimDepots(nowPs);
+    this.slow = false;
+    if (this.try32Bit) {
+      const page = this.allocateFast(cpu, pages, PAGES_32BIT - 1, false);
+      if (page !== 0) return page;
+      if (!this.spec.retry32Bit) this.try32Bit = false;
+    }
+    const page = this.allocateFast(cpu, pages, this.limit, true);
+    return page !== 0 ? page : -1;
+  }
+
+  /** Gives back what one `allocate` of `pages` returned, on any CPU. */
+  free(cpu: number, page: number, pages: number, nowPs: number): void {
+    if (nowPs >= this.nextTrimPs) this.trimDepots(nowPs);
+    const sizeLog2 = log2Ceil(pages);
+    if (sizeLog2 < SIZE_CLASSES) this.push(this.classes[sizeLog2]!, cpu, page, nowPs);
+    else this.removeRange(page);
+  }
+
+  /** Takes first … last out of use for good; ranges that overlap are merged. */
+  private reserve(first: number, last: number): void {
+    let lo = first;
+    let hi = last;
+    for (let node = this.tree.atOrAbove(lo); this.tree.lo[node]! <= hi; node = this.tree.atOrAbove(lo)) {
+      hi = Math.max(hi, this.tree.hi[node]!);
+      this.tree.remove(node);
+    }
+    const above = this.tree.atOrAbove(lo);
+    const below = this.tree.before(above);
+    if (below !== NONE && this.tree.hi[below]! >= lo) {
+      lo = this.tree.lo[below]!;
+      hi = Math.max(hi, this.tree.hi[below]!);
+      this.tree.remove(below);
+    }
+    this.tree.insertBefore(above, lo, hi);
+  }
+
+  /** alloc_iova_fast. 0 = none. */
+  private allocateFast(cpu: number, pages: number, limit: number, flush: boolean): number {
+    // Cacheable sizes are rounded up, so that what comes back always fits its class.
+    const size = pages < 1 << (SIZE_CLASSES - 1) ? roundUpPowerOfTwo(pages) : pages;
+    const sizeLog2 = log2Ceil(size);
+    if (sizeLog2 < SIZE_CLASSES) {
+      const page = this.pop(this.classes[sizeLog2]!, cpu, limit + 1 - size);
+      if (page !== 0) return page;
+    }
+    this.slow = true;
+    const page = this.insertRange(size, limit + 1);
+    if (page !== 0 || !flush) return page;
+    this.flushCaches();
+    return this.insertRange(size, limit + 1);
+  }
+
+  /** __iova_rcache_get. */
+  private pop(sizeClass: SizeClass, cpu: number, limit: number): number {
+    if (sizeClass.loaded[cpu]!.size === 0) {
+      if (sizeClass.previous[cpu]!.size > 0) {
+        swapMagazines(sizeClass, cpu);
+      } else {
+        const refill = sizeClass.depot.pop();
+        if (refill === undefined) return 0;
+        sizeClass.spare.push(sizeClass.loaded[cpu]!);
+        sizeClass.loaded[cpu] = refill;
+      }
+    }
+    return popMagazine(sizeClass.loaded[cpu]!, limit);
+  }
+
+  /** __iova_rcache_insert. */
+  private push(sizeClass: SizeClass, cpu: number, page: number, nowPs: number): void {
+    if (sizeClass.loaded[cpu]!.size === MAGAZINE_RANGES) {
+      if (sizeClass.previous[cpu]!.size < MAGAZINE_RANGES) swapMagazines(sizeClass, cpu);
+      else this.storeLoaded(sizeClass, cpu, nowPs);
+    }
+    const loaded = sizeClass.loaded[cpu]!;
+    loaded.pages[loaded.size++] = page;
+  }
+
+  /** Moves the full loaded magazine to the depot, or back to the tree when the depot is full. */
+  private storeLoaded(sizeClass: SizeClass, cpu: number, nowPs: number): void {
+    const full = sizeClass.loaded[cpu]!;
+    if (sizeClass.depot.length < this.spec.depotMagazines) {
+      sizeClass.depot.push(full);
+      sizeClass.loaded[cpu] = sizeClass.spare.pop() ?? new Magazine();
+      if (this.spec.depotMagazines === Infinity && sizeClass.trimAtPs === Infinity) {
+        this.armTrim(sizeClass, nowPs + DEPOT_TRIM_PS);
+      }
+    } else {
+      this.emptyMagazine(full);
+    }
+  }
+
+  private armTrim(sizeClass: SizeClass, atPs: number): void {
+    sizeClass.trimAtPs = atPs;
+    if (atPs < this.nextTrimPs) this.nextTrimPs = atPs;
+  }
+
+  /** iova_depot_work_func, for every timer that has run out by `nowPs`, in order of time. */
+  private trimDepots(nowPs: number): void {
+    while (this.nextTrimPs <= nowPs) {
+      const atPs = this.nextTrimPs;
+      this.nextTrimPs = Infinity;
+      for (const sizeClass of this.classes) {
+        if (sizeClass.trimAtPs <= atPs) this.trimDepot(sizeClass, atPs);
+        if (sizeClass.trimAtPs < this.nextTrimPs) this.nextTrimPs = sizeClass.trimAtPs;
+      }
+    }
+  }
+
+  private trimDepot(sizeClass: SizeClass, atPs: number): void {
+    sizeClass.trimAtPs = Infinity;
+    if (sizeClass.depot.length <= this.spec.cpus) return;
+    const magazine = sizeClass.depot.pop()!;
+    this.emptyMagazine(magazine);
+    sizeClass.spare.push(magazine);
+    sizeClass.trimAtPs = atPs + DEPOT_TRIM_PS;
+  }
+
+  /** free_cpu_cached_iovas for each CPU, then free_global_cached_iovas. */
+  private flushCaches(): void {
+    for (let cpu = 0; cpu < this.spec.cpus; cpu++) {
+      for (const sizeClass of this.classes) {
+        this.emptyMagazine(sizeClass.loaded[cpu]!);
+        this.emptyMagazine(sizeClass.previous[cpu]!);
+      }
+    }
+    const oldestFirst = this.spec.depotMagazines !== Infinity; // an array up to 6.6, then a list used as a stack
+    for (const { depot, spare } of this.classes) {
+      while (depot.length > 0) {
+        const magazine = (oldestFirst ? depot.shift() : depot.pop())!;
+        this.emptyMagazine(magazine);
+        spare.push(magazine);
+      }
+    }
+  }
+
+  private emptyMagazine(magazine: Magazine): void {
+    for (let i = 0; i < magazine.size; i++) this.removeRange(magazine.pages[i]!);
+    magazine.size = 0;
+  }
+
+  /** __alloc_and_insert_iova_range with size_aligned; `limit` is exclusive. 0 = no room. */
+  private insertRange(size: number, limit: number): number {
+    const low32 = limit <= PAGES_32BIT;
+    if (low32 && size >= this.max32Pages) return 0;
+    const start = low32 ? this.cached32Node : this.cachedNode;
+    const retryPage = this.tree.hi[start]!;
+    let above = this.fitBelow(start, size, limit, LOWEST_PAGE);
+    if (above === NONE && retryPage < limit) above = this.fitBelow(ANCHOR, size, limit, retryPage + 1);
+    if (above === NONE) {
+      this.max32Pages = size;
+      return 0;
+    }
+    const page = this.placeBelow(above, size, limit);
+    const node = this.tree.insertBefore(above, page, page + size - 1);
+    if (page + size - 1 < PAGES_32BIT) this.cached32Node = node;
+    else this.cachedNode = node;
+    return page;
+  }
+
+  /**
+   * The highest range at or below `start` that has room for a size-aligned range just below it, under `limit` and not
+   * below `low`; NONE if there is none. Linux finds it by stepping from range to range.
+   */
+  private fitBelow(start: number, size: number, limit: number, low: number): number {
+    const tree = this.tree;
+    let above = tree.lo[start]! >= limit ? tree.atOrAbove(limit) : start;
+    while (above !== NONE) {
+      const page = this.placeBelow(above, size, limit);
+      if (page < low) return NONE;
+      if (page > tree.hi[tree.before(above)]!) return above;
+      above = tree.gapBefore(above, size);
+    }
+    return NONE;
+  }
+
+  private placeBelow(above: number, size: number, limit: number): number {
+    const align = roundUpPowerOfTwo(size);
+    return Math.floor((Math.min(limit, this.tree.lo[above]!) - size) / align) * align;
+  }
+
+  /** remove_iova with __cached_rbnode_delete_update. */
+  private removeRange(page: number): void {
+    const tree = this.tree;
+    const node = tree.find(page);
+    assert(node > ANCHOR && tree.lo[node] === page, 'a freed IOVA range must be one that was allocated');
+    const lo = tree.lo[node]!;
+    const cached32 = this.cached32Node;
+    if (node === cached32 || (tree.hi[node]! < PAGES_32BIT && lo >= tree.lo[cached32]!)) {
+      this.cached32Node = tree.after(node);
+    }
+    if (lo < PAGES_32BIT) this.max32Pages = PAGES_32BIT;
+    if (lo >= tree.lo[this.cachedNode]!) this.cachedNode = tree.after(node);
+    tree.remove(node);
+  }
+}
+
+function swapMagazines(sizeClass: SizeClass, cpu: number): void {
+  const loaded = sizeClass.loaded[cpu]!;
+  sizeClass.loaded[cpu] = sizeClass.previous[cpu]!;
+  sizeClass.previous[cpu] = loaded;
+}
+
+/** iova_magazine_pop: the newest range at or below `limit`; the top one fills its hole. 0 = none. */
+function popMagazine(magazine: Magazine, limit: number): number {
+  const pages = magazine.pages;
+  let i = magazine.size - 1;
+  while (pages[i]! > limit) {
+    if (i === 0) return 0;
+    i--;
+  }
+  const page = pages[i]!;
+  pages[i] = pages[--magazine.size]!;
+  return page;
+}

@@ -1,0 +1,114 @@
+/**
+ * What all window models share: a window of DMA memory that stays mapped, transfers of one size inside it, reads and
+ * writes mixed, and closed or open loop. A model only chooses where the next transfer begins.
+ */
+import type { LinkSpec, WindowTraffic } from '../spec.ts';
+import { OP_READ, OP_WRITE, PAGE_BYTES } from '../request.ts';
+import { assert } from '../lib/assert.ts';
+import { isPowerOfTwo } from '../lib/bits.ts';
+import type { Prng } from '../lib/prng.ts';
+import { exponential } from '../lib/samplers.ts';
+import type { Burst, DeviceContext } from './device.ts';
+import { type Mapper, PROT_READ, PROT_WRITE } from './mapper.ts';
+import { appendTransfer, maxRequests } from './transfer.ts';
+
+const TWO_32 = 4294967296;
+
+export class TransferWindow {
+  /** Transfers that fit side by side. */
+  readonly slots: number;
+  readonly burstCapacity: number;
+  readonly outstandingBursts: number;
+  operations = 0;
+  private readonly transferBytes: number;
+  private readonly windowBytes: number;
+  private readonly link: LinkSpec;
+  private readonly mapper: Mapper;
+  private readonly rng: Prng;
+  /** Threshold of Prng.chance. */
+  private readonly readChance: number;
+  /** A transfer is always one request. */
+  private readonly single: boolean;
+  private readonly intervalPs: number;
+  private readonly poisson: boolean;
+  private basePage = 0;
+  private arrivalPs = 0;
+
+  constructor(traffic: WindowTraffic, context: DeviceContext) {
+    const { link } = context.spec;
+    this.transferBytes = traffic.transferBytes;
+    this.windowBytes = traffic.windowBytes;
+    this.slots = Math.floor(traffic.windowBytes / traffic.transferBytes);
+    assert(this.slots >= 1, 'a transfer must fit into its window');
+    this.link = link;
+    this.mapper = context.mapper;
+    this.rng = context.rng;
+    this.readChance = Math.round(traffic.readFraction * TWO_32);
+    const limit = Math.min(
+      traffic.readFraction > 0 ? link.maxReadRequestBytes : PAGE_BYTES,
+      traffic.readFraction < 1 ? link.maxPayloadBytes : PAGE_BYTES,
+      PAGE_BYTES,
+    );
+    this.single = traffic.transferBytes <= limit && isPowerOfTwo(traffic.transferBytes);
+    this.burstCapacity = maxRequests(traffic.transferBytes, Math.min(limit, PAGE_BYTES));
+    this.outstandingBursts = traffic.outstanding > 0 ? traffic.outstanding : Infinity;
+    this.intervalPs = traffic.ratePerSecond > 0 ? 1e12 / traffic.ratePerSecond : 0;
+    this.poisson = traffic.arrivals === 'poisson';
+    // Devices with the same fixed rate do not beat in step: each has its own phase.
+    if (this.intervalPs > 0) this.arrivalPs = this.gap(this.rng.nextFloat());
+  }
+
+  /** Maps the window. */
+  start(): void {
+    const pages = Math.ceil(this.windowBytes / PAGE_BYTES);
+    const physicalPage = this.mapper.allocate(pages);
+    this.basePage = this.mapper.mapStatic(physicalPage, pages, PROT_READ | PROT_WRITE);
+    assert(this.basePage >= 0, 'the window must fit into the IOVA space');
+  }
+
+  /** The next transfer begins at slot × transferBytes. */
+  fillSlot(nowPs: number, burst: Burst, slot: number): boolean {
+    return this.fill(nowPs, burst, slot * this.transferBytes);
+  }
+
+  /** The next transfer begins `byte` bytes into the window. */
+  fill(nowPs: number, burst: Burst, byte: number): boolean {
+    const op = this.nextOp();
+    burst.earliestPs = this.intervalPs > 0 ? this.nextArrival() : nowPs;
+    if (!this.single) return this.fillPieces(burst, byte, op);
+    const page = Math.floor(byte * (1 / PAGE_BYTES));
+    burst.count = 1;
+    burst.page[0] = this.basePage + page;
+    burst.offset[0] = byte - page * PAGE_BYTES;
+    burst.lengthBytes[0] = this.transferBytes;
+    burst.op[0] = op;
+    return true;
+  }
+
+  burstDone(faulted: boolean): void {
+    if (!faulted) this.operations++;
+  }
+
+  private fillPieces(burst: Burst, byte: number, op: number): boolean {
+    burst.count = 0;
+    const limit = op === OP_READ ? this.link.maxReadRequestBytes : this.link.maxPayloadBytes;
+    appendTransfer(burst, this.basePage, byte, this.transferBytes, op, limit);
+    return true;
+  }
+
+  private nextOp(): number {
+    if (this.readChance === TWO_32) return OP_READ;
+    if (this.readChance === 0) return OP_WRITE;
+    return this.rng.chance(this.readChance) ? OP_READ : OP_WRITE;
+  }
+
+  private nextArrival(): number {
+    const atPs = Math.round(this.arrivalPs);
+    this.arrivalPs += this.gap(1);
+    return atPs;
+  }
+
+  private gap(fraction: number): number {
+    return this.poisson ? exponential(this.rng, this.intervalPs) : fraction * this.intervalPs;
+  }
+}
