@@ -1,0 +1,164 @@
+// @ts-check
+/**
+ * The fixed cases of the benchmark. Each is a RunSpec that the real engine runs from set-up to result; `floor` is what one core must
+ * reach at least, in millions a second of `unit`.
+ *
+ * @import { RunSpec, TenantSpec } from '../../src/spec.ts'
+ */
+import {
+  cacheSpec,
+  deviceSpecs,
+  machineSpec,
+  noCache,
+  runLimits,
+  runSpec,
+  stageSpec,
+  tenantSpec,
+  uniformTraffic,
+  withoutWalkCaches,
+} from '../support/spec.mjs';
+
+const MIB = 1 << 20;
+const GIB = 1 << 30;
+const DEVICES = 64;
+
+/** 16 Ki lines in front of DRAM, as large as a processor's share of last-level cache for tables. */
+const lineCache = cacheSpec(16_384, 8);
+const v1 = stageSpec('amd-v1', 4);
+const v2 = stageSpec('amd-v2', 4);
+
+/** @type {(windowBytes: number, requests: number, tenant: Partial<TenantSpec>, machine?: object, count?: number) => RunSpec} */
+function windows(windowBytes, requests, tenant, machine = {}, count = DEVICES) {
+  const devices = deviceSpecs(count, { traffic: uniformTraffic({ windowBytes, outstanding: 256 / count }) });
+  return runSpec({
+    machine: machineSpec({ lineCache, ...machine }),
+    tenants: [tenantSpec({ devices, ...tenant })],
+    run: runLimits({ requests, warmupRequests: requests / 20 }),
+  });
+}
+
+const uncached = { ...withoutWalkCaches };
+/** 1 GiB leaves in both stages, kept in the IOTLB as 4 KiB, so that every request walks. */
+const onlySmallLeaves = { ...cacheSpec(512, 8), leafLog2: [12], fracture: true, l1: noCache };
+
+/** @type {readonly { name: string, what: string, spec: RunSpec, unit: 'requests' | 'reads', floor?: number }[]} */
+export const CASES = [
+  {
+    name: 'hits',
+    what: '64 devices, all pages in a 64 x 8 IOTLB',
+    spec: windows(16 * 1024, 20_000_000, { mode: 'host', host: v1 }),
+    unit: 'requests',
+    floor: 30,
+  },
+  {
+    name: 'one stage, 4 reads',
+    what: 'amd-v1, 4 levels, every request misses, walk caches off',
+    spec: windows(16 * MIB, 6_000_000, { mode: 'host', host: v1 }, uncached),
+    unit: 'requests',
+    floor: 10,
+  },
+  {
+    name: 'nested, 12 reads',
+    what: 'amd-v2 over amd-v1, 4 x 4, 1 GiB leaves, walk caches and nested TLB off',
+    spec: windows(
+      GIB,
+      3_000_000,
+      { mode: 'nested', host: stageSpec('amd-v1', 4, 30), guest: stageSpec('amd-v2', 4, 30) },
+      { ...uncached, iotlb: onlySmallLeaves },
+      8,
+    ),
+    unit: 'requests',
+  },
+  {
+    name: 'cold nested, 24 reads',
+    what: 'amd-v2 over amd-v1, 4 x 4, 4 KiB leaves, walk caches and nested TLB off',
+    spec: windows(16 * MIB, 2_000_000, { mode: 'nested', host: v1, guest: v2, memoryBytes: 2 * GIB }, uncached),
+    unit: 'reads',
+    floor: 62,
+  },
+  {
+    name: 'nested, caches on',
+    what: 'the same with walk caches and nested TLB',
+    spec: windows(16 * MIB, 4_000_000, { mode: 'nested', host: v1, guest: v2, memoryBytes: 2 * GIB }),
+    unit: 'requests',
+  },
+  {
+    name: 'strict NIC',
+    what: '4 NICs that map, translate and unmap each buffer',
+    spec: nics('strict', 2_000_000),
+    unit: 'requests',
+  },
+  {
+    name: 'mixed',
+    what: 'nested NICs, static, beside one-stage windows',
+    spec: mixed(4_000_000),
+    unit: 'requests',
+  },
+];
+
+/** Four units, 16 devices each, all missing: the case that two threads must run 1.7 times as fast as one. */
+export const FOUR_UNITS = runSpec({
+  machine: machineSpec({ lineCache, units: 4, ...uncached }),
+  tenants: Array.from({ length: 4 }, (_, unit) =>
+    tenantSpec({
+      name: `tenant${unit}`,
+      host: v1,
+      devices: deviceSpecs(
+        16,
+        { unit, traffic: uniformTraffic({ windowBytes: 16 * MIB, outstanding: 16 }) },
+        1,
+        16 * unit,
+      ),
+    }),
+  ),
+  run: runLimits({ requests: 12_000_000, warmupRequests: 400_000 }),
+});
+
+/** @type {(direction?: 'rx' | 'both') => import('../../src/spec.ts').NicTraffic} */
+function nicTraffic(direction = 'rx') {
+  return {
+    model: 'nic',
+    direction,
+    offeredGbps: 0,
+    mtuBytes: 4096,
+    ringEntries: 1024,
+    bufferBytes: 4096,
+    descriptorBytes: 16,
+    completionBytes: 16,
+    descriptorBatch: 8,
+    pollBatch: 64,
+    flows: 16,
+    burstPackets: 16,
+  };
+}
+
+/** @type {(policy: 'strict' | 'static', requests: number) => RunSpec} */
+function nics(policy, requests) {
+  return runSpec({
+    machine: machineSpec({ lineCache }),
+    tenants: [tenantSpec({ policy, host: v1, devices: deviceSpecs(4, { traffic: nicTraffic() }) })],
+    run: runLimits({ requests, warmupRequests: requests / 20 }),
+  });
+}
+
+/** @type {(requests: number) => RunSpec} */
+function mixed(requests) {
+  const guest = { mode: /** @type {const} */ ('nested'), host: v1, guest: v2, memoryBytes: 2 * GIB };
+  return runSpec({
+    machine: machineSpec({ lineCache }),
+    tenants: [
+      tenantSpec({ name: 'vm', ...guest, devices: deviceSpecs(8, { traffic: nicTraffic('both') }) }),
+      tenantSpec({
+        name: 'host',
+        host: v1,
+        devices: deviceSpecs(
+          8,
+          { traffic: uniformTraffic({ windowBytes: 4 * MIB, readFraction: 0.5, outstanding: 8 }) },
+          1,
+          8,
+        ),
+      }),
+    ],
+    run: runLimits({ requests, warmupRequests: requests / 20 }),
+  });
+}
