@@ -14,7 +14,14 @@ export interface CommandHandler {
    * INVALIDATE_IOMMU_PAGES: the naturally aligned 2^sizeLog2 bytes that contain `page` (IOVA / 4096). `pasid` -1: the
    * domain's untagged translations. `walkCaches` is AMD's PDE bit, the inverse of VT-d's invalidation hint.
    */
-  invalidatePages(domain: number, pasid: number, page: number, sizeLog2: number, walkCaches: boolean, atPs: number): void;
+  invalidatePages(
+    domain: number,
+    pasid: number,
+    page: number,
+    sizeLog2: number,
+    walkCaches: boolean,
+    atPs: number,
+  ): void;
   /** Everything of the domain: leaves and walk caches. `pasid` -1: every PASID. */
   invalidateAll(domain: number, pasid: number, atPs: number): void;
   /** The cached device-table entry, and PASID entries, of one device. */
@@ -26,7 +33,14 @@ export interface CommandHandler {
 /** What a driver needs of a queue; the engine may stand in another one for a unit that lives in another thread. */
 export interface CommandPort {
   /** Each returns when the submitter may go on: `nowPs`, or later if it had to wait for a free slot. */
-  submitPages(nowPs: number, domain: number, pasid: number, page: number, sizeLog2: number, walkCaches: boolean): number;
+  submitPages(
+    nowPs: number,
+    domain: number,
+    pasid: number,
+    page: number,
+    sizeLog2: number,
+    walkCaches: boolean,
+  ): number;
   submitAll(nowPs: number, domain: number, pasid: number): number;
   submitDevice(nowPs: number, bdf: number): number;
   /** Returns when the wait's semaphore is written: all commands before it have been executed. */
@@ -90,7 +104,14 @@ export class CommandQueue implements CommandPort {
     this.sizeLog2 = new Uint8Array(slots);
   }
 
-  submitPages(nowPs: number, domain: number, pasid: number, page: number, sizeLog2: number, walkCaches: boolean): number {
+  submitPages(
+    nowPs: number,
+    domain: number,
+    pasid: number,
+    page: number,
+    sizeLog2: number,
+    walkCaches: boolean,
+  ): number {
     return this.enqueue(nowPs, walkCaches ? PAGES_AND_WALK_CACHES : PAGES, domain, pasid, page, sizeLog2);
   }
 

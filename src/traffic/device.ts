@@ -39,15 +39,23 @@ export interface DeviceModel {
   readonly burstCapacity: number;
   /** Transfers in flight at most, counted in bursts (closed loop); Infinity = only the link's tags limit. */
   readonly outstandingBursts: number;
+  /**
+   * True: what nextBurst gives does not depend on software, nor on `nowPs` but as `earliestPs`. The engine then asks as
+   * soon as it knows that time, which may still lie ahead; that saves an event a burst.
+   */
+  readonly asksAhead?: boolean;
   /** Maps what stays mapped for the whole run (windows, rings, static buffers). Called once, at time 0. */
   start(): void;
-  /** Fills `burst`; false = nothing to send until software has run (the engine asks again after that). */
+  /**
+   * Fills `burst`, at least one request; false = nothing to send now: the engine asks again after `software` has run.
+   * May change `softwareAt`: a device that only waits for its own next event asks to be called then.
+   */
   nextBurst(nowPs: number, burst: Burst): boolean;
   /** The burst with this token is complete at `donePs` (≥ now). `faulted`: some request of it was aborted. */
   burstDone(token: number, donePs: number, faulted: boolean): void;
-  /** When the software has work to do next, ps; NEVER when it has none. May change after burstDone and software. */
+  /** When `software` is to be called next, ps; NEVER = not needed. May change in nextBurst, burstDone and software. */
   softwareAt(): number;
-  /** Does one piece of that work (an interrupt's worth). */
+  /** Does one piece of the core's work: as little as may be interleaved with other cores (one packet, one unmap). */
   software(nowPs: number): void;
   /** Payload bytes delivered by completed operations (packets, transfers) are counted by the engine from the requests; models with
    *  operations of their own (packets) count them here. */
@@ -61,5 +69,7 @@ export interface DeviceContext {
   readonly spec: DeviceSpec;
   readonly rng: Prng;
   readonly mapper: Mapper;
+  /** CPU work of one packet outside the DMA API (OsCosts.packetNs). */
+  readonly packetNs: number;
 }
 export type DeviceFactory = (context: DeviceContext) => DeviceModel;

@@ -10,6 +10,7 @@ import type { Prng } from '../lib/prng.ts';
 import { exponential } from '../lib/samplers.ts';
 import type { Burst, DeviceContext } from './device.ts';
 import { type Mapper, PROT_READ, PROT_WRITE } from './mapper.ts';
+import { mapRegion } from './region.ts';
 import { appendTransfer, maxRequests } from './transfer.ts';
 
 const TWO_32 = 4294967296;
@@ -61,9 +62,7 @@ export class TransferWindow {
   /** Maps the window. */
   start(): void {
     const pages = Math.ceil(this.windowBytes / PAGE_BYTES);
-    const physicalPage = this.mapper.allocate(pages);
-    this.basePage = this.mapper.mapStatic(physicalPage, pages, PROT_READ | PROT_WRITE);
-    assert(this.basePage >= 0, 'the window must fit into the IOVA space');
+    this.basePage = mapRegion(this.mapper, pages, PROT_READ | PROT_WRITE);
   }
 
   /** The next transfer begins at slot × transferBytes. */

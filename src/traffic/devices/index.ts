@@ -7,4 +7,10 @@ import { sequential } from './sequential.ts';
 import { uniform } from './uniform.ts';
 import { zipf } from './zipf.ts';
 
-export const devices: Readonly<Record<TrafficSpec['model'], DeviceFactory>> = { uniform, sequential, zipf, nic, replay };
+export const devices: Readonly<Record<TrafficSpec['model'], DeviceFactory>> = {
+  uniform,
+  sequential,
+  zipf,
+  nic,
+  replay,
+};

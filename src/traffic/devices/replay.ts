@@ -7,7 +7,7 @@
  * Open loop, a row comes at its time at the earliest; closed loop (`outstanding` > 0), as soon as its turn comes.
  */
 import type { ReplayTraffic, TraceRows } from '../../spec.ts';
-import { OP_MAP, OP_READ, OP_UNMAP, OP_WRITE, PAGE_BYTES } from '../../request.ts';
+import { OP_MAP, OP_UNMAP, OP_WRITE, PAGE_BYTES } from '../../request.ts';
 import { type Burst, type DeviceContext, type DeviceModel, NEVER } from '../device.ts';
 import { type Mapper, PROT_READ, PROT_WRITE } from '../mapper.ts';
 import { appendTransfer, maxRequests } from '../transfer.ts';

@@ -1,0 +1,206 @@
+/**
+ * Receive: software posts empty buffers; the device writes each packet into the next ones and then a completion;
+ * software handles packets in polls, unmaps their buffers, maps new ones and rings the doorbell at the end of a poll.
+ * With a policy that keeps mappings, buffers are recycled without unmapping (page pool).
+ *
+ * Buffers of half a page or less share pages: a page is unmapped when its last buffer has been used. Packets that find
+ * no descriptor wait in the device's packet buffer, and are dropped when that is full.
+ */
+import { OP_WRITE, PAGE_BYTES } from '../../request.ts';
+import { assert } from '../../lib/assert.ts';
+import type { Burst } from '../device.ts';
+import { PROT_WRITE } from '../mapper.ts';
+import { appendTransfer } from '../transfer.ts';
+import { Arrivals } from './arrivals.ts';
+import { CompletionQueue } from './completions.ts';
+import { type NicQueue, type QueueContext, TOKEN_DATA, TOKEN_FETCH } from './queue.ts';
+import { DescriptorRing } from './ring.ts';
+
+/** On-chip receive buffer: estimate, hundreds of KiB are usual. */
+const PACKET_BUFFER_BYTES = 524288;
+/** When no buffer could be mapped and nothing else is under way, software tries again after this time. */
+const REFILL_RETRY_PS = 1e9;
+
+export class RxQueue implements NicQueue {
+  operations = 0;
+  drops = 0;
+  private readonly context: QueueContext;
+  private readonly ring: DescriptorRing;
+  private readonly completions: CompletionQueue;
+  private readonly arrivals: Arrivals;
+  /** Arrival times of packets that wait on the chip. */
+  private readonly waitingPs: Float64Array;
+  private waitingHead = 0;
+  private waiting = 0;
+
+  private readonly buffersPerPacket: number;
+  /** Buffers of one mapping (more than one if they share a page), and its pages. */
+  private readonly buffersPerMapping: number;
+  private readonly mappingPages: number;
+  private readonly mappings: number;
+  private readonly iovaPage: Float64Array;
+  private readonly physicalPage: Float64Array;
+  /** Mappings posted and taken back, counting up: the rest of `mappings` is vacant. */
+  private mapped = 0;
+  private unmapped = 0;
+  private buffersHandled = 0;
+  private polled = 0;
+  private retryPs = Infinity;
+
+  constructor(context: QueueContext) {
+    const { traffic, device } = context;
+    const { maxPayloadBytes, maxReadRequestBytes } = device.link;
+    this.context = context;
+    this.ring = new DescriptorRing({
+      entries: traffic.ringEntries,
+      descriptorBytes: traffic.descriptorBytes,
+      batch: traffic.descriptorBatch,
+      maxReadRequestBytes,
+    });
+    this.completions = new CompletionQueue(traffic.ringEntries, traffic.completionBytes, maxPayloadBytes);
+    this.arrivals = new Arrivals({ ...traffic, gbps: traffic.offeredGbps, lineGbps: device.link.gbps }, context.rng);
+    this.waitingPs = new Float64Array(Math.max(1, Math.floor(PACKET_BUFFER_BYTES / traffic.mtuBytes)));
+    this.buffersPerPacket = Math.ceil(traffic.mtuBytes / traffic.bufferBytes);
+    this.buffersPerMapping = Math.min(Math.max(1, Math.floor(PAGE_BYTES / traffic.bufferBytes)), traffic.ringEntries);
+    this.mappingPages = Math.ceil(traffic.bufferBytes / PAGE_BYTES);
+    this.mappings = Math.floor(traffic.ringEntries / this.buffersPerMapping);
+    assert(
+      this.mappings * this.buffersPerMapping >= this.buffersPerPacket + this.buffersPerMapping - 1,
+      'a receive ring must hold the buffers of one packet',
+    );
+    this.iovaPage = new Float64Array(this.mappings);
+    this.physicalPage = new Float64Array(this.mappings);
+  }
+
+  start(): void {
+    const { mapper } = this.context;
+    this.ring.start(mapper);
+    this.completions.start(mapper);
+    for (let i = 0; i < this.mappings; i++) {
+      this.physicalPage[i] = mapper.allocate(this.mappingPages);
+      this.iovaPage[i] = mapper.mapStatic(this.physicalPage[i]!, this.mappingPages, PROT_WRITE);
+      assert(this.iovaPage[i]! >= 0, 'receive buffers must fit into the IOVA space');
+      this.postMapping();
+    }
+    this.ring.doorbell(0);
+  }
+
+  deviceAt(nowPs: number): number {
+    this.receive(nowPs);
+    return Math.min(this.ring.fetchAt(), this.dataAt());
+  }
+
+  fill(nowPs: number, burst: Burst): number {
+    // Descriptors first: they are fetched ahead so that packets do not wait for them.
+    if (this.ring.fetchAt() <= nowPs) return this.ring.fillFetch(nowPs, burst) * 4 + TOKEN_FETCH;
+    if (this.context.traffic.offeredGbps > 0) this.takeWaiting();
+    return this.fillPacket(burst) * 4 + TOKEN_DATA;
+  }
+
+  done(token: number, donePs: number, faulted: boolean): void {
+    if (token % 4 === TOKEN_FETCH) this.ring.fetchDone(Math.floor(token / 4), donePs);
+    else this.completions.visible(Math.floor(token / 4), donePs, faulted);
+  }
+
+  softwareAt(): number {
+    const dueAtPs = Math.min(this.completions.nextPs(), this.retryPs);
+    return Math.max(dueAtPs, this.context.mapper.cpuFreePs);
+  }
+
+  software(nowPs: number): void {
+    const { mapper, packetNs, traffic } = this.context;
+    if (this.completions.nextPs() <= nowPs) {
+      mapper.work(nowPs, packetNs);
+      this.finishPacket();
+      this.polled++;
+    } else {
+      mapper.work(nowPs, 0);
+    }
+    this.refill();
+    if (this.polled >= traffic.pollBatch || this.completions.nextPs() > mapper.cpuFreePs) {
+      this.ring.doorbell(mapper.cpuFreePs);
+      this.polled = 0;
+    }
+  }
+
+  /** Packets that have arrived by `nowPs` go to the packet buffer, or are lost. */
+  private receive(nowPs: number): void {
+    if (this.context.traffic.offeredGbps === 0) return;
+    const room = this.waitingPs.length;
+    while (this.arrivals.nextPs() <= nowPs) {
+      if (this.waiting < room) {
+        this.waitingPs[(this.waitingHead + this.waiting++) % room] = this.arrivals.nextPs();
+      } else {
+        this.drops++;
+      }
+      this.arrivals.advance();
+    }
+  }
+
+  private dataAt(): number {
+    const arrivedPs = this.waiting > 0 ? this.waitingPs[this.waitingHead]! : this.arrivals.nextPs();
+    return Math.max(arrivedPs, this.ring.readyAt(this.buffersPerPacket));
+  }
+
+  private takeWaiting(): void {
+    this.waiting--;
+    this.waitingHead = (this.waitingHead + 1) % this.waitingPs.length;
+  }
+
+  /** The packet's data, buffer by buffer, and its completion. Returns the completion's slot. */
+  private fillPacket(burst: Burst): number {
+    const { mtuBytes, bufferBytes } = this.context.traffic;
+    const limit = this.context.device.link.maxPayloadBytes;
+    for (let left = mtuBytes; left > 0; left -= bufferBytes) {
+      const position = this.ring.consumed++;
+      const mapping = Math.floor(position / this.buffersPerMapping) % this.mappings;
+      const byte = (position % this.buffersPerMapping) * bufferBytes;
+      appendTransfer(burst, this.iovaPage[mapping]!, byte, Math.min(left, bufferBytes), OP_WRITE, limit);
+    }
+    return this.completions.fillWrite(burst);
+  }
+
+  private finishPacket(): void {
+    if (this.completions.take()) this.operations++;
+    else this.drops++;
+    this.buffersHandled += this.buffersPerPacket;
+    const used = Math.floor(this.buffersHandled / this.buffersPerMapping);
+    for (; this.unmapped < used; this.unmapped++) this.takeBack(this.unmapped % this.mappings);
+  }
+
+  private takeBack(mapping: number): void {
+    const { mapper } = this.context;
+    if (mapper.keepsMappings) return;
+    mapper.unmap(this.iovaPage[mapping]!, this.mappingPages);
+    mapper.free(this.physicalPage[mapping]!, this.mappingPages);
+  }
+
+  private refill(): void {
+    this.retryPs = Infinity;
+    while (this.mapped - this.unmapped < this.mappings) {
+      if (!this.context.mapper.keepsMappings && !this.mapNew(this.mapped % this.mappings)) {
+        this.retryPs = this.context.mapper.cpuFreePs + REFILL_RETRY_PS;
+        return;
+      }
+      this.postMapping();
+    }
+  }
+
+  private mapNew(mapping: number): boolean {
+    const { mapper } = this.context;
+    const physicalPage = mapper.allocate(this.mappingPages);
+    const iovaPage = mapper.map(physicalPage, this.mappingPages, PROT_WRITE);
+    if (iovaPage < 0) {
+      mapper.free(physicalPage, this.mappingPages);
+      return false;
+    }
+    this.physicalPage[mapping] = physicalPage;
+    this.iovaPage[mapping] = iovaPage;
+    return true;
+  }
+
+  private postMapping(): void {
+    this.mapped++;
+    this.ring.written += this.buffersPerMapping;
+  }
+}
