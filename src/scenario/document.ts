@@ -8,8 +8,6 @@ import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument 
 import type { Place, Problem } from './problem.ts';
 import { show } from './units.ts';
 
-/** Largest scenario file. A scenario with a thousand devices is a few KiB. */
-export const MAX_FILE_BYTES = 1 << 20;
 const MAX_VALUES = 100_000;
 const MAX_DEPTH = 32;
 

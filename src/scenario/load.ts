@@ -1,13 +1,12 @@
 /**
  * Scenario file → checked scenario with all its points, or every mistake in it at once.
  */
-import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
-import { basename, dirname, join as joinPath } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { z } from 'zod';
-import { join, MAX_FILE_BYTES, parseText, parseValue, type Places, type Raw, type RawMap } from './document.ts';
-import { type Override, isMap, knownKeys, pathError, PlaceFinder, valueAt, withOverrides, without } from './paths.ts';
-import { didYouMean, nearest, type Problem, UserError } from './problem.ts';
+import { join, parseText, parseValue, type Places, type Raw, type RawMap } from './document.ts';
+import { findScenario, readText, slug } from './files.ts';
+import { explain } from './messages.ts';
+import { isMap, type Override, pathError, PlaceFinder, valueAt, withOverrides, without } from './paths.ts';
+import { didYouMean, type Problem } from './problem.ts';
 import { type ResolvedPoint, resolvePoint } from './resolve.ts';
 import {
   type AnswerInput,
@@ -19,7 +18,7 @@ import {
   type ScenarioInput,
   scenarioSchema,
 } from './schema.ts';
-import { dimensionOf, parseQuantity, show } from './units.ts';
+import { dimensionOf, parseQuantity, printable, show } from './units.ts';
 
 export interface ScenarioPoint extends ResolvedPoint {
   readonly name: string;
@@ -368,127 +367,4 @@ function plainValue(path: string, value: Raw): string | number | boolean {
 function seedsOf(run: ScenarioInput['run']): number[] {
   if (Array.isArray(run.seeds)) return [...new Set(run.seeds)];
   return Array.from({ length: run.seeds ?? 1 }, (_, i) => ((run.seed ?? 1) + i) % 2 ** 32);
-}
-
-// ---- messages ------------------------------------------------------------------------------------------------------------
-function explain(issue: z.core.$ZodIssue, raw: Raw, finder: PlaceFinder): Problem[] {
-  const path = issue.path.map(String).join('.');
-  if (issue.code === 'unrecognized_keys') {
-    const known = knownKeys(scenarioSchema, raw, path);
-    return issue.keys.map((key) => {
-      const hint = didYouMean(key, known) || `; expected one of ${known.join(', ')}`;
-      return { place: finder.key(join(path, key)), message: `unknown key ${show(key)}${hint}` };
-    });
-  }
-  const value = valueAt(raw, issue.path.map(String));
-  if (value === undefined) return [{ place: finder.value(path), message: `missing ${show(issue.path.at(-1))}${expectation(issue)}` }];
-  return [{ place: finder.value(path), message: wrongValue(issue, value) }];
-}
-
-function wrongValue(issue: z.core.$ZodIssue, value: Raw): string {
-  const options = optionsOf(issue);
-  if (options !== undefined) {
-    const hint = typeof value === 'string' && nearest(value, options) !== undefined ? didYouMean(value, options) : '';
-    return `${described(value)} is not one of ${options.join(', ')}${hint}`;
-  }
-  if (issue.code === 'invalid_type') return `${described(value)} is not ${KINDS[issue.expected] ?? issue.expected}`;
-  if (issue.code === 'too_small' && Array.isArray(value)) return 'expected at least one value';
-  return issue.message;
-}
-
-const KINDS: Readonly<Record<string, string>> = {
-  object: 'a section',
-  record: 'a section',
-  array: 'a list',
-  string: 'text',
-  number: 'a number',
-  boolean: 'true or false',
-};
-
-function expectation(issue: z.core.$ZodIssue): string {
-  const options = optionsOf(issue);
-  if (options !== undefined) return `; expected one of ${options.join(', ')}`;
-  return issue.code === 'invalid_type' && KINDS[issue.expected] !== undefined ? `; expected ${KINDS[issue.expected]}` : '';
-}
-
-function optionsOf(issue: z.core.$ZodIssue): string[] | undefined {
-  if (issue.code === 'invalid_value') return issue.values.map(String);
-  if (issue.code === 'invalid_union' && 'options' in issue) return (issue.options as unknown[]).map(String);
-  return undefined;
-}
-
-function described(value: Raw): string {
-  if (Array.isArray(value)) return 'a list';
-  return isMap(value) ? 'a section' : value === null ? 'nothing' : show(value);
-}
-
-/** Text for a terminal or a name: quotes only where they are needed. */
-function printable(text: string): string {
-  const shown = show(text);
-  return shown === `"${text}"` ? text : shown.slice(1, -1);
-}
-
-// ---- files -----------------------------------------------------------------------------------------------------------------
-/** Name of the scenario: its file's name without ending, fit for a folder. */
-function slug(file: string): string {
-  const name = basename(file).replace(/\.(ya?ml|json)$/i, '').replace(/[^A-Za-z0-9_-]+/g, '-').replace(/^-+|-+$/g, '');
-  return name.slice(0, 60) || 'scenario';
-}
-
-/** Folder that has package.json, whether this file runs from src/ or from dist/src/. */
-export function packageRoot(): string {
-  let folder = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(joinPath(folder, 'package.json'))) folder = dirname(folder);
-  return folder;
-}
-
-/** Names of the scenarios that come with the program, sorted. */
-export function bundledScenarios(): string[] {
-  const folder = joinPath(packageRoot(), 'scenarios');
-  if (!existsSync(folder)) return [];
-  return readdirSync(folder).filter((file) => file.endsWith('.yaml')).map((file) => file.slice(0, -5)).sort();
-}
-
-function findScenario(path: string): string {
-  if (existsSync(path)) return path;
-  const bundled = bundledScenarios();
-  if (bundled.includes(path)) return joinPath(packageRoot(), 'scenarios', `${path}.yaml`);
-  const hint = didYouMean(path, bundled) || `; scenarios that come with nestwalk: ${bundled.join(', ')}`;
-  throw new UserError(`${printable(path)}: no such file or scenario${hint}`);
-}
-
-/** Reads a UTF-8 file of at most MAX_FILE_BYTES. Works on pipes too. */
-function readText(file: string): string {
-  try {
-    if (statSync(file).isDirectory()) throw new UserError(`${file}: is a folder; expected a scenario file`);
-    const bytes = readLimited(file);
-    if (bytes.length > MAX_FILE_BYTES) throw new UserError(`${file}: larger than ${MAX_FILE_BYTES >> 20} MiB, which no scenario is`);
-    return decode(bytes, file);
-  } catch (error) {
-    if (error instanceof UserError) throw error;
-    throw new UserError(`${file}: ${(error as NodeJS.ErrnoException).code ?? (error as Error).message}: cannot be read`);
-  }
-}
-
-function readLimited(file: string): Buffer {
-  if (statSync(file).isFile() && statSync(file).size <= MAX_FILE_BYTES) return readFileSync(file);
-  const buffer = Buffer.alloc(MAX_FILE_BYTES + 1);
-  const handle = openSync(file, 'r');
-  try {
-    let length = 0;
-    for (let got = 1; got > 0 && length < buffer.length; length += got) got = readSync(handle, buffer, length, buffer.length - length, null);
-    return buffer.subarray(0, length);
-  } finally {
-    closeSync(handle);
-  }
-}
-
-function decode(bytes: Buffer, file: string): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch {
-    const good = new TextDecoder('utf-8').decode(bytes).split('\ufffd')[0]!;
-    const line = good.split('\n').length;
-    throw new UserError(`${file}:${line}:${good.length - good.lastIndexOf('\n')}: not UTF-8 text`);
-  }
 }

@@ -85,3 +85,9 @@ export function show(value: unknown): string {
   });
   return visible.length > 60 ? `${visible.slice(0, 57)}…` : visible;
 }
+
+/** Text for a terminal or a name: quotes only where they are needed. */
+export function printable(text: string): string {
+  const shown = show(text);
+  return shown === `"${text}"` ? text : shown.slice(1, -1);
+}

@@ -1,0 +1,77 @@
+/** The answer to a scenario's question as sentences with numbers. */
+import { shortNumber } from './format.ts';
+import { metricColumn, metricOf, type PointResults, type SummaryColumn } from './points.ts';
+import type { Estimate } from './statistics.ts';
+
+/** Scenario section `answer`: a metric of a point, against another point, or where it crosses a value. */
+export interface AnswerRequest {
+  readonly metric: string;
+  readonly of?: string | undefined;
+  readonly against?: string | undefined;
+  readonly crosses?: number | undefined;
+}
+
+export function answerSentences(requests: readonly AnswerRequest[], points: readonly PointResults[]): string[] {
+  return requests.map((request) => sentence(request, points)).filter((text) => text !== undefined);
+}
+
+function sentence(request: AnswerRequest, points: readonly PointResults[]): string | undefined {
+  const column = metricColumn(request.metric);
+  const find = (name: string | undefined) => points.find((point) => point.name === name);
+  const of = find(request.of) ?? points.at(-1);
+  if (of === undefined) return undefined;
+  if (request.crosses !== undefined) return crossing(column, request.crosses, points);
+  const value = metricOf(of, column);
+  const against = find(request.against);
+  if (against === undefined) return `${subject(column, of.name)}: ${value === undefined ? 'no value' : amount(value, column)}.`;
+  return comparison(column, of.name, value, against.name, metricOf(against, column));
+}
+
+const subject = (column: SummaryColumn, point: string): string => `${column.name}${point === '' ? '' : ` of ${point}`}`;
+
+function amount({ mean, half }: Estimate, column: { readonly unit: string }): string {
+  const spread = half > 0 ? ` ± ${shortNumber(half)}` : '';
+  return `${shortNumber(mean)}${spread}${column.unit === '' ? '' : ` ${column.unit}`}`;
+}
+
+function comparison(
+  column: SummaryColumn,
+  ofName: string,
+  of: Estimate | undefined,
+  againstName: string,
+  against: Estimate | undefined,
+): string {
+  const text = (value: Estimate | undefined): string => (value === undefined ? 'no value' : amount(value, column));
+  const both = `${subject(column, ofName)}: ${text(of)}, against ${text(against)} of ${againstName}`;
+  if (of === undefined || against === undefined) return `${both}.`;
+  const difference = of.mean - against.mean;
+  const sign = difference < 0 ? '−' : '+';
+  const unit = column.unit === '' ? '' : ` ${column.unit}`;
+  return `${both}: ${sign}${shortNumber(Math.abs(difference))}${unit}${relative(of.mean, against.mean)}.`;
+}
+
+/** `, +12 %` up to twice as much, `, 6.5 times` from there; nothing against zero. */
+function relative(value: number, base: number): string {
+  if (base === 0) return '';
+  const factor = value / base;
+  if (factor >= 2) return `, ${shortNumber(factor)} times`;
+  const percent = (factor - 1) * 100;
+  return `, ${percent < 0 ? '−' : '+'}${shortNumber(Math.abs(Math.round(percent * 100) / 100))} %`;
+}
+
+/** Names the first point, in order, on the other side of `limit` than the first point that has a value. */
+function crossing(column: SummaryColumn, limit: number, points: readonly PointResults[]): string {
+  const known = points.flatMap((point) => {
+    const value = metricOf(point, column);
+    return value === undefined ? [] : [{ name: point.name, mean: value.mean }];
+  });
+  const first = known[0];
+  if (first === undefined) return `${column.name}: no value at any point.`;
+  const above = first.mean >= limit;
+  const at = known.findIndex(({ mean }) => mean >= limit !== above);
+  const verb = above ? 'falls below' : 'reaches';
+  if (at < 0) return `${column.name} stays ${above ? 'at or above' : 'below'} ${shortNumber(limit)} at all points.`;
+  const [before, after] = [known[at - 1]!, known[at]!];
+  const detail = `${shortNumber(after.mean)}, after ${shortNumber(before.mean)} at ${before.name}`;
+  return `${column.name} ${verb} ${shortNumber(limit)} at ${after.name} (${detail}).`;
+}

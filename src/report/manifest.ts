@@ -1,0 +1,54 @@
+/** What a run directory says about itself. Same scenario, seeds and version: same text, on any machine. */
+import { createHash } from 'node:crypto';
+import type { RunSpec, TraceRows } from '../spec.ts';
+
+export const sha256 = (data: string | NodeJS.ArrayBufferView): string => createHash('sha256').update(data).digest('hex');
+
+/** Rows of a trace stand in a manifest as their number and the hash of their bytes. */
+function traceSummary(rows: TraceRows): object {
+  const hash = createHash('sha256');
+  for (const column of [rows.issuePs, rows.page, rows.offset, rows.lengthBytes, rows.op]) hash.update(column);
+  return { rows: rows.op.length, sha256: hash.digest('hex') };
+}
+
+function isTrace(value: unknown): value is TraceRows {
+  return typeof value === 'object' && value !== null && 'issuePs' in value;
+}
+
+/** Text of specs without typed arrays, the same for equal specs. */
+function plain(specs: unknown, indent?: number): string {
+  const seen = new Map<TraceRows, object>();
+  const replace = (_: string, value: unknown): unknown => {
+    if (!isTrace(value)) return value;
+    if (!seen.has(value)) seen.set(value, traceSummary(value));
+    return seen.get(value);
+  };
+  return JSON.stringify(specs, replace, indent);
+}
+
+/** Name of the run directory: from the resolved runs and the version alone. */
+export function runId(specs: readonly RunSpec[], version: string): string {
+  return sha256(plain([version, specs])).slice(0, 12);
+}
+
+export interface ManifestInput {
+  readonly version: string;
+  readonly question: string;
+  readonly specs: readonly RunSpec[];
+  readonly answers: readonly string[];
+  /** Result files by name → sha256 of their bytes. */
+  readonly files: Readonly<Record<string, string>>;
+}
+
+/** manifest.json: points with everything resolved, the seeds of each, and the hashes of the files beside it. */
+export function manifestText({ version, question, specs, answers, files }: ManifestInput): string {
+  const seeds = new Map<string, number[]>();
+  for (const { point, seed } of specs) seeds.set(point, [...(seeds.get(point) ?? []), seed]);
+  const points = [...seeds].map(([point, list]) => {
+    const { seed: _, scenario: __, ...resolved } = specs.find((spec) => spec.point === point)!;
+    return { seeds: list, ...resolved };
+  });
+  const scenario = specs[0]?.scenario ?? '';
+  const head = { program: 'nestwalk', version, scenario, runId: runId(specs, version), question, answers };
+  return `${plain({ ...head, files, points }, 1)}\n`;
+}

@@ -1,0 +1,105 @@
+/**
+ * results/<scenario>/<run-id>/: written beside its place and renamed, so that it appears whole or not at all.
+ */
+import { createHash } from 'node:crypto';
+import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import type { RunSpec } from '../spec.ts';
+import type { RunResult } from '../stats/result.ts';
+import { RESULT_FILES } from './columns/files.ts';
+import { headerOf, rowsOf } from './csv.ts';
+import { manifestText, runId } from './manifest.ts';
+
+export interface RunDirectoryInput {
+  readonly version: string;
+  readonly question: string;
+  readonly specs: readonly RunSpec[];
+  readonly results: readonly RunResult[];
+  readonly answers: readonly string[];
+  /** About the machine and the moment: the only file that differs from one execution to the next. */
+  readonly environment: object;
+}
+
+/** Where the results of these runs belong. */
+export function runDirectory(out: string, specs: readonly RunSpec[], version: string): string {
+  return join(out, specs[0]!.scenario, runId(specs, version));
+}
+
+/** Fails early, before any work, when the folder cannot be written. Throws the system's error. */
+export function probeWritable(out: string, scenario: string): void {
+  const folder = join(out, scenario);
+  mkdirSync(folder, { recursive: true });
+  const probe = join(folder, `.probe-${process.pid}`);
+  closeSync(openSync(probe, 'w'));
+  rmSync(probe);
+}
+
+/** Writes all files and puts them in place; returns the directory. Throws the system's error, leaving nothing behind. */
+export function writeRunDirectory(out: string, input: RunDirectoryInput): string {
+  const target = runDirectory(out, input.specs, input.version);
+  const parent = join(target, '..');
+  const staging = join(parent, `.${runId(input.specs, input.version)}.${process.pid}.tmp`);
+  mkdirSync(parent, { recursive: true });
+  try {
+    rmSync(staging, { recursive: true, force: true });
+    mkdirSync(staging);
+    writeFiles(staging, input);
+    putInPlace(staging, target);
+  } finally {
+    rmSync(staging, { recursive: true, force: true });
+  }
+  return target;
+}
+
+function writeFiles(folder: string, input: RunDirectoryInput): void {
+  const files: Record<string, string> = {};
+  for (const file of RESULT_FILES) {
+    files[file.file] = writeText(join(folder, file.file), textOf(file, input.results));
+  }
+  const { version, question, specs, answers } = input;
+  writeText(join(folder, 'manifest.json'), [manifestText({ version, question, specs, answers, files })]);
+  writeText(join(folder, 'environment.json'), [`${JSON.stringify(input.environment, null, 1)}\n`]);
+}
+
+function* textOf(file: (typeof RESULT_FILES)[number], results: readonly RunResult[]): Generator<string> {
+  yield headerOf(file.columns);
+  for (const result of results) yield* rowsOf(file, result);
+}
+
+/** Writes pieces of text, on disk when it returns; returns their sha256. */
+function writeText(path: string, pieces: Iterable<string>): string {
+  const hash = createHash('sha256');
+  const handle = openSync(path, 'wx');
+  try {
+    for (const piece of pieces) {
+      const bytes = Buffer.from(piece);
+      hash.update(bytes);
+      for (let done = 0; done < bytes.length; ) done += writeSync(handle, bytes, done);
+    }
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+  return hash.digest('hex');
+}
+
+/** A directory of an earlier run of the same experiment is moved aside first: rename does not replace full folders. */
+function putInPlace(staging: string, target: string): void {
+  const old = `${staging}.old`;
+  try {
+    renameSync(target, old);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+  renameSync(staging, target);
+  rmSync(old, { recursive: true, force: true });
+}
+
+/** Removes what killed processes have left beside the results of a scenario. */
+export function removeLeftovers(out: string, scenario: string, isAlive: (pid: number) => boolean): void {
+  const folder = join(out, scenario);
+  for (const name of readdirSync(folder)) {
+    const match = /^\.[0-9a-f]{12}\.(\d+)\.tmp(\.old)?$/.exec(name);
+    if (match !== null && !isAlive(Number(match[1]))) rmSync(join(folder, name), { recursive: true, force: true });
+  }
+}

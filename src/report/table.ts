@@ -1,0 +1,105 @@
+/** The result table for a terminal of 80 columns, with published numbers beside the simulated ones where there are any. */
+import Table from 'cli-table3';
+import { decimal, shortNumber } from './format.ts';
+import { metricColumn, metricOf, type PointResults } from './points.ts';
+import type { Estimate } from './statistics.ts';
+
+const WIDTH = 80;
+
+export const DEFAULT_TABLE: readonly string[] = [
+  'iotlb_hit_ratio',
+  'reads_per_walk',
+  'translation_ns_mean',
+  'completion_ns_p99',
+  'throughput_gbps',
+];
+
+/** Scenario section `measured`. */
+export interface Measured {
+  readonly metric: string;
+  readonly source: string;
+  readonly tolerance?: number | undefined;
+  readonly points: Readonly<Record<string, number>>;
+}
+
+interface TextColumn {
+  readonly heading: string;
+  readonly cells: readonly string[];
+}
+
+/** Table text, without colour, lines at most 80 wide (one long point name excepted). */
+export function resultTable(metrics: readonly string[], points: readonly PointResults[], measured: readonly Measured[] = []): string {
+  const names = { heading: 'point', cells: points.map((point) => visible(point.name)) };
+  const columns = metrics.flatMap((metric) => metricColumns(metric, points, measured));
+  const first = points.length === 1 && points[0]!.name === '' ? [] : [names];
+  const { kept, dropped } = fit(first, columns);
+  const table = new Table({
+    head: kept.map((column) => column.heading),
+    colAligns: kept.map((_, i) => (i < first.length ? 'left' : 'right')),
+    style: { head: [], border: [], compact: true },
+    wordWrap: true,
+    colWidths: kept.map((column) => width(column) + 2),
+  });
+  for (let row = 0; row < points.length; row++) table.push(kept.map((column) => column.cells[row]!));
+  const note = dropped === 0 ? '' : `\n(${dropped} more column${dropped === 1 ? '' : 's'} in summary.csv)`;
+  return `${table.toString()}${note}`;
+}
+
+function metricColumns(metric: string, points: readonly PointResults[], measured: readonly Measured[]): TextColumn[] {
+  const column = metricColumn(metric);
+  const values = points.map((point) => metricOf(point, column));
+  const simulated = { heading: column.heading ?? column.name, cells: values.map(estimateText) };
+  const published = measured.find((candidate) => candidate.metric === metric);
+  if (published === undefined || !points.some(({ name }) => Object.hasOwn(published.points, name))) return [simulated];
+  const expected = points.map(({ name }) => (Object.hasOwn(published.points, name) ? published.points[name] : undefined));
+  return [
+    simulated,
+    { heading: 'measured', cells: expected.map((value) => (value === undefined ? '' : shortNumber(value))) },
+    { heading: 'error %', cells: expected.map((value, i) => errorText(values[i], value)) },
+  ];
+}
+
+function estimateText(value: Estimate | undefined): string {
+  if (value === undefined) return '–';
+  return value.half > 0 ? `${shortNumber(value.mean)} ±${decimal(value.half, 2)}` : shortNumber(value.mean);
+}
+
+function errorText(simulated: Estimate | undefined, measured: number | undefined): string {
+  if (simulated === undefined || measured === undefined || measured === 0) return '';
+  const percent = (simulated.mean / measured - 1) * 100;
+  return `${percent < 0 ? '−' : '+'}${Math.abs(percent).toFixed(2)}`;
+}
+
+/** Widest cell, or widest word of the heading, which may take several lines. */
+function width({ heading, cells }: TextColumn): number {
+  return Math.max(...heading.split(' ').map((word) => word.length), ...cells.map((cell) => cell.length));
+}
+
+function fit(first: readonly TextColumn[], columns: readonly TextColumn[]): { kept: TextColumn[]; dropped: number } {
+  let kept = [...first, ...columns];
+  const total = (): number => kept.reduce((sum, column) => sum + width(column) + 3, 1);
+  while (kept.length > first.length + 1 && total() > WIDTH) kept = kept.slice(0, -1);
+  return { kept, dropped: first.length + columns.length - kept.length };
+}
+
+/** Names come from files: a terminal must not act on them. */
+function visible(text: string): string {
+  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '?');
+}
+
+/** One sentence: how far the simulation is from the published numbers; undefined where there are none. */
+export function agreement(measured: Measured, points: readonly PointResults[]): string | undefined {
+  const column = metricColumn(measured.metric);
+  const errors = points.flatMap((point) => {
+    const value = metricOf(point, column);
+    const expected = Object.hasOwn(measured.points, point.name) ? measured.points[point.name] : undefined;
+    return value === undefined || expected === undefined || expected === 0
+      ? []
+      : [{ name: point.name, error: Math.abs(value.mean / expected - 1) }];
+  });
+  if (errors.length === 0) return undefined;
+  const worst = errors.reduce((a, b) => (b.error > a.error ? b : a));
+  const percent = (share: number): string => `${(share * 100).toFixed(2)} %`;
+  const goal = measured.tolerance === undefined ? '' : ` (${worst.error <= measured.tolerance ? 'within' : 'NOT within'} ${percent(measured.tolerance)})`;
+  return `${column.name} differs from ${measured.source} by at most ${percent(worst.error)}${goal}, at ${worst.name}; ${errors.length} points.`;
+}
