@@ -82,6 +82,7 @@ export default {
   options: {
     // typescript 7 has no JavaScript API that dependency-cruiser could read; swc parses the same syntax.
     parser: 'swc',
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default'] },
     doNotFollow: { path: ['node_modules', '^dist/'] },
     exclude: { path: '^src/kernel/assembly/' },
   },

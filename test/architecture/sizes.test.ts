@@ -1,13 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { filesBelow, functionSizes, readSource } from '../support/source.ts';
 
-const FILE_LINES = 500;
-const FUNCTION_LINES = 80;
+const FILE_LINES = 700;
+const FUNCTION_LINES = 70;
 const MEDIAN_LINES = 15;
 const WORKER_LINES = 30;
 
-/** Longer on purpose: path → why. */
-const LONG_FILES: Readonly<Record<string, string>> = {};
+/** Files with a function that is longer on purpose → why. */
+const LONG_FUNCTIONS: Readonly<Record<string, string>> = {
+  'src/kernel/assembly/walk.ts': 'the walk is one loop over levels whose state stays in registers',
+};
 
 const sources = ['src', 'workers', 'scripts'].flatMap((folder) => filesBelow(folder, /(?<!\.d)\.(ts|mjs)$/));
 const lineCount = (path: string) => readSource(path).trimEnd().split('\n').length;
@@ -20,13 +22,13 @@ describe('sizes', () => {
   });
 
   it('keeps a file to one unit of thought', () => {
-    const long = sources.filter((path) => lineCount(path) > FILE_LINES && !(path in LONG_FILES));
+    const long = sources.filter((path) => lineCount(path) > FILE_LINES);
     expect(long.map((path) => `${path}: ${lineCount(path)} lines`)).toEqual([]);
   });
 
   it('keeps functions short', () => {
     const sizes = sources.flatMap((path) => functionSizes(path, readSource(path)));
-    const long = sizes.filter((size) => size.lines > FUNCTION_LINES);
+    const long = sizes.filter((size) => size.lines > FUNCTION_LINES && !(size.path in LONG_FUNCTIONS));
     expect(long.map((size) => `${size.path}:${size.line}: ${size.lines} lines`)).toEqual([]);
     const named = sizes.map((size) => size.lines).sort((a, b) => a - b);
     expect(named[named.length >> 1]).toBeLessThanOrEqual(MEDIAN_LINES);
