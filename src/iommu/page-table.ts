@@ -25,7 +25,7 @@ import type { TableGeometry } from './formats/format.ts';
 
 const FRAME_BYTES = 4096;
 /** Largest frame, and so the alignment that keeps every frame naturally aligned: 16 concatenated 64 KiB ARM tables. */
-export const ARENA_ALIGN_BYTES = 2 ** 20;
+export const ARENA_ALIGN_BYTES = 1 << 20;
 const PROTS = 64; // combinations of the six Linux protection bits
 const EINVAL = 22;
 
@@ -65,17 +65,15 @@ export class Arena {
 
   /** `base` and `bytes` are multiples of 4096; `address` must be a multiple of ARENA_ALIGN_BYTES. */
   constructor(kernel: Kernel, at: number, base: number, bytes: number, address: bigint) {
-    if (address % BigInt(ARENA_ALIGN_BYTES) !== 0n) throw new RangeError(`arena address 0x${address.toString(16)} is not 1 MiB aligned`);
+    if (address % BigInt(ARENA_ALIGN_BYTES) !== 0n) {
+      throw new RangeError(`arena address 0x${address.toString(16)} is not 1 MiB aligned`);
+    }
     this.kernel = kernel;
     this.at = at;
     this.base = base;
     this.bytes = bytes;
     this.address = address;
-    const { view } = kernel;
-    view.setUint32(at + ARENA_BASE, base, true);
-    view.setUint32(at + ARENA_LIMIT, base + bytes, true);
-    view.setUint32(at + ARENA_NEXT, base, true);
-    view.setBigUint64(at + ARENA_ADDRESS, address, true);
+    this.describe();
   }
 
   /** Takes record and frames from the regions. Throws RangeError when memory is used up. */
@@ -92,6 +90,23 @@ export class Arena {
 
   get peakFrames(): number {
     return this.kernel.view.getInt32(this.at + ARENA_PEAK, true);
+  }
+
+  /** Forgets all frames and zeroes what was used of them. Tables in the arena are gone. */
+  reset(): void {
+    const { view } = this.kernel;
+    const next = view.getUint32(this.at + ARENA_NEXT, true);
+    new Uint8Array(this.kernel.memory.buffer, this.base, next - this.base).fill(0);
+    new Uint8Array(this.kernel.memory.buffer, this.at, ARENA_BYTES).fill(0);
+    this.describe();
+  }
+
+  private describe(): void {
+    const { view } = this.kernel;
+    view.setUint32(this.at + ARENA_BASE, this.base, true);
+    view.setUint32(this.at + ARENA_LIMIT, this.base + this.bytes, true);
+    view.setUint32(this.at + ARENA_NEXT, this.base, true);
+    view.setBigUint64(this.at + ARENA_ADDRESS, this.address, true);
   }
 
   addressOf(offset: number): bigint {
@@ -199,11 +214,11 @@ export class PageTable {
  */
 export function tableBytes(geometry: TableGeometry, pages: number, runs = 1): number {
   const levels = geometry.grows ? 6 : geometry.levels;
-  const tableSize = 2 ** Math.max(12, geometry.indexBits + 3);
-  let bytes = 2 ** rootSizeLog2(geometry);
-  let covered = (pages * FRAME_BYTES) / 2 ** geometry.granuleLog2;
+  const tableSize = 1 << Math.max(12, geometry.indexBits + 3);
+  let bytes = 1 << rootSizeLog2(geometry);
+  let covered = (pages * FRAME_BYTES) / (1 << geometry.granuleLog2);
   for (let level = 0; level < levels - 1; level++) {
-    covered /= 2 ** levelIndexBits(geometry, level);
+    covered /= 1 << levelIndexBits(geometry, level);
     bytes += (Math.ceil(covered) + runs) * tableSize;
   }
   return bytes;

@@ -56,7 +56,7 @@ export function dumpTables(kernel: Kernel, table: PageTable): DumpTable[] {
   const { geometry } = table.rule;
   const tables: DumpTable[] = [];
   const top = table.levels - 1;
-  const entries = 2 ** levelIndexBits(geometry, top) / geometry.roots;
+  const entries = (1 << levelIndexBits(geometry, top)) / geometry.roots;
   for (let root = 0; root < geometry.roots; root++) {
     dumpTable(kernel, table, tables, root, top, [], table.rootOffset + root * entries * 8, entries);
   }
@@ -78,8 +78,9 @@ function dumpTable(
   const children: { index: number; offset: number }[] = [];
   let run: Run | null = null;
   for (let index = 0; index < entries; index++) {
+    const word = offset / 4 + 2 * index;
+    if (kernel.i32[word] === 0 && kernel.i32[word + 1] === 0) continue; // most slots are empty
     const entry = kernel.view.getBigUint64(offset + 8 * index, true);
-    if (entry === 0n) continue;
     if (isLeafEntry(geometry, level, entry)) {
       if (run !== null && extend(run, index, entry)) continue;
       if (run !== null) e.push(printRun(run));
@@ -94,7 +95,7 @@ function dumpTable(
   if (run !== null) e.push(printRun(run));
   into.push({ root, level, path, e });
   for (const child of children) {
-    const size = 2 ** levelIndexBits(geometry, level - 1);
+    const size = 1 << levelIndexBits(geometry, level - 1);
     dumpTable(kernel, table, into, root, level - 1, [...path, child.index], child.offset, size);
   }
 }

@@ -86,10 +86,12 @@ export const POLICY_TABLE_IF_EMPTY = 8;
 /** Unmap: a hole ends the call, unless one of these is set. */
 export const POLICY_HOLE_SKIP = 16; // holes are passed over
 export const POLICY_BY_FETCH = 32; // AMD 6.1: leaf by leaf from the top, whole leaves; an empty slot of a last-level table counts as a page
+export const POLICY_BY_STEP = 4096; // KVM: entry by entry, each step as long as the entry, also from inside one; only covered leaves go
 /** Unmap: a leaf that is covered in part ends the call, unless one of these is set. */
 export const POLICY_TAIL_WHOLE = 64; // a leaf that starts in the range is removed whole
 export const POLICY_SPLIT = 128; // it is split into leaves of the next level
-export const POLICY_REPORT_SIZE = 256; // Intel 6.1: unmap returns the size asked for, or the span of the entry at its start if larger
+export const POLICY_REPORT_SIZE = 256; // unmap returns the size asked for (KVM, Intel 6.1)
+export const POLICY_REPORT_SPAN = 2048; // but takes and returns the whole entry found at its start if that is larger (Intel 6.1)
 /** One map call with a given leaf size. */
 export const POLICY_ONE_TABLE = 512; // stops at the end of the leaf table (DART, ARM)
 export const POLICY_RECHOOSE = 1024; // chooses leaf sizes anew (Intel 6.1)
@@ -139,6 +141,16 @@ export const CTX_L1 = 12; // pointer to the port's first-level IOTLB cache recor
 export const CTX_DTE_SLOT = 16; // pointer: where the device entry was last found (checked before use)
 export const CTX_PASID_SLOT = 20; // pointer, the same for the PASID cache
 export const CTX_INDEX = 24; // i32: requester index of the run (into fault records)
+/**
+ * What the device entry and PASID lookups gave, usable without asking again while CTX_EPOCH equals the unit's: the caches
+ * still hold both entries, and only their recency must be renewed.
+ */
+export const CTX_EPOCH = 28; // u32, 0 = never valid
+export const CTX_SPACE = 32; // u64: key1 of this requester's IOTLB entries
+export const CTX_ALLOWED = 40; // i32: access bits that the device entry grants
+export const CTX_CLASS = 44; // i32: leaf class of the last hit, looked up first
+export const CTX_DTE_STAMP = 48; // pointer to the recency stamp of the device-cache entry, 0 = none to renew
+export const CTX_PASID_STAMP = 52;
 export const CTX_COUNTERS = 64; // f64 × COUNTERS
 export const CTX_BYTES = 1088; // CTX_COUNTERS + 8 * 128; NULL_CTX must fit below WINDOW_TABLE
 
@@ -169,6 +181,12 @@ export const C_NTLB_LOOKUPS = 25;
 export const C_NTLB_HITS = 26;
 export const C_LINE_HITS = 27;
 export const C_LINE_MISSES = 28;
+/**
+ * Hits on the short way, 4 slots by leaf class. Each stands for one count of TRANSLATED, LOOKUPS, LOOKUPS_ALL, HITS, DTE and
+ * (in FAST_GUEST) PASID lookups and hits; iommu/unit.ts adds them there, so that a hit writes one counter and not eight.
+ */
+export const C_FAST = 29; // 3 slots
+export const C_FAST_GUEST = 125; // 3 slots
 export const C_READS = 32; // 16 slots: [stage 0 = guest/first, 1 = host/second][level 0..7]
 export const C_PWC_LOOKUPS = 48; // 16 slots: [stage][level of the entry looked for]
 export const C_PWC_HITS = 64; // 16 slots
@@ -222,7 +240,7 @@ export const SLOT_BYTES = 40;
 // ---- IOMMU unit ----------------------------------------------------------------------------------------------------------------
 export const UNIT_FLAGS = 0; // UNIT_FLAG_*
 export const UNIT_IOTLB = 4; // pointers to caches; 0 = not there. IOTLB by leaf class: 4 pointers (equal when unified)
-export const UNIT_CLASSES = 20; // number of leaf classes
+export const UNIT_CLASSES = 20; // number of leaf classes, at most 3
 export const UNIT_CLASS_LOG2 = 24; // i32 × 4: log2 of bytes, ascending
 export const UNIT_NESTED_TLB = 40; // pointer
 export const UNIT_DEVICE_CACHE = 44;
@@ -253,6 +271,8 @@ export const UNIT_HISTORY_MASK = 240; // i32: slots - 1
 export const UNIT_HISTORY_USED = 244; // i32
 export const UNIT_HISTORY_LIMIT = 248; // i32: slots that the reserved region can hold
 export const UNIT_HISTORY_LOST = 256; // f64: pages that did not fit (then counted as capacity misses)
+export const UNIT_EPOCH = 264; // u32: changes with every change of the device or PASID cache
+export const UNIT_PWC_MASK = 268; // i32 × 2 by stage: bit n = there is a walk cache for level n
 export const UNIT_BYTES = 320;
 
 export const UNIT_FLAG_NO_FRACTURE = 1; // a guest leaf on smaller host leaves keeps its size in the IOTLB

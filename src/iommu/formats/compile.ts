@@ -57,7 +57,7 @@ function writeLevel(view: DataView, rule: number, geometry: TableGeometry, level
   const u64 = (offset: number, value = 0n) => view.setBigUint64(at + offset, BigInt.asUintN(64, value), true);
   const declared = geometry.level(level);
   view.setInt32(at + L.LV_SHIFT, levelShift(geometry, level), true);
-  view.setInt32(at + L.LV_INDEX_MASK, 2 ** levelIndexBits(geometry, level) - 1, true);
+  view.setInt32(at + L.LV_INDEX_MASK, (1 << levelIndexBits(geometry, level)) - 1, true);
   u64(L.LV_LEAF_XOR, declared.leafXor);
   u64(L.LV_LEAF_MASK, declared.leafMask);
   u64(L.LV_RESERVED_TABLE, declared.reservedTable);

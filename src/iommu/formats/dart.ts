@@ -76,7 +76,7 @@ function shapeOf(config: FormatConfig, inputBits: number): Shape {
   const indexBits = granuleLog2 - 3;
   const wanted = inputBits - granuleLog2;
   const levels = Math.max(2, config.linux === '6.1' ? 2 : Math.ceil((wanted - (granuleLog2 === 12 ? 2 : 0)) / indexBits));
-  const roots = 2 ** Math.max(0, wanted - indexBits * levels);
+  const roots = 1 << Math.max(0, wanted - indexBits * levels);
   if (levels > 3 || roots > 4) throw new RangeError(`DART: ${inputBits} input bits do not fit four TTBRs`);
   return { granuleLog2, indexBits, levels, roots };
 }
@@ -85,14 +85,15 @@ function geometry(layout: Layout, config: FormatConfig): TableGeometry {
   const inputBits = config.inputBits ?? 36;
   const { granuleLog2, indexBits, levels, roots } = shapeOf(config, inputBits);
   const mask = layout.noRead | layout.noWrite;
+  const coveredBits = granuleLog2 + indexBits * levels + Math.log2(roots);
   return {
     levels,
     granuleLog2,
     indexBits,
     rootIndexBits: indexBits + Math.log2(roots),
     roots,
-    inputBits,
-    mapBits: config.linux === '6.1' ? 64 : inputBits,
+    inputBits: coveredBits, // the table translates what its indices reach, however narrow the bus is
+    mapBits: config.linux === '6.1' ? 64 : coveredBits,
     outputBits: config.outputBits ?? layout.outputBits,
     signExtended: false,
     grows: false,

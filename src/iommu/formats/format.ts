@@ -41,6 +41,8 @@ export interface MapPolicy {
   /** Errnos (positive) for "already mapped" and for "address out of range". */
   readonly occupied: number;
   readonly range: number;
+  /** Linux's look-up (iova_to_phys) ignores address bits above the table's width instead of refusing them. */
+  readonly lookupWraps?: boolean;
 }
 
 /** One named field of an entry, for people. `kind` says in which entries it means that. */

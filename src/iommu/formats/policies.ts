@@ -4,6 +4,7 @@
  */
 import {
   POLICY_BY_FETCH,
+  POLICY_BY_STEP,
   POLICY_CLEAR_ABOVE,
   POLICY_HOLE_SKIP,
   POLICY_KEEP,
@@ -11,6 +12,7 @@ import {
   POLICY_RECHOOSE,
   POLICY_REPLACE,
   POLICY_REPORT_SIZE,
+  POLICY_REPORT_SPAN,
   POLICY_SPLIT,
   POLICY_TABLE_IF_EMPTY,
   POLICY_TAIL_WHOLE,
@@ -44,7 +46,7 @@ export const AMD_6_1: MapPolicy = {
 
 /** drivers/iommu/intel/iommu.c (6.1): __domain_mapping, dma_pte_clear_level. */
 export const INTEL_6_1: MapPolicy = {
-  flags: POLICY_KEEP | POLICY_HOLE_SKIP | POLICY_REPORT_SIZE | POLICY_RECHOOSE,
+  flags: POLICY_KEEP | POLICY_HOLE_SKIP | POLICY_REPORT_SIZE | POLICY_REPORT_SPAN | POLICY_RECHOOSE,
   free: RULE_FREE_WHOLE,
   occupied: EEXIST,
   range: ERANGE,
@@ -53,18 +55,19 @@ export const INTEL_6_1: MapPolicy = {
 /** drivers/iommu/io-pgtable-arm.c. 6.1 splits blocks on a partial unmap, 7.2 refuses. */
 export function armPolicy(linux: LinuxProfile): MapPolicy {
   const flags = POLICY_ONE_TABLE | (linux === '6.1' ? POLICY_SPLIT : 0);
-  return { flags, free: RULE_FREE_BLOCK, occupied: EEXIST, range: ERANGE };
+  return { flags, free: RULE_FREE_BLOCK, occupied: EEXIST, range: ERANGE, lookupWraps: true };
 }
 
 /** drivers/iommu/io-pgtable-dart.c. 7.2 finds no table for an address beyond the TTBRs and answers -ENOMEM. */
 export function dartPolicy(linux: LinuxProfile): MapPolicy {
-  const range = linux === '6.1' ? ERANGE : ENOMEM;
-  return { flags: POLICY_ONE_TABLE, free: RULE_FREE_NEVER, occupied: EEXIST, range };
+  const old = linux === '6.1';
+  const range = old ? ERANGE : ENOMEM;
+  return { flags: POLICY_ONE_TABLE, free: RULE_FREE_NEVER, occupied: EEXIST, range, lookupWraps: old };
 }
 
 /** arch/riscv/kvm/gstage.c (7.2). */
 export const KVM_GSTAGE: MapPolicy = {
-  flags: POLICY_REPLACE | POLICY_HOLE_SKIP,
+  flags: POLICY_REPLACE | POLICY_BY_STEP | POLICY_REPORT_SIZE,
   free: RULE_FREE_NEVER,
   occupied: EEXIST,
   range: ERANGE,

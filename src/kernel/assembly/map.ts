@@ -4,8 +4,8 @@
 
 import {
   ARENA_ADDRESS, ARENA_BASE, LV_INDEX_MASK, LV_LEAF_BITS, LV_LEAF_MASK, LV_LEAF_XOR, LV_SHIFT, LV_TABLE_BITS,
-  POLICY_BY_FETCH, POLICY_CLEAR_ABOVE, POLICY_HOLE_SKIP, POLICY_KEEP, POLICY_ONE_TABLE, POLICY_RECHOOSE, POLICY_REPLACE,
-  POLICY_REPORT_SIZE, POLICY_SPLIT, POLICY_TABLE_IF_EMPTY, POLICY_TAIL_WHOLE, PT_ARENA, PT_FREED_TABLES, PT_LEAF_ITEMS,
+  POLICY_BY_FETCH, POLICY_BY_STEP, POLICY_CLEAR_ABOVE, POLICY_HOLE_SKIP, POLICY_KEEP, POLICY_ONE_TABLE, POLICY_RECHOOSE, POLICY_REPLACE,
+  POLICY_REPORT_SIZE, POLICY_REPORT_SPAN, POLICY_SPLIT, POLICY_TABLE_IF_EMPTY, POLICY_TAIL_WHOLE, PT_ARENA, PT_FREED_TABLES, PT_LEAF_ITEMS,
   PT_LEVELS, PT_ROOT, PT_RULE, RULE_ADDRESS, RULE_ADDRESS_HIGH, RULE_ADDRESS_HIGH_SHIFT, RULE_ADDRESS_SHIFT,
   RULE_CONTIG_KIND, RULE_CONTIG_MASK, RULE_CONTIG_NONE, RULE_CONTIG_ONES, RULE_CONTIG_VALUE, RULE_ERRNOS, RULE_FLAGS,
   RULE_FLAG_GROWS, RULE_FLAG_NEXT_LEVEL, RULE_FLAG_SIGN_EXTEND, RULE_FREE_BLOCK, RULE_FREE_COVERED, RULE_FREE_POLICY,
@@ -18,6 +18,7 @@ const PAGE_LOG2: i32 = 12;
 const PAGE_BITS: u64 = 52; // of a page number
 const ENOMEM: i32 = -12;
 const EINVAL: i32 = -22;
+const ERANGE: i32 = -34;
 /** Answer of makeRoom beside 0 and errnos: leave the entry as it is. */
 const STAYS: i32 = 1;
 
@@ -136,7 +137,7 @@ function checkRange(page: u64, target: u64, pages: u64): i32 {
   if (pages == 0) return 0;
   if (page + pages > <u64>1 << PAGE_BITS) return rangeErrno();
   const outputBits = <u64>(load<i32>(rule, RULE_OUTPUT_BITS) - PAGE_LOG2);
-  if (outputBits < PAGE_BITS && (target + pages - 1) >> outputBits != 0) return rangeErrno();
+  if (outputBits < PAGE_BITS && (target + pages - 1) >> outputBits != 0) return ERANGE;
   return inAperture(page, page + pages - 1) ? 0 : rangeErrno();
 }
 
@@ -349,8 +350,9 @@ function unmapCall(pt: usize, page: u64, pages: u64, size: i32): f64 {
     return 0;
   }
   if ((policy & POLICY_BY_FETCH) != 0) return <f64>fetchAll(page, pages);
+  if ((policy & POLICY_BY_STEP) != 0) return <f64>stepAll(page, pages);
   if ((policy & POLICY_REPORT_SIZE) != 0) {
-    const span = spanAt(page);
+    const span = (policy & POLICY_REPORT_SPAN) != 0 ? spanAt(page) : 0;
     const size = span > pages ? span : pages;
     takeDown(root, levels - 1, page, page + size - 1);
     return <f64>size;
@@ -501,6 +503,18 @@ function fetchOne(page: u64): u64 {
   if (entry == 0) return level == 0 ? 1 : 0;
   clearLeaf(at, level, page, entry);
   return <u64>1 << <u64>leafSize(entry, level);
+}
+
+/** KVM's kvm_riscv_gstage_unmap_range: a step from inside an entry also ends inside one. */
+function stepAll(first: u64, pages: u64): u64 {
+  const end = first + pages;
+  let page = first;
+  while (page < end) {
+    const span = spanAt(page);
+    if ((page & (span - 1)) == 0 && end - page >= span) fetchOne(page);
+    page += span;
+  }
+  return pages;
 }
 
 /** Pages covered by the entry at which a walk for this page ends: a leaf, or a hole. */
