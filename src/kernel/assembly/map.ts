@@ -349,8 +349,7 @@ function unmapCall(pt: usize, page: u64, pages: u64, size: i32): f64 {
   } else if (page >> covered != 0) {
     return 0;
   }
-  if ((policy & POLICY_BY_FETCH) != 0) return <f64>fetchAll(page, pages);
-  if ((policy & POLICY_BY_STEP) != 0) return <f64>stepAll(page, pages);
+  if ((policy & (POLICY_BY_FETCH | POLICY_BY_STEP)) != 0) return <f64>callByCall(page, pages);
   if ((policy & POLICY_REPORT_SIZE) != 0) {
     const span = (policy & POLICY_REPORT_SPAN) != 0 ? spanAt(page) : 0;
     const size = span > pages ? span : pages;
@@ -457,11 +456,8 @@ function split(slot: usize, leaf: u64, level: i32): u64 {
   return entry;
 }
 
-/**
- * AMD drivers of Linux 6.1: the range layer calls with runs of one size; the driver fetches leaf after leaf, removes each
- * whole and counts what it removed, also before the start and after the end of the run.
- */
-function fetchAll(first: u64, pages: u64): u64 {
+/** Linux's range layer (__iommu_unmap): cuts the range into runs of one size and calls the driver for each. */
+function callByCall(first: u64, pages: u64): u64 {
   const sizes = load<u64>(rule, RULE_PAGE_SIZES) >> PAGE_LOG2;
   let page = first;
   let done: u64 = 0;
@@ -469,7 +465,7 @@ function fetchAll(first: u64, pages: u64): u64 {
     const size = namedSize >= 0 ? namedSize : largestSize(sizes, page, pages - done);
     if (size < 0) break;
     const run = namedSize >= 0 ? pages : runLength(sizes, page, page, pages - done, size) << <u64>size;
-    const taken = fetchRun(page, run);
+    const taken = (policy & POLICY_BY_FETCH) != 0 ? fetchRun(page, run) : stepRun(page, run);
     if (taken == 0 || namedSize >= 0) return done + taken;
     page += taken;
     done += taken;
@@ -477,6 +473,10 @@ function fetchAll(first: u64, pages: u64): u64 {
   return done;
 }
 
+/**
+ * AMD drivers of Linux 6.1: fetch leaf after leaf, remove each whole and count what was removed, also before the start and
+ * after the end of the run.
+ */
 function fetchRun(first: u64, pages: u64): u64 {
   let page = first;
   let done: u64 = 0;
@@ -506,7 +506,7 @@ function fetchOne(page: u64): u64 {
 }
 
 /** KVM's kvm_riscv_gstage_unmap_range: a step from inside an entry also ends inside one. */
-function stepAll(first: u64, pages: u64): u64 {
+function stepRun(first: u64, pages: u64): u64 {
   const end = first + pages;
   let page = first;
   while (page < end) {
