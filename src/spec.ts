@@ -189,6 +189,8 @@ export interface NicTraffic {
 export interface ReplayTraffic {
   readonly model: 'replay';
   readonly path: string;
+  /** Rows of this device of the trace; left out = of any. */
+  readonly device?: string;
   /** Closed loop ignores the trace's times and keeps so many requests in flight. 0 = open loop at the trace's times. */
   readonly outstanding: number;
   readonly rows: TraceRows;

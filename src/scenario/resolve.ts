@@ -370,7 +370,13 @@ function resolveTraffic(path: string, traffic: TrafficInput, report: Report): Tr
     case 'nic':
       return resolveNic(path, traffic, report);
     case 'replay':
-      return { model: 'replay', path: traffic.path, outstanding: traffic.outstanding ?? 0, rows: NO_ROWS };
+      return {
+        model: 'replay',
+        path: traffic.path,
+        ...(traffic.device === undefined ? {} : { device: traffic.device }),
+        outstanding: traffic.outstanding ?? 0,
+        rows: NO_ROWS,
+      };
     default:
       return resolveWindow(path, traffic, report);
   }

@@ -271,6 +271,7 @@ const stage = (what: string) =>
     })
     .describe(what);
 
+const POLICY_NAMES = ['strict', 'lazy', 'static', 'passthrough'] as const;
 const tenant = z.strictObject({
   count: integer(1, MAX_DEVICES, 'So many tenants alike, each with tables and devices of its own').optional(),
   mode: z
@@ -279,7 +280,7 @@ const tenant = z.strictObject({
   host: stage("The host's table (GPA to SPA when nested)").optional(),
   guest: stage("The guest's table (GVA to GPA)").optional(),
   policy: z
-    .enum(['strict', 'lazy', 'static', 'passthrough'])
+    .enum(POLICY_NAMES)
     .describe('How the DMA API maps and unmaps; mode passthrough never maps')
     .optional(),
   memoryBytes: bytes(1 << 20, 4 * TIB, "Memory for its buffers; a VM's size").optional(),
@@ -361,6 +362,19 @@ export type LinkInput = NonNullable<MachineInput['link']>;
 export type CacheInput = z.output<typeof cache>;
 export type AnswerInput = z.output<typeof answer>;
 export type MeasuredInput = z.output<typeof measured>;
+
+const POLICIES: Readonly<Record<(typeof POLICY_NAMES)[number], string>> = {
+  strict: 'unmap waits until the IOMMU has forgotten the mapping',
+  lazy: 'unmaps gather in a queue and end in one flush of the domain',
+  static: 'buffers are mapped once and recycled, as page pool and RDMA do',
+  passthrough: 'nothing is mapped: mode passthrough',
+};
+
+/** Names and descriptions of the choices of a key: the models of `traffic`, or the policies. */
+export function choiceTexts(key: 'traffic' | 'policy'): { name: string; description: string }[] {
+  if (key === 'policy') return Object.entries(POLICIES).map(([name, description]) => ({ name, description }));
+  return traffic.options.map((option) => ({ name: option.shape.model.value, description: option.description ?? '' }));
+}
 
 /** JSON Schema of scenario files, for editors. */
 export function scenarioJsonSchema(): object {

@@ -1,0 +1,42 @@
+import type { Argv, CommandModule } from 'yargs';
+import { estimateRun, refusals } from '../../scenario/estimate.ts';
+import { expand } from '../../scenario/expand.ts';
+import { UserError } from '../../scenario/problem.ts';
+import { loadOrFail, type ScenarioArguments, scenarioOptions } from '../options.ts';
+import { print } from '../terminal.ts';
+
+interface CheckArguments extends ScenarioArguments {
+  readonly json: boolean;
+}
+
+export const checkCommand: CommandModule<object, CheckArguments> = {
+  command: 'check <scenario>',
+  describe: 'check a scenario and say what it would need, without running it',
+  builder: (yargs) =>
+    scenarioOptions(yargs).option('json', {
+      describe: 'print the resolved runs as JSON',
+      type: 'boolean',
+      default: false,
+    }) as unknown as Argv<CheckArguments>,
+  handler: checkScenario,
+};
+
+function checkScenario(args: CheckArguments): void {
+  const scenario = loadOrFail(args);
+  const specs = expand(scenario);
+  const refused = refusals(specs, { memoryBytes: Infinity, threads: 1 });
+  if (refused.length > 0) throw new UserError(refused);
+  if (args.json) {
+    print(JSON.stringify(specs));
+    return;
+  }
+  const estimates = specs.map(estimateRun);
+  const most = Math.max(...estimates.map(({ tableBytes, heapBytes }) => tableBytes + heapBytes));
+  const requests = estimates.reduce((sum, each) => sum + each.requests, 0);
+  const files = estimates.reduce((sum, each) => sum + each.fileBytes, 0);
+  print(`${scenario.file}: no mistakes`);
+  print(`${specs.length} runs: ${scenario.points.length} points, ${scenario.seeds.length} seeds`);
+  print(`about ${requests} requests, ${mebibytes(most)} of memory for the largest run, ${mebibytes(files)} of result files`);
+}
+
+const mebibytes = (bytes: number): string => `${Math.max(1, Math.ceil(bytes / 2 ** 20))} MiB`;

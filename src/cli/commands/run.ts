@@ -1,0 +1,168 @@
+import { arch, cpus, freemem, hostname, platform, release } from 'node:os';
+import { relative } from 'node:path';
+import type { Argv, CommandModule } from 'yargs';
+import { answerSentences } from '../../report/answer.ts';
+import { runId } from '../../report/manifest.ts';
+import { byPoint, type PointResults, summaryObjects } from '../../report/points.ts';
+import { probeWritable, removeLeftovers, runDirectory, writeRunDirectory } from '../../report/run-directory.ts';
+import { agreement, DEFAULT_TABLE, resultTable } from '../../report/table.ts';
+import { estimateRun, refusals } from '../../scenario/estimate.ts';
+import { expand } from '../../scenario/expand.ts';
+import { bundledScenarios } from '../../scenario/files.ts';
+import type { Scenario } from '../../scenario/load.ts';
+import { UserError } from '../../scenario/problem.ts';
+import { attachTraces } from '../../scenario/traces.ts';
+import { runAll } from '../../schedule/index.ts';
+import type { RunSpec } from '../../spec.ts';
+import type { RunResult } from '../../stats/result.ts';
+import { Interrupted, onInterrupt } from '../interrupt.ts';
+import { loadOrFail, type WorkArguments, workOptions } from '../options.ts';
+import { createProgress } from '../progress.ts';
+import { colours, note, print, resultColours } from '../terminal.ts';
+import { programVersion } from '../version.ts';
+
+/** Part of the free memory that runs may take. */
+const MEMORY_SHARE = 0.85;
+const TRACE_ROW_BYTES = 23;
+
+export const runCommand: CommandModule<object, WorkArguments> = {
+  command: 'run <scenario>',
+  describe: 'run a scenario: all its points and seeds',
+  builder: (yargs) =>
+    workOptions(yargs)
+      .example('$0 run nested-cost', 'the main question: what nested translation costs a NIC')
+      .example('$0 run uniform-window --set machine.iotlb.entries=64', '') as unknown as Argv<WorkArguments>,
+  handler: runScenario,
+};
+
+async function runScenario(args: WorkArguments): Promise<void> {
+  const scenario = loadOrFail(args);
+  const memoryBytes = freemem() * MEMORY_SHARE;
+  const { specs, warnings } = await attachTraces(expand(scenario), scenario.file, Math.floor(memoryBytes / 2 / TRACE_ROW_BYTES));
+  const refused = refusals(specs, { memoryBytes, threads: Math.min(args.threads, specs.length) });
+  if (refused.length > 0) throw new UserError(refused);
+  prepareFolder(args.out, scenario.name);
+  if (!args.quiet && !args.json) for (const warning of warnings) note(colours.yellow(warning));
+  const startedAt = new Date();
+  const results = await simulate(specs, args);
+  const wallSeconds = (Date.now() - startedAt.getTime()) / 1000;
+  report(scenario, specs, results, args, { startedAt: startedAt.toISOString(), wallSeconds });
+}
+
+function prepareFolder(out: string, scenario: string): void {
+  try {
+    probeWritable(out, scenario);
+    removeLeftovers(out, scenario, isAlive);
+  } catch (error) {
+    throw new UserError(`--out ${out}: ${(error as Error).message}; expected a folder that can be written`);
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+async function simulate(specs: readonly RunSpec[], args: WorkArguments): Promise<RunResult[]> {
+  const interrupt = onInterrupt();
+  const progress = createProgress(args.progress && !args.quiet && !args.json);
+  let done = 0;
+  try {
+    const results = await runAll(specs, {
+      threads: args.threads,
+      onProgress: (fraction, label) => progress.update(fraction, label),
+      onResult: () => void done++,
+      signal: interrupt.signal,
+    });
+    if (interrupt.signal.aborted) throw interrupted(done, specs.length);
+    return results;
+  } catch (error) {
+    if (interrupt.signal.aborted) throw interrupted(done, specs.length);
+    throw error;
+  } finally {
+    progress.stop();
+    interrupt.release();
+  }
+}
+
+function interrupted(done: number, total: number): Interrupted {
+  return new Interrupted(`stopped after ${done} of ${total} runs; nothing was written. The same command starts again`);
+}
+
+interface Execution {
+  readonly startedAt: string;
+  readonly wallSeconds: number;
+}
+
+function report(scenario: Scenario, specs: readonly RunSpec[], results: readonly RunResult[], args: WorkArguments, execution: Execution): void {
+  const version = programVersion();
+  const points = byPoint(results);
+  const answers = [
+    ...answerSentences(scenario.answers, points),
+    ...scenario.measured.map((measured) => agreement(measured, points)).filter((text) => text !== undefined),
+  ];
+  const environment = { ...execution, ...describeHost(), threads: args.threads, arguments: process.argv.slice(2) };
+  const input = { version, question: scenario.question, specs, results, answers, environment };
+  const directory = writeOrFail(args.out, input);
+  if (args.json) printJson(scenario, specs, results, answers, directory, version);
+  else printReport(scenario, specs, points, answers, directory, execution);
+}
+
+function describeHost(): object {
+  return { node: process.version, host: hostname(), platform: `${platform()} ${release()} ${arch()}`, cpu: cpus()[0]?.model ?? '', cores: cpus().length };
+}
+
+function writeOrFail(out: string, input: Parameters<typeof writeRunDirectory>[1]): string {
+  try {
+    return writeRunDirectory(out, input);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === undefined) throw error;
+    const target = runDirectory(out, input.specs, input.version);
+    throw new UserError(`${target}: ${(error as Error).message}; the results could not be written`);
+  }
+}
+
+function printJson(
+  scenario: Scenario,
+  specs: readonly RunSpec[],
+  results: readonly RunResult[],
+  answers: readonly string[],
+  directory: string,
+  version: string,
+): void {
+  const summary = summaryObjects(results);
+  const { name, question } = scenario;
+  print(JSON.stringify({ program: 'nestwalk', version, scenario: name, question, runId: runId(specs, version), directory, answers, summary }));
+}
+
+function printReport(
+  scenario: Scenario,
+  specs: readonly RunSpec[],
+  points: readonly PointResults[],
+  answers: readonly string[],
+  directory: string,
+  execution: Execution,
+): void {
+  print(`${resultColours.bold(scenario.name)}: ${scenario.question}\n`);
+  print(resultTable(scenario.table.length > 0 ? scenario.table : DEFAULT_TABLE, points, scenario.measured));
+  if (scenario.seeds.length > 1) print(`mean and 95 % interval of ${scenario.seeds.length} seeds`);
+  if (answers.length > 0) print(`\n${answers.join('\n')}`);
+  print(`\n${basis(specs)}`);
+  print(`Files: ${relative('.', directory) || directory} (${specs.length} runs, ${execution.wallSeconds.toFixed(1)} s)`);
+  const next = bundledScenarios().find((name) => name !== scenario.name);
+  if (next !== undefined) print(`Next:  nestwalk run ${next}   (nestwalk list scenarios shows all)`);
+}
+
+/** What the numbers rest on. */
+function basis(specs: readonly RunSpec[]): string {
+  const { machine, run } = specs[0]!;
+  const measured = run.requests > 0 ? `${run.requests} requests` : `${run.durationNs} ns`;
+  const requests = estimateRun(specs[0]!).requests;
+  const warmup = run.warmupRequests > 0 || run.warmupNs > 0 ? 'after warm-up' : 'without warm-up';
+  const load = run.requests > 0 ? '' : ` (about ${requests} requests at most)`;
+  return `Basis: preset ${machine.preset} with ${machine.estimates.length} estimated values (nestwalk list presets), ${measured}${load} a run, ${warmup}.`;
+}

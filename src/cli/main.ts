@@ -1,0 +1,74 @@
+/** The program: arguments in, exit code out. 0 done, 1 a goal not met, 2 the user's mistake, 3 our bug, 130 interrupted. */
+import yargs from 'yargs';
+import { UserError } from '../scenario/problem.ts';
+import { checkCommand } from './commands/check.ts';
+import { withCompletion } from './commands/completion.ts';
+import { listCommand } from './commands/list.ts';
+import { runCommand } from './commands/run.ts';
+import { schemaCommand } from './commands/schema.ts';
+import { EXIT_INTERRUPTED, Interrupted } from './interrupt.ts';
+import { colours, note, quietWhenReaderLeaves } from './terminal.ts';
+import { programVersion } from './version.ts';
+
+const EXIT_USER = 2;
+const EXIT_BUG = 3;
+
+/** Runs the program and sets the exit code of the process. */
+export async function run(argv: readonly string[]): Promise<void> {
+  quietWhenReaderLeaves();
+  process.exitCode = await main(argv);
+}
+
+/** The exit code for these arguments. */
+export async function main(argv: readonly string[]): Promise<number> {
+  try {
+    await parser(argv).parseAsync();
+    return 0;
+  } catch (error) {
+    return explain(error, argv);
+  }
+}
+
+function parser(argv: readonly string[]) {
+  const program = yargs([...argv])
+    .scriptName('nestwalk')
+    .usage('$0 <command>\n\nSimulates DMA through IOMMUs: what translation costs, one stage and nested.')
+    .command(runCommand)
+    .command(checkCommand)
+    .command(listCommand)
+    .command(schemaCommand)
+    .demandCommand(1, 1, 'expected a command; nestwalk --help shows them all', 'expected one command')
+    .recommendCommands()
+    .strict()
+    .version(programVersion())
+    .help()
+    .alias('help', 'h')
+    .wrap(80)
+    .exitProcess(false)
+    // yargs runs the command even so when this returns.
+    .fail((message, error) => {
+      throw error ?? new UserError(message);
+    });
+  return withCompletion(program);
+}
+
+function explain(error: unknown, argv: readonly string[]): number {
+  if (error instanceof Interrupted) {
+    note(error.message);
+    return EXIT_INTERRUPTED;
+  }
+  if (error instanceof UserError) {
+    for (const line of error.lines) note(colours.red(line));
+    return EXIT_USER;
+  }
+  if (error instanceof Error && error.name === 'YError') {
+    note(colours.red(error.message));
+    return EXIT_USER;
+  }
+  note(colours.red('This is a bug in nestwalk. Please report it with the command that shows it:'));
+  note(`  nestwalk ${argv.map(quoted).join(' ')}`);
+  note(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  return EXIT_BUG;
+}
+
+const quoted = (word: string): string => (/^[\w./=:,@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);

@@ -1,0 +1,75 @@
+/** Flags that several commands share, and their meaning. */
+import { availableParallelism } from 'node:os';
+import type { Argv } from 'yargs';
+import { METRICS } from '../report/columns/files.ts';
+import { loadScenario, type Scenario } from '../scenario/load.ts';
+import { problemLines, UserError } from '../scenario/problem.ts';
+
+export interface ScenarioArguments {
+  readonly scenario: string;
+  readonly set: readonly string[];
+  readonly seed: number | undefined;
+}
+
+export interface WorkArguments extends ScenarioArguments {
+  readonly out: string;
+  readonly threads: number;
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly progress: boolean;
+}
+
+/** Arguments of commands that read a scenario. */
+export function scenarioOptions<T>(yargs: Argv<T>) {
+  return yargs
+    .positional('scenario', { describe: 'scenario file, or name of a bundled one', type: 'string', demandOption: true })
+    .option('set', {
+      describe: 'set a value of the scenario, such as machine.iotlb.entries=64 (repeatable)',
+      type: 'string',
+      requiresArg: true,
+      coerce: (value: string | string[] | undefined) => (value === undefined ? [] : [value].flat()),
+      default: [] as string[],
+      defaultDescription: 'none',
+    })
+    .option('seed', {
+      describe: 'first seed',
+      type: 'string',
+      requiresArg: true,
+      coerce: (value: string | string[] | undefined) => (value === undefined ? undefined : wholeNumber('--seed', value, 0, 2 ** 32 - 1)),
+    });
+}
+
+/** Arguments of commands that run one. */
+export function workOptions<T>(yargs: Argv<T>) {
+  return scenarioOptions(yargs)
+    .option('out', { describe: 'folder for results', type: 'string', requiresArg: true, default: 'results' })
+    .option('threads', {
+      describe: 'worker threads',
+      type: 'string',
+      requiresArg: true,
+      default: String(availableParallelism()),
+      defaultDescription: 'all cores',
+      coerce: (value: string | string[]) => wholeNumber('--threads', value, 1, 256),
+    })
+    .option('json', { describe: 'print a machine-readable summary, nothing else', type: 'boolean', default: false })
+    .option('quiet', { describe: 'print results only: no progress, no warnings', type: 'boolean', default: false })
+    .option('progress', { describe: 'show progress', type: 'boolean', default: true });
+}
+
+/** yargs makes NaN of words: numbers are read here. Throws UserError. */
+export function wholeNumber(flag: string, value: string | readonly string[], min: number, max: number): number {
+  const text = typeof value === 'string' ? value : undefined;
+  if (text === undefined) throw new UserError(`${flag}: given more than once`);
+  const number = /^\d{1,15}$/.test(text) ? Number(text) : NaN;
+  if (!(number >= min && number <= max)) {
+    throw new UserError(`${flag}: ${JSON.stringify(text)} is not a whole number from ${min} to ${max}`);
+  }
+  return number;
+}
+
+/** Loads and checks; throws UserError with every mistake. */
+export function loadOrFail({ scenario, set, seed }: ScenarioArguments): Scenario {
+  const loaded = loadScenario(scenario, { sets: set, metrics: METRICS, ...(seed === undefined ? {} : { seed }) });
+  if (!loaded.ok) throw new UserError(problemLines(loaded.problems));
+  return loaded.scenario;
+}
