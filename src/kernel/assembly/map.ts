@@ -1,39 +1,36 @@
-// The one mapper: builds and takes down tables of every format from its rule block, choosing leaf sizes as Linux does
-// (iommu_pgsize, pt_compute_best_pgsize). Addresses are 52-bit page numbers, sizes log2 of pages unless named `bytes`.
-// Where Linux's drivers disagree about what a call means, POLICY_* decides.
+// The one mapper: builds tables of every format from its rule block, choosing leaf sizes as Linux does (iommu_pgsize,
+// pt_compute_best_pgsize). Where Linux's drivers disagree about what a call means, POLICY_* decides.
 
 import {
-  ARENA_ADDRESS, ARENA_BASE, LV_INDEX_MASK, LV_LEAF_BITS, LV_LEAF_MASK, LV_LEAF_XOR, LV_SHIFT, LV_TABLE_BITS,
-  POLICY_BY_FETCH, POLICY_BY_STEP, POLICY_CLEAR_ABOVE, POLICY_HOLE_SKIP, POLICY_KEEP, POLICY_ONE_TABLE, POLICY_RECHOOSE, POLICY_REPLACE,
-  POLICY_REPORT_SIZE, POLICY_REPORT_SPAN, POLICY_SPLIT, POLICY_TABLE_IF_EMPTY, POLICY_TAIL_WHOLE, PT_ARENA, PT_FREED_TABLES, PT_LEAF_ITEMS,
-  PT_LEVELS, PT_ROOT, PT_RULE, RULE_ADDRESS, RULE_ADDRESS_HIGH, RULE_ADDRESS_HIGH_SHIFT, RULE_ADDRESS_SHIFT,
-  RULE_CONTIG_KIND, RULE_CONTIG_MASK, RULE_CONTIG_NONE, RULE_CONTIG_ONES, RULE_CONTIG_VALUE, RULE_ERRNOS, RULE_FLAGS,
-  RULE_FLAG_GROWS, RULE_FLAG_NEXT_LEVEL, RULE_FLAG_SIGN_EXTEND, RULE_FREE_BLOCK, RULE_FREE_COVERED, RULE_FREE_POLICY,
-  RULE_FREE_WHOLE, RULE_GRANULE_LOG2, RULE_LEVEL0, RULE_LEVELS, RULE_LEVELS_MAX, RULE_LEVEL_BYTES, RULE_MAP_BITS,
-  RULE_OUTPUT_BITS, RULE_PAGE_SIZES, RULE_POLICY, RULE_ROOT_SIZE_LOG2, RULE_TABLE_SIZE_LOG2,
+  LV_INDEX_MASK, LV_LEAF_BITS, LV_SHIFT, LV_TABLE_BITS, POLICY_CLEAR_ABOVE, POLICY_KEEP, POLICY_ONE_TABLE,
+  POLICY_RECHOOSE, POLICY_REPLACE, POLICY_TABLE_IF_EMPTY, PT_FREED_TABLES, PT_LEAF_ITEMS, PT_LEVELS, PT_ROOT,
+  RULE_ADDRESS, RULE_ADDRESS_HIGH, RULE_ADDRESS_HIGH_SHIFT, RULE_ADDRESS_SHIFT, RULE_CONTIG_KIND, RULE_CONTIG_ONES,
+  RULE_CONTIG_VALUE, RULE_ERRNOS, RULE_FLAGS, RULE_FLAG_GROWS, RULE_GRANULE_LOG2, RULE_LEVELS, RULE_LEVELS_MAX,
+  RULE_OUTPUT_BITS, RULE_PAGE_SIZES, RULE_ROOT_SIZE_LOG2, RULE_TABLE_SIZE_LOG2,
 } from '../layout';
+import {
+  PAGE_BITS, PAGE_LOG2, addressOfFrame, arena, childOf, clearLeaf, countLeaves, dropChildren, dropTable, encode,
+  inAperture, indexOf, isLeaf, largestSize, levelOf, mapsAnything, open, pageShift, policy, recordOf, rule, runLength,
+  table,
+} from './entry';
 import { giveFrame, takeFrame } from './frames';
+import { undo } from './unmap';
 
-const PAGE_LOG2: i32 = 12;
-const PAGE_BITS: u64 = 52; // of a page number
+export { ptUnmap, ptUnmapSize } from './unmap';
+
 const ENOMEM: i32 = -12;
 const EINVAL: i32 = -22;
 const ERANGE: i32 = -34;
 /** Answer of makeRoom beside 0 and errnos: leave the entry as it is. */
 const STAYS: i32 = 1;
 
-// Registers of the call in progress (per instance).
-let table: usize = 0; // the page table record
-let rule: usize = 0;
-let arena: usize = 0;
-let policy: i32 = 0;
+/** Attribute bits of the leaves being mapped. */
 let attributes: u64 = 0;
 /** Pages mapped by the last map call before it ended or failed. */
 let mapped: u64 = 0;
-/** Pages that the unmap in progress has taken down, counted as Linux's driver would. */
-let unmapped: u64 = 0;
-/** Size (log2 pages) of the leaves an explicit-size unmap names; -1 = a range. */
-let namedSize: i32 = -1;
+/** Why descend returned 0, and why a fill ended early. */
+let descendError: i32 = 0;
+let fillError: i32 = 0;
 
 export function lastMapped(): f64 {
   return <f64>mapped;
@@ -65,20 +62,26 @@ export function ptDestroy(pt: usize): void {
   store<u32>(pt, 0, PT_ROOT);
 }
 
-function open(pt: usize): void {
-  table = pt;
-  rule = load<usize>(pt, PT_RULE);
-  arena = load<usize>(pt, PT_ARENA);
-  policy = load<i32>(rule, RULE_POLICY);
-}
-
 // ---- Map -------------------------------------------------------------------------------------------------------------------
 
 /** Maps a range with the largest leaves that fit. 0 or a negative errno, and then nothing of it is mapped. */
 export function ptMap(pt: usize, iovaPage: f64, paPage: f64, pages: f64, leafLow: i32, leafHigh: i32): i32 {
   open(pt);
   attributes = (<u64>(<u32>leafHigh) << 32) | <u64>(<u32>leafLow);
+  if (pages == 1) return mapPage(<u64>iovaPage, <u64>paPage);
   return mapRange(<u64>iovaPage, <u64>paPage, <u64>pages);
+}
+
+/** One 4 KiB page, what drivers map most often: there is no size to choose. */
+function mapPage(page: u64, target: u64): i32 {
+  mapped = 0;
+  const error = checkRange(page, target, 1);
+  if (error != 0) return error;
+  if (((load<u64>(rule, RULE_PAGE_SIZES) >> PAGE_LOG2) & 1) == 0) return EINVAL;
+  if (grow(page, 0) != 0) return ENOMEM;
+  const leaves = descend(page, 0);
+  if (leaves == 0) return descendError;
+  return fill(leaves + (indexOf(recordOf(0), page) << 3), 0, target, 0, 1, 1);
 }
 
 /** Maps `count` leaves of 2^sizeLog2 bytes each. */
@@ -145,35 +148,6 @@ function rangeErrno(): i32 {
   return -(load<i32>(rule, RULE_ERRNOS) >> 16);
 }
 
-function inAperture(page: u64, last: u64): bool {
-  const bits = load<i32>(rule, RULE_MAP_BITS) - PAGE_LOG2;
-  if (<u64>bits >= PAGE_BITS) return true;
-  if ((load<i32>(rule, RULE_FLAGS) & RULE_FLAG_SIGN_EXTEND) == 0) return last >> <u64>bits == 0;
-  const low = <i64>(page << PAGE_LOG2) >> <i64>(bits + PAGE_LOG2 - 1);
-  const high = <i64>(last << PAGE_LOG2) >> <i64>(bits + PAGE_LOG2 - 1);
-  return low == high && (low == 0 || low == -1);
-}
-
-/** Largest allowed size that divides both addresses and fits, or -1. */
-function largestSize(sizes: u64, merged: u64, left: u64): i32 {
-  let allowed = sizes & (~(<u64>0) >> clz(left));
-  if (merged != 0) allowed &= ((merged & (0 - merged)) << 1) - 1;
-  return allowed == 0 ? -1 : 63 - <i32>clz(allowed);
-}
-
-/** How many leaves of this size come before a larger one fits. */
-function runLength(sizes: u64, page: u64, target: u64, left: u64, size: i32): u64 {
-  const larger = sizes & ~((<u64>2 << <u64>size) - 1);
-  if (larger != 0) {
-    const next = <u64>1 << ctz(larger);
-    if (((page ^ target) & (next - 1)) == 0) {
-      const offset = next - (page & (next - 1));
-      if (offset + next <= left) return offset >> <u64>size;
-    }
-  }
-  return left >> <u64>size;
-}
-
 /** Maps `count` leaves of one size: one descent for each table of leaves. */
 function mapRun(first: u64, firstTarget: u64, size: i32, count: u64): i32 {
   const level = levelOf(size);
@@ -203,42 +177,70 @@ function mapRun(first: u64, firstTarget: u64, size: i32, count: u64): i32 {
 }
 
 /** Writes `leaves` leaves, each in `items` equal slots. */
-function fill(from: usize, level: i32, firstTarget: u64, size: i32, items: i32, leaves: i32): i32 {
-  const fixed = attributes | load<u64>(recordOf(level), LV_LEAF_BITS) |
-    (items > 1 ? load<u64>(rule, RULE_CONTIG_VALUE) : 0);
+function fill(from: usize, level: i32, target: u64, size: i32, items: i32, leaves: i32): i32 {
+  const done = items == 1 ? fillSingle(from, level, target, leaves) : fillSpread(from, level, target, size, items, leaves);
+  mapped += <u64>done << <u64>size;
+  return done == leaves ? 0 : fillError;
+}
+
+/** Leaves of their level's natural size: the dense case. Returns how many are in place. */
+function fillSingle(from: usize, level: i32, target: u64, leaves: i32): i32 {
+  const record = recordOf(level);
+  const fixed = attributes | load<u64>(record, LV_LEAF_BITS);
   const lowMask = load<u64>(rule, RULE_ADDRESS);
   const lowShift = <u64>load<i32>(rule, RULE_ADDRESS_SHIFT);
   const highMask = load<u64>(rule, RULE_ADDRESS_HIGH);
   const highShift = <u64>load<i32>(rule, RULE_ADDRESS_HIGH_SHIFT);
-  const coded = items > 1 ? sizeCode(size) : 0;
-  const step = <u64>1 << <u64>(size + PAGE_LOG2);
-  let address = firstTarget << PAGE_LOG2;
-  let at = from;
-  let written = 0;
-  let error = 0;
-  for (let leaf = 0; leaf < leaves; leaf++) {
-    const base = address | coded;
-    const value = fixed | ((base >> lowShift) & lowMask) | ((base >> highShift) & highMask);
-    let keep = false;
-    for (let item = 0; item < items; item++) {
-      const old = load<u64>(at + (item << 3));
-      if (old == 0) continue;
-      error = makeRoom(at + (item << 3), old, level);
-      if (error < 0) break;
-      if (error == STAYS) keep = true;
+  const step = <u64>1 << <u64>load<i32>(record, LV_SHIFT);
+  let address = target << PAGE_LOG2;
+  let kept = 0;
+  let leaf = 0;
+  for (; leaf < leaves; leaf++) {
+    const at = from + (<usize>leaf << 3);
+    const old = load<u64>(at);
+    if (old != 0) {
+      const room = makeRoom(at, old, level);
+      if (room < 0) {
+        fillError = room;
+        break;
+      }
+      if (room == STAYS) {
+        kept++;
+        address += step;
+        continue;
+      }
     }
-    if (error < 0) break;
-    error = 0;
-    if (!keep) {
-      written += items;
-      for (let item = 0; item < items; item++) store<u64>(at + (item << 3), value);
-    }
-    at += items << 3;
+    store<u64>(at, fixed | ((address >> lowShift) & lowMask) | ((address >> highShift) & highMask));
     address += step;
-    mapped += <u64>1 << <u64>size;
   }
-  countLeaves(written);
-  return error;
+  countLeaves(leaf - kept);
+  return leaf;
+}
+
+/** Leaves whose size is coded in their address, repeated in all their slots. */
+function fillSpread(from: usize, level: i32, target: u64, size: i32, items: i32, leaves: i32): i32 {
+  const fixed = attributes | load<u64>(recordOf(level), LV_LEAF_BITS) | load<u64>(rule, RULE_CONTIG_VALUE);
+  const coded = sizeCode(size);
+  for (let leaf = 0; leaf < leaves; leaf++) {
+    const first = from + ((<usize>leaf * items) << 3);
+    const end = first + (<usize>items << 3);
+    let stays = false;
+    for (let at = first; at < end; at += 8) {
+      const old = load<u64>(at);
+      if (old == 0) continue;
+      const room = makeRoom(at, old, level);
+      if (room < 0) {
+        fillError = room;
+        return leaf;
+      }
+      if (room == STAYS) stays = true;
+    }
+    if (stays) continue;
+    const value = fixed | encode(((target + (<u64>leaf << <u64>size)) << PAGE_LOG2) | coded);
+    for (let at = first; at < end; at += 8) store<u64>(at, value);
+    countLeaves(items);
+  }
+  return leaves;
 }
 
 /** The address bits that tell the size of a leaf spread over several slots. */
@@ -266,26 +268,23 @@ function occupied(): i32 {
   return -(load<i32>(rule, RULE_ERRNOS) & 0xffff);
 }
 
-let descendError: i32 = 0;
-
 /** The table at `level` on the way to this page, with the tables above it made as needed; 0 and descendError on failure. */
 function descend(page: u64, level: i32): usize {
   let at: usize = load<u32>(table, PT_ROOT);
   for (let above = load<i32>(table, PT_LEVELS) - 1; above > level; above--) {
     const record = recordOf(above);
     const slot = at + (indexOf(record, page) << 3);
-    let entry = load<u64>(slot);
-    if (entry != 0 && isLeaf(entry, above)) {
+    const entry = load<u64>(slot);
+    if (entry != 0) {
+      if (!isLeaf(entry, above)) {
+        at = childOf(entry);
+        continue;
+      }
       if ((policy & POLICY_CLEAR_ABOVE) == 0) {
         descendError = occupied();
         return 0;
       }
       clearLeaf(at, above, page, entry);
-      entry = 0;
-    }
-    if (entry != 0) {
-      at = childOf(entry);
-      continue;
     }
     const child = takeFrame(arena, load<i32>(rule, RULE_TABLE_SIZE_LOG2));
     if (child == 0) {
@@ -313,340 +312,6 @@ function grow(last: u64, level: i32): i32 {
 }
 
 function undoOnError(first: u64, error: i32): i32 {
-  if (error != 0 && mapped != 0) {
-    unmapped = 0;
-    takeDown(load<u32>(table, PT_ROOT), load<i32>(table, PT_LEVELS) - 1, first, first + mapped - 1);
-  }
+  if (error != 0 && mapped != 0) undo(first, mapped);
   return error;
-}
-
-// ---- Unmap -----------------------------------------------------------------------------------------------------------------
-
-/** Unmaps a range; returns the pages unmapped, which a large leaf at the end can make more than asked for. */
-export function ptUnmap(pt: usize, iovaPage: f64, pages: f64): f64 {
-  return unmapCall(pt, <u64>iovaPage, <u64>pages, -1);
-}
-
-/** The same for `count` leaves said to be of 2^sizeLog2 bytes. */
-export function ptUnmapSize(pt: usize, iovaPage: f64, sizeLog2: i32, count: f64): f64 {
-  const size = sizeLog2 - PAGE_LOG2;
-  if (size < 0 || size > 51) return 0;
-  return unmapCall(pt, <u64>iovaPage, <u64>count << <u64>size, size);
-}
-
-function unmapCall(pt: usize, page: u64, pages: u64, size: i32): f64 {
-  open(pt);
-  namedSize = size;
-  unmapped = 0;
-  store<i32>(pt, 0, PT_FREED_TABLES);
-  const granule = (<u64>1 << <u64>(load<i32>(rule, RULE_GRANULE_LOG2) - PAGE_LOG2)) - 1;
-  if (pages == 0 || ((page | pages) & granule) != 0 || page + pages > <u64>1 << PAGE_BITS) return 0;
-  const levels = load<i32>(pt, PT_LEVELS);
-  const root: usize = load<u32>(pt, PT_ROOT);
-  const covered = <u64>coveredBits(levels);
-  if ((load<i32>(rule, RULE_FLAGS) & RULE_FLAG_SIGN_EXTEND) != 0 || <i32>covered >= <i32>PAGE_BITS) {
-    if (!inAperture(page, page + pages - 1)) return 0;
-  } else if (page >> covered != 0) {
-    return 0;
-  }
-  if ((policy & (POLICY_BY_FETCH | POLICY_BY_STEP)) != 0) return <f64>callByCall(page, pages);
-  if ((policy & POLICY_REPORT_SIZE) != 0) {
-    const span = (policy & POLICY_REPORT_SPAN) != 0 ? spanAt(page) : 0;
-    const size = span > pages ? span : pages;
-    takeDown(root, levels - 1, page, page + size - 1);
-    return <f64>size;
-  }
-  let last = page + pages - 1;
-  if (<i32>covered < <i32>PAGE_BITS && (load<i32>(rule, RULE_FLAGS) & RULE_FLAG_SIGN_EXTEND) == 0) {
-    const end = (<u64>1 << covered) - 1;
-    if (last > end) last = end;
-  }
-  takeDown(root, levels - 1, page, last);
-  return <f64>unmapped;
-}
-
-/** Takes down [first, last] below this table; false = stop: a hole, or a leaf that may not be cut. */
-function takeDown(at: usize, level: i32, first: u64, last: u64): bool {
-  const record = recordOf(level);
-  const shift = <u64>pageShift(record);
-  const span: u64 = <u64>1 << shift;
-  let page = first;
-  let items = 0;
-  let going = true;
-  for (;;) {
-    const slot = at + (indexOf(record, page) << 3);
-    let entry = load<u64>(slot);
-    let next = (page & ~(span - 1)) + span;
-    if (entry == 0) {
-      if ((policy & POLICY_HOLE_SKIP) == 0) {
-        going = false;
-        break;
-      }
-    } else if (isLeaf(entry, level)) {
-      const size = leafSize(entry, level);
-      const whole = <u64>1 << <u64>size;
-      const start = page & ~(whole - 1);
-      if (start == page && (start + whole - 1 <= last || (policy & POLICY_TAIL_WHOLE) != 0)) {
-        const run = 1 << (size - <i32>shift);
-        memory.fill(slot, 0, run << 3);
-        items += run;
-        unmapped += whole;
-        next = start + whole;
-      } else if ((policy & POLICY_SPLIT) != 0 && level > 0) {
-        entry = split(slot, entry, level);
-        if (entry == 0 || !takeDown(childOf(entry), level - 1, page, min(last, next - 1))) {
-          going = false;
-          break;
-        }
-      } else if ((policy & POLICY_HOLE_SKIP) == 0) {
-        going = false;
-        break;
-      }
-    } else {
-      const covered = page == next - span && next - 1 <= last;
-      const child = childOf(entry);
-      if (covered && freesWhole(level)) {
-        store<u64>(slot, 0);
-        dropTable(child, level - 1);
-        unmapped += span;
-      } else {
-        if (!takeDown(child, level - 1, page, min(last, next - 1))) {
-          going = false;
-          break;
-        }
-        if (covered && load<i32>(rule, RULE_FREE_POLICY) == RULE_FREE_COVERED) {
-          store<u64>(slot, 0);
-          freeTable(child);
-        }
-      }
-    }
-    if (next > last) break;
-    page = next;
-  }
-  countLeaves(-items);
-  return going;
-}
-
-/** Whether a covered entry of this level is freed with everything below it unseen. */
-function freesWhole(level: i32): bool {
-  const freeing = load<i32>(rule, RULE_FREE_POLICY);
-  if (freeing == RULE_FREE_WHOLE) return true;
-  if (freeing != RULE_FREE_BLOCK) return false;
-  const shift = pageShift(recordOf(level));
-  if (namedSize >= 0) return namedSize == shift;
-  return ((load<u64>(rule, RULE_PAGE_SIZES) >> <u64>(shift + PAGE_LOG2)) & 1) != 0;
-}
-
-/** Replaces a leaf by a table of leaves one level down; returns the table entry, 0 without memory. */
-function split(slot: usize, leaf: u64, level: i32): u64 {
-  const below = recordOf(level - 1);
-  const child = takeFrame(arena, load<i32>(rule, RULE_TABLE_SIZE_LOG2));
-  if (child == 0) return 0;
-  const entries = load<u32>(below, LV_INDEX_MASK) + 1;
-  const step = <u64>1 << <u64>load<i32>(below, LV_SHIFT);
-  const fixed = (leaf & ~addressMask() & ~load<u64>(recordOf(level), LV_LEAF_BITS)) | load<u64>(below, LV_LEAF_BITS);
-  let address = decode(leaf);
-  for (let i: u32 = 0; i < entries; i++) {
-    store<u64>(child + (i << 3), encode(address) | fixed);
-    address += step;
-  }
-  countLeaves(<i32>entries - 1);
-  const entry = encode(addressOfFrame(child)) | load<u64>(recordOf(level), LV_TABLE_BITS);
-  store<u64>(slot, entry);
-  return entry;
-}
-
-/** Linux's range layer (__iommu_unmap): cuts the range into runs of one size and calls the driver for each. */
-function callByCall(first: u64, pages: u64): u64 {
-  const sizes = load<u64>(rule, RULE_PAGE_SIZES) >> PAGE_LOG2;
-  let page = first;
-  let done: u64 = 0;
-  while (done < pages) {
-    const size = namedSize >= 0 ? namedSize : largestSize(sizes, page, pages - done);
-    if (size < 0) break;
-    const run = namedSize >= 0 ? pages : runLength(sizes, page, page, pages - done, size) << <u64>size;
-    const taken = (policy & POLICY_BY_FETCH) != 0 ? fetchRun(page, run) : stepRun(page, run);
-    if (taken == 0 || namedSize >= 0) return done + taken;
-    page += taken;
-    done += taken;
-  }
-  return done;
-}
-
-/**
- * AMD drivers of Linux 6.1: fetch leaf after leaf, remove each whole and count what was removed, also before the start and
- * after the end of the run.
- */
-function fetchRun(first: u64, pages: u64): u64 {
-  let page = first;
-  let done: u64 = 0;
-  while (done < pages) {
-    const size = fetchOne(page);
-    if (size == 0) break;
-    page = (page & ~(size - 1)) + size;
-    done += size;
-  }
-  return done;
-}
-
-/** Clears the leaf that maps this page; returns its pages, 0 if a table on the way is missing. */
-function fetchOne(page: u64): u64 {
-  let at: usize = load<u32>(table, PT_ROOT);
-  let level = load<i32>(table, PT_LEVELS) - 1;
-  const covered = coveredBits(level + 1);
-  if (covered < <i32>PAGE_BITS && page >> <u64>covered != 0) return 0;
-  let entry = entryAt(at, level, page);
-  while (entry != 0 && !isLeaf(entry, level)) {
-    at = childOf(entry);
-    entry = entryAt(at, --level, page);
-  }
-  if (entry == 0) return level == 0 ? 1 : 0;
-  clearLeaf(at, level, page, entry);
-  return <u64>1 << <u64>leafSize(entry, level);
-}
-
-/** KVM's kvm_riscv_gstage_unmap_range: a step from inside an entry also ends inside one. */
-function stepRun(first: u64, pages: u64): u64 {
-  const end = first + pages;
-  let page = first;
-  while (page < end) {
-    const span = spanAt(page);
-    if ((page & (span - 1)) == 0 && end - page >= span) fetchOne(page);
-    page += span;
-  }
-  return pages;
-}
-
-/** Pages covered by the entry at which a walk for this page ends: a leaf, or a hole. */
-function spanAt(page: u64): u64 {
-  let at: usize = load<u32>(table, PT_ROOT);
-  let level = load<i32>(table, PT_LEVELS) - 1;
-  let entry = entryAt(at, level, page);
-  while (entry != 0 && !isLeaf(entry, level)) {
-    at = childOf(entry);
-    entry = entryAt(at, --level, page);
-  }
-  return <u64>1 << <u64>pageShift(recordOf(level));
-}
-
-// ---- Entries -----------------------------------------------------------------------------------------------------------------
-
-function recordOf(level: i32): usize {
-  return rule + RULE_LEVEL0 + <usize>level * RULE_LEVEL_BYTES;
-}
-
-function pageShift(record: usize): i32 {
-  return load<i32>(record, LV_SHIFT) - PAGE_LOG2;
-}
-
-function indexOf(record: usize, page: u64): u32 {
-  return <u32>(page >> <u64>pageShift(record)) & load<u32>(record, LV_INDEX_MASK);
-}
-
-function entryAt(at: usize, level: i32, page: u64): u64 {
-  return load<u64>(at + (indexOf(recordOf(level), page) << 3));
-}
-
-/** Page-number bits that a table of so many levels selects by. */
-function coveredBits(levels: i32): i32 {
-  const record = recordOf(levels - 1);
-  return pageShift(record) + <i32>popcnt(load<u32>(record, LV_INDEX_MASK));
-}
-
-/** The level whose tables hold leaves of this size. */
-function levelOf(size: i32): i32 {
-  const grows = (load<i32>(rule, RULE_FLAGS) & RULE_FLAG_GROWS) != 0;
-  let level = (grows ? RULE_LEVELS_MAX : load<i32>(rule, RULE_LEVELS)) - 1;
-  while (level > 0 && pageShift(recordOf(level)) > size) level--;
-  return level;
-}
-
-function isLeaf(entry: u64, level: i32): bool {
-  if ((load<i32>(rule, RULE_FLAGS) & RULE_FLAG_NEXT_LEVEL) != 0) {
-    const next = (entry >> 9) & 7;
-    return next == 0 || next == 7;
-  }
-  const record = recordOf(level);
-  return ((entry ^ load<u64>(record, LV_LEAF_XOR)) & load<u64>(record, LV_LEAF_MASK)) != 0;
-}
-
-/** log2 of the pages of a leaf. */
-function leafSize(entry: u64, level: i32): i32 {
-  const kind = load<i32>(rule, RULE_CONTIG_KIND);
-  if (kind != RULE_CONTIG_NONE && (entry & load<u64>(rule, RULE_CONTIG_MASK)) == load<u64>(rule, RULE_CONTIG_VALUE)) {
-    const field = decode(entry) >> PAGE_LOG2;
-    return 1 + <i32>ctz(kind == RULE_CONTIG_ONES ? ~field : field);
-  }
-  return pageShift(recordOf(level));
-}
-
-/** Clears all slots of the leaf that maps this page. */
-function clearLeaf(at: usize, level: i32, page: u64, entry: u64): void {
-  const size = leafSize(entry, level);
-  const record = recordOf(level);
-  const items = 1 << (size - pageShift(record));
-  const first = indexOf(record, page) & ~(items - 1);
-  memory.fill(at + (<usize>first << 3), 0, items << 3);
-  countLeaves(-items);
-}
-
-function addressMask(): u64 {
-  return load<u64>(rule, RULE_ADDRESS) | load<u64>(rule, RULE_ADDRESS_HIGH);
-}
-
-function encode(address: u64): u64 {
-  return ((address >> <u64>load<i32>(rule, RULE_ADDRESS_SHIFT)) & load<u64>(rule, RULE_ADDRESS)) |
-    ((address >> <u64>load<i32>(rule, RULE_ADDRESS_HIGH_SHIFT)) & load<u64>(rule, RULE_ADDRESS_HIGH));
-}
-
-function decode(entry: u64): u64 {
-  return ((entry & load<u64>(rule, RULE_ADDRESS)) << <u64>load<i32>(rule, RULE_ADDRESS_SHIFT)) |
-    ((entry & load<u64>(rule, RULE_ADDRESS_HIGH)) << <u64>load<i32>(rule, RULE_ADDRESS_HIGH_SHIFT));
-}
-
-/** The table that an entry points to, as a wasm offset. */
-function childOf(entry: u64): usize {
-  return <usize>(<u32>(decode(entry) - load<u64>(arena, ARENA_ADDRESS)) + load<u32>(arena, ARENA_BASE));
-}
-
-function addressOfFrame(frame: usize): u64 {
-  return load<u64>(arena, ARENA_ADDRESS) + <u64>(<u32>frame - load<u32>(arena, ARENA_BASE));
-}
-
-// ---- Tables ------------------------------------------------------------------------------------------------------------------
-
-function countLeaves(by: i32): void {
-  store<f64>(table, load<f64>(table, PT_LEAF_ITEMS) + <f64>by, PT_LEAF_ITEMS);
-}
-
-function freeTable(frame: usize): void {
-  giveFrame(arena, frame, load<i32>(rule, RULE_TABLE_SIZE_LOG2));
-  store<i32>(table, load<i32>(table, PT_FREED_TABLES) + 1, PT_FREED_TABLES);
-}
-
-function dropTable(frame: usize, level: i32): void {
-  dropChildren(frame, level);
-  freeTable(frame);
-}
-
-/** Frees all tables below this one and forgets its leaves. The entries stay as they are. */
-function dropChildren(frame: usize, level: i32): void {
-  const entries = load<u32>(recordOf(level), LV_INDEX_MASK) + 1;
-  let leaves = 0;
-  for (let i: u32 = 0; i < entries; i++) {
-    const entry = load<u64>(frame + (i << 3));
-    if (entry == 0) continue;
-    if (isLeaf(entry, level)) leaves++;
-    else dropTable(childOf(entry), level - 1);
-  }
-  countLeaves(-leaves);
-}
-
-function mapsAnything(frame: usize, level: i32): bool {
-  const entries = load<u32>(recordOf(level), LV_INDEX_MASK) + 1;
-  for (let i: u32 = 0; i < entries; i++) {
-    const entry = load<u64>(frame + (i << 3));
-    if (entry != 0 && (isLeaf(entry, level) || mapsAnything(childOf(entry), level - 1))) return true;
-  }
-  return false;
 }
