@@ -253,12 +253,15 @@ export class IovaAllocator {
    */
   private fitBelow(start: number, size: number, limit: number, low: number): number {
     const tree = this.tree;
+    // A size between two powers of two needs more than the lower one, aligned to the upper one: several tries then.
+    const align = roundUpPowerOfTwo(size);
+    const block = size === align ? align : align / 2;
     let above = tree.lo[start]! >= limit ? tree.atOrAbove(limit) : start;
     while (above !== NONE) {
       const page = this.placeBelow(above, size, limit);
       if (page < low) return NONE;
       if (page > tree.hi[tree.before(above)]!) return above;
-      above = tree.gapBefore(above, size);
+      above = tree.roomBefore(above, block);
     }
     return NONE;
   }

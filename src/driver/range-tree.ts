@@ -1,20 +1,25 @@
 /**
- * Disjoint ranges of page frame numbers in address order: what Linux keeps in an rbtree of struct iova, with the gap
- * below each range added, so that the search for free space takes O(log n) instead of a walk over all neighbours.
+ * Disjoint ranges of page frame numbers in address order: what Linux keeps in an rbtree of struct iova. Added is, for
+ * each range, the room in the gap just below it: the largest naturally aligned power of two of pages that is free there.
+ * So the search for size-aligned space takes O(log n) instead of a walk over all neighbours.
  *
  * A treap over typed arrays: nodes are indices, 0 is "none", freed nodes are reused; nothing is allocated per call
  * except when the node pool doubles. Node ANCHOR lies above every address, as Linux's anchor does.
  */
+import { roundUpPowerOfTwo } from '../lib/bits.ts';
+
 export const NONE = 0;
 export const ANCHOR = 1;
 const FIRST_NODE = 2;
+/** Above every page of a 64-bit address space. */
+const ABOVE_ALL = 4503599627370496;
 
 export class RangeTree {
-  /** First and last page of each node, and the free pages between its predecessor (or the floor) and it. */
+  /** First and last page of each node. */
   lo: Float64Array;
   hi: Float64Array;
-  private gap: Float64Array;
-  /** Largest gap in the node's subtree. */
+  /** Room between its predecessor (or the floor) and the node, and the most in the node's subtree. */
+  private room: Float64Array;
   private widest: Float64Array;
   private left: Int32Array;
   private right: Int32Array;
@@ -30,11 +35,11 @@ export class RangeTree {
   /** Ranges held, without the anchor. */
   size = 0;
 
-  /** `floor`: pages below it are never part of a gap. */
+  /** `floor`: the lowest page that counts as free. */
   constructor(floor: number, capacity = 64) {
     this.lo = new Float64Array(capacity);
     this.hi = new Float64Array(capacity);
-    this.gap = new Float64Array(capacity);
+    this.room = new Float64Array(capacity);
     this.widest = new Float64Array(capacity);
     this.left = new Int32Array(capacity);
     this.right = new Int32Array(capacity);
@@ -42,10 +47,10 @@ export class RangeTree {
     this.prev = new Int32Array(capacity);
     this.next = new Int32Array(capacity);
     this.rank = new Int32Array(capacity);
-    this.lo[ANCHOR] = this.hi[ANCHOR] = Number.MAX_SAFE_INTEGER;
+    this.lo[ANCHOR] = this.hi[ANCHOR] = ABOVE_ALL;
     this.hi[NONE] = floor - 1;
-    this.gap[ANCHOR] = this.widest[ANCHOR] = Number.MAX_SAFE_INTEGER - floor;
     this.rank[ANCHOR] = 0x7fffffff;
+    this.setRoom(ANCHOR);
   }
 
   before(node: number): number {
@@ -82,29 +87,29 @@ export class RangeTree {
     return found;
   }
 
-  /** The nearest range below `node` (in address order) with at least `pages` free just below it, or NONE. */
-  gapBefore(node: number, pages: number): number {
+  /** The nearest range below `node` (in address order) with room for an aligned block of `pages` (2^n), or NONE. */
+  roomBefore(node: number, pages: number): number {
     let at = node;
     const below = this.left[at]!;
-    if (this.widest[below]! >= pages) return this.lastGap(below, pages);
+    if (this.widest[below]! >= pages) return this.lastRoom(below, pages);
     for (;;) {
       const up = this.parent[at]!;
       if (up === NONE) return NONE;
       if (this.right[up] === at) {
-        if (this.gap[up]! >= pages) return up;
+        if (this.room[up]! >= pages) return up;
         const side = this.left[up]!;
-        if (this.widest[side]! >= pages) return this.lastGap(side, pages);
+        if (this.widest[side]! >= pages) return this.lastRoom(side, pages);
       }
       at = up;
     }
   }
 
-  private lastGap(subtree: number, pages: number): number {
+  private lastRoom(subtree: number, pages: number): number {
     let node = subtree;
     for (;;) {
       const right = this.right[node]!;
       if (this.widest[right]! >= pages) node = right;
-      else if (this.gap[node]! >= pages) return node;
+      else if (this.room[node]! >= pages) return node;
       else node = this.left[node]!;
     }
   }
@@ -118,8 +123,8 @@ export class RangeTree {
     this.link(below, node);
     this.link(node, above);
     this.attach(node, below, above);
-    this.setGap(node);
-    this.setGap(above);
+    this.setRoom(node);
+    this.setRoom(above);
     this.rotateUp(node);
     this.size++;
     return node;
@@ -133,7 +138,7 @@ export class RangeTree {
     else this.right[up] = NONE;
     this.refresh(up);
     this.link(this.prev[node]!, above);
-    this.setGap(above);
+    this.setRoom(above);
     this.next[node] = this.freeNodes;
     this.freeNodes = node;
     this.size--;
@@ -155,8 +160,8 @@ export class RangeTree {
     }
   }
 
-  private setGap(node: number): void {
-    this.gap[node] = this.lo[node]! - this.hi[this.prev[node]!]! - 1;
+  private setRoom(node: number): void {
+    this.room[node] = largestBlock(this.hi[this.prev[node]!]! + 1, this.lo[node]!);
     this.refresh(node);
   }
 
@@ -170,7 +175,7 @@ export class RangeTree {
   }
 
   private widestOf(node: number): number {
-    return Math.max(this.gap[node]!, this.widest[this.left[node]!]!, this.widest[this.right[node]!]!);
+    return Math.max(this.room[node]!, this.widest[this.left[node]!]!, this.widest[this.right[node]!]!);
   }
 
   private rotateUp(node: number): void {
@@ -219,7 +224,7 @@ export class RangeTree {
       node = this.used++;
     }
     this.left[node] = this.right[node] = NONE;
-    this.gap[node] = this.widest[node] = -1; // no real gap: setGap sees a change
+    this.room[node] = this.widest[node] = -1; // no real value: setRoom sees a change
     // The treap's priorities: any well-mixed sequence will do, results do not depend on the tree's shape.
     this.shape = (Math.imul(this.shape, 1664525) + 1013904223) | 0;
     this.rank[node] = this.shape >>> 1;
@@ -232,7 +237,7 @@ export class RangeTree {
     const narrow = (old: Int32Array): Int32Array => copyInto(new Int32Array(capacity), old);
     this.lo = wide(this.lo);
     this.hi = wide(this.hi);
-    this.gap = wide(this.gap);
+    this.room = wide(this.room);
     this.widest = wide(this.widest);
     this.left = narrow(this.left);
     this.right = narrow(this.right);
@@ -241,6 +246,14 @@ export class RangeTree {
     this.next = narrow(this.next);
     this.rank = narrow(this.rank);
   }
+}
+
+/** The largest naturally aligned power of two of pages inside first … end - 1; 0 if there is none. */
+function largestBlock(first: number, end: number): number {
+  if (end <= first) return 0;
+  let block = roundUpPowerOfTwo(end - first + 1) / 2;
+  while (Math.ceil(first / block) * block + block > end) block /= 2;
+  return block;
 }
 
 function copyInto<T extends Float64Array | Int32Array>(target: T, source: T): T {

@@ -3,9 +3,9 @@
  * writes mixed, and closed or open loop. A model only chooses where the next transfer begins.
  */
 import type { LinkSpec, WindowTraffic } from '../spec.ts';
-import { OP_READ, OP_WRITE, PAGE_BYTES } from '../request.ts';
+import { OP_READ, OP_WRITE, PAGE_BYTES, PAGE_LOG2 } from '../request.ts';
 import { assert } from '../lib/assert.ts';
-import { isPowerOfTwo } from '../lib/bits.ts';
+import { isPowerOfTwo, log2Ceil } from '../lib/bits.ts';
 import type { Prng } from '../lib/prng.ts';
 import { exponential } from '../lib/samplers.ts';
 import type { Burst, DeviceContext } from './device.ts';
@@ -30,6 +30,11 @@ export class TransferWindow {
   private readonly readChance: number;
   /** A transfer is always one request. */
   private readonly single: boolean;
+  /** The commonest case has a way of its own: such requests, closed loop, all reads or all writes, fewer than 2^31 slots. */
+  private readonly plain: boolean;
+  private readonly plainOp: number;
+  private readonly slotsPerPageLog2: number;
+  private readonly transferLog2: number;
   private readonly intervalPs: number;
   private readonly poisson: boolean;
   private basePage = 0;
@@ -55,6 +60,10 @@ export class TransferWindow {
     this.outstandingBursts = traffic.outstanding > 0 ? traffic.outstanding : Infinity;
     this.intervalPs = traffic.ratePerSecond > 0 ? 1e12 / traffic.ratePerSecond : 0;
     this.poisson = traffic.arrivals === 'poisson';
+    this.plainOp = this.readChance === 0 ? OP_WRITE : OP_READ;
+    this.plain = this.single && this.intervalPs === 0 && this.readChance % TWO_32 === 0 && this.slots < 2147483648;
+    this.transferLog2 = log2Ceil(traffic.transferBytes);
+    this.slotsPerPageLog2 = Math.max(0, PAGE_LOG2 - this.transferLog2);
     // Devices with the same fixed rate do not beat in step: each has its own phase.
     if (this.intervalPs > 0) this.arrivalPs = this.gap(this.rng.nextFloat());
   }
@@ -67,7 +76,15 @@ export class TransferWindow {
 
   /** The next transfer begins at slot × transferBytes. */
   fillSlot(nowPs: number, burst: Burst, slot: number): boolean {
-    return this.fill(nowPs, burst, slot * this.transferBytes);
+    if (!this.plain) return this.fill(nowPs, burst, slot * this.transferBytes);
+    const page = slot >> this.slotsPerPageLog2;
+    burst.count = 1;
+    burst.earliestPs = nowPs;
+    burst.page[0] = this.basePage + page;
+    burst.offset[0] = (slot - (page << this.slotsPerPageLog2)) << this.transferLog2;
+    burst.lengthBytes[0] = this.transferBytes;
+    burst.op[0] = this.plainOp;
+    return true;
   }
 
   /** The next transfer begins `byte` bytes into the window. */
