@@ -7,6 +7,23 @@ import {
   CACHE_DROPPED,
   CACHE_EVICTIONS,
   CACHE_FILLS,
+  C_DTE_HITS,
+  C_DTE_LOOKUPS,
+  C_FAST,
+  C_FAST_GUEST,
+  C_HITS,
+  C_L1_HITS,
+  C_LINE_HITS,
+  C_LINE_MISSES,
+  C_LOOKUPS,
+  C_LOOKUPS_ALL,
+  C_NTLB_HITS,
+  C_NTLB_LOOKUPS,
+  C_PASID_HITS,
+  C_PASID_LOOKUPS,
+  C_PWC_HITS,
+  C_PWC_LOOKUPS,
+  C_TRANSLATED,
   CTX_BDF,
   CTX_BYTES,
   CTX_COUNTERS,
@@ -28,6 +45,7 @@ import {
   UNIT_CLASS_LOG2,
   UNIT_DEVICE_CACHE,
   UNIT_DEVICE_TABLE,
+  UNIT_EPOCH,
   UNIT_FLAGS,
   UNIT_FLAG_NO_FRACTURE,
   UNIT_GUEST_RULE,
@@ -52,6 +70,7 @@ import {
   UNIT_OVERHEAD_PS,
   UNIT_PASID_CACHE,
   UNIT_PWC,
+  UNIT_PWC_MASK,
   UNIT_SHADOW,
   UNIT_START_PS,
   UNIT_WALKERS,
@@ -130,6 +149,7 @@ export class IommuUnit {
     this.seed = options.seed;
     this.pointer = regions.take(UNIT_BYTES);
     this.l1List = regions.take(4 * Math.max(1, maxRequesters));
+    this.put(UNIT_EPOCH, 1); // contexts start with 0: nothing remembered
     this.layCaches();
     this.layTimes();
     this.layQueues(options);
@@ -170,10 +190,13 @@ export class IommuUnit {
   }
 
   private layWalkCaches(name: 'guest' | 'host', stage: number): void {
+    let mask = 0;
     this.machine.walkCaches[name].slice(0, PWC_LEVELS - 1).forEach((spec, i) => {
       const level = i + 1;
       this.put(UNIT_PWC + 32 * stage + 4 * level, this.lay(`walk_${name}_level${level}`, spec));
+      if (spec.entries > 0) mask |= 1 << level;
     });
+    this.put(UNIT_PWC_MASK + 4 * stage, mask);
   }
 
   private layTimes(): void {
@@ -241,8 +264,22 @@ export class IommuUnit {
     return this.kernel.exports.invalidateAll(this.pointer);
   }
 
-  /** Counters of one requester (C_* of kernel/layout.ts): a view, not a copy. */
+  /** Counters of one requester (C_* of kernel/layout.ts), with the hits that went the short way added where they belong. */
   counters(ctx: number): Float64Array {
+    const all = this.liveCounters(ctx).slice();
+    for (let i = 0; i < 3; i++) {
+      const host = all[C_FAST + i]!;
+      const guest = all[C_FAST_GUEST + i]!;
+      all[C_HITS + i]! += host + guest;
+      for (const c of [C_TRANSLATED, C_LOOKUPS, C_LOOKUPS_ALL, C_DTE_LOOKUPS, C_DTE_HITS]) all[c]! += host + guest;
+      for (const c of [C_PASID_LOOKUPS, C_PASID_HITS]) all[c]! += guest;
+      all[C_FAST + i] = 0;
+      all[C_FAST_GUEST + i] = 0;
+    }
+    return all;
+  }
+
+  private liveCounters(ctx: number): Float64Array {
     return this.kernel.f64.subarray((ctx + CTX_COUNTERS) / 8, (ctx + CTX_COUNTERS) / 8 + COUNTERS);
   }
 
@@ -279,7 +316,7 @@ export class IommuUnit {
 
   /** Starts counting anew: warm-up is over. Cache contents stay. */
   resetCounters(): void {
-    for (const ctx of this.requesters) this.counters(ctx).fill(0);
+    for (const ctx of this.requesters) this.liveCounters(ctx).fill(0);
     for (const { pointer, base } of this.caches) this.readCounts(pointer, base);
   }
 
@@ -290,21 +327,53 @@ export class IommuUnit {
     into[2] = view.getFloat64(pointer + CACHE_DROPPED, true);
   }
 
-  /** Fills, evictions and dropped entries of each cache since the counters were reset; lookups and hits are the requesters'. */
+  /** Counts of each cache since the counters were reset. */
   cacheResults(): CacheResult[] {
+    const total = new Float64Array(COUNTERS);
+    for (const ctx of this.requesters) this.counters(ctx).forEach((value, i) => (total[i]! += value));
     const now = new Float64Array(3);
-    return this.caches.map(({ name, spec, pointer, base }) => {
+    const rows = this.caches.map(({ name, spec, pointer, base }) => {
       this.readCounts(pointer, now);
       return {
         name,
         entries: spec.entries,
         ways: spec.ways,
-        lookups: 0,
-        hits: 0,
-        fills: now[0]! - base[0]!,
+        ...lookupsOf(name, total),
+        fills: name === 'line' ? total[C_LINE_MISSES]! : now[0]! - base[0]!,
         evictions: now[1]! - base[1]!,
         invalidated: now[2]! - base[2]!,
       };
     });
+    return sumByName(rows);
   }
+}
+
+/** Lookups and hits of a cache, from the sum of its unit's requesters. */
+function lookupsOf(name: string, total: Float64Array): { lookups: number; hits: number } {
+  const l1Hits = total[C_L1_HITS]!;
+  const hits = total[C_HITS]! + total[C_HITS + 1]! + total[C_HITS + 2]! + total[C_HITS + 3]!;
+  if (name === 'iotlb_l1') return { lookups: total[C_LOOKUPS]!, hits: l1Hits };
+  if (name === 'iotlb') return { lookups: total[C_LOOKUPS]! - l1Hits, hits: hits - l1Hits };
+  if (name === 'nested_tlb') return { lookups: total[C_NTLB_LOOKUPS]!, hits: total[C_NTLB_HITS]! };
+  if (name === 'device') return { lookups: total[C_DTE_LOOKUPS]!, hits: total[C_DTE_HITS]! };
+  if (name === 'pasid') return { lookups: total[C_PASID_LOOKUPS]!, hits: total[C_PASID_HITS]! };
+  if (name === 'line') return { lookups: total[C_LINE_HITS]! + total[C_LINE_MISSES]!, hits: total[C_LINE_HITS]! };
+  const stage = name.startsWith('walk_guest') ? STAGE_GUEST : STAGE_HOST;
+  const at = 8 * stage + Number(name.slice(-1));
+  return { lookups: total[C_PWC_LOOKUPS + at]!, hits: total[C_PWC_HITS + at]! };
+}
+
+/** One row a name: first-level IOTLBs are counted together, their lookups once. */
+function sumByName(rows: readonly CacheResult[]): CacheResult[] {
+  const byName = new Map<string, CacheResult>();
+  for (const row of rows) {
+    const { fills, evictions, invalidated } = byName.get(row.name) ?? { fills: 0, evictions: 0, invalidated: 0 };
+    byName.set(row.name, {
+      ...row,
+      fills: row.fills + fills,
+      evictions: row.evictions + evictions,
+      invalidated: row.invalidated + invalidated,
+    });
+  }
+  return [...byName.values()];
 }

@@ -138,8 +138,7 @@ export const CTX_UNIT = 0; // pointer to the unit record
 export const CTX_BDF = 4; // i32
 export const CTX_PASID = 8; // i32, -1 = none
 export const CTX_L1 = 12; // pointer to the port's first-level IOTLB cache record, 0 = none
-export const CTX_DTE_SLOT = 16; // pointer: where the device entry was last found (checked before use)
-export const CTX_PASID_SLOT = 20; // pointer, the same for the PASID cache
+export const CTX_SPARE = 16; // 8 bytes free
 export const CTX_INDEX = 24; // i32: requester index of the run (into fault records)
 /**
  * What the device entry and PASID lookups gave, usable without asking again while CTX_EPOCH equals the unit's: the caches
@@ -190,7 +189,8 @@ export const C_FAST_GUEST = 125; // 3 slots
 export const C_READS = 32; // 16 slots: [stage 0 = guest/first, 1 = host/second][level 0..7]
 export const C_PWC_LOOKUPS = 48; // 16 slots: [stage][level of the entry looked for]
 export const C_PWC_HITS = 64; // 16 slots
-export const C_DEPTH = 80; // 48 slots: walks by number of table reads (47 = 47 or more)
+export const C_DEPTH = 80; // 45 slots: walks by number of table reads (44 = 44 or more)
+export const DEPTH_SLOTS = 45;
 export const COUNTERS = 128;
 
 // ---- Set-associative cache ---------------------------------------------------------------------------------------------------

@@ -11,11 +11,9 @@ import {
   REPLACE_RANDOM, REPLACE_SRRIP, SLOT_BYTES, SLOT_KEY0, SLOT_KEY1,
 } from '../layout';
 
-/** 32-bit tag of a key, never 0. Finaliser constants of MurmurHash3 (Appleby, public domain). */
+/** 32-bit tag of a key, never 0: two independent multiplications (golden ratio; MurmurHash3's), short on the hit path. */
 export function tagOf(key0: u64, key1: u64): u32 {
-  let h = (key0 ^ (key1 * 0x9e3779b97f4a7c15)) * 0xff51afd7ed558ccd;
-  h ^= h >> 32;
-  return <u32>h | 1;
+  return (<u32>(key0 ^ (key0 >> 29)) * 0x9e3779b1 + <u32>(key1 ^ (key1 >> 32)) * 0x85ebca6b) | 1;
 }
 
 export function setOf(cache: usize, key0: u64, key1: u64): u32 {
@@ -68,9 +66,9 @@ function findIndexed(cache: usize, key0: u64, key1: u64, tag: u32): i32 {
   }
 }
 
-/** First probe of a tag: its upper bits, because the lowest is always 1. */
+/** First probe of a tag: the upper half folded in, because the low bits of strided keys repeat. */
 function home(tag: u32, mask: u32): u32 {
-  return (tag >> 1) & mask;
+  return ((tag >> 1) ^ (tag >> 16)) & mask;
 }
 
 /** A use of a slot, as its replacement policy remembers it. */
@@ -165,12 +163,14 @@ function victim(cache: usize, set: u32): u32 {
     return set * pad + random(cache, ways);
   }
   const first = set * pad;
+  // Emptied slots have stamp 0, which is less than any used one's.
+  if (policy <= REPLACE_FIFO) return first + leastStamp(cache, first, pad);
   const zero = i32x4.splat(0);
   for (let way: u32 = 0; way < pad; way += 4) {
     const empty = i32x4.bitmask(i32x4.eq(zero, v128.load(tags + ((first + way) << 2))));
     if (empty != 0) return first + way + <u32>ctz(empty);
   }
-  if (policy == REPLACE_LRU || policy == REPLACE_FIFO || policy == REPLACE_LFU) return first + leastStamp(cache, first, pad);
+  if (policy == REPLACE_LFU) return first + leastStamp(cache, first, pad);
   if (policy == REPLACE_RANDOM) return first + random(cache, ways);
   if (policy == REPLACE_SRRIP) return first + mostDistant(cache, first, ways);
   return first + treeVictim(cache, first, ways);
@@ -271,6 +271,7 @@ export function drop(cache: usize, slot: u32): void {
   }
   addResident(cache, load<u64>(load<usize>(cache, CACHE_SLOTS) + slot * SLOT_BYTES), -1);
   store<u32>(tags + (slot << 2), 0);
+  if (load<i32>(cache, CACHE_REPLACEMENT) <= REPLACE_FIFO) store<u32>(load<usize>(cache, CACHE_STAMPS) + (slot << 2), 0);
   store<f64>(cache, load<f64>(cache, CACHE_DROPPED) + 1, CACHE_DROPPED);
 }
 

@@ -1,10 +1,11 @@
 // Device-table entry and GCR3 table (AMD IOMMU specification, sections 2.2.2 and 2.2.6): what a requester's DMA goes through.
 
 import {
-  CACHE_SLOTS, CACHE_TAGS, CTX_BDF, CTX_DTE_SLOT, CTX_PASID_SLOT, C_DTE_HITS, C_DTE_LOOKUPS, C_DTE_READS, C_PASID_HITS,
-  C_PASID_LOOKUPS, C_PASID_READS, FAULT_DTE, FAULT_GUEST_TABLE, FAULT_PASID, SLOT_BYTES, SLOT_KEY0, SLOT_KEY1, SLOT_META,
+  CACHE_LINKS, CACHE_REPLACEMENT, CACHE_SLOTS, CACHE_STAMPS, CTX_ALLOWED, CTX_BDF, CTX_DTE_STAMP, CTX_EPOCH, CTX_PASID_STAMP,
+  CTX_SPACE, C_DTE_HITS, C_DTE_LOOKUPS, C_DTE_READS, C_PASID_HITS,
+  C_PASID_LOOKUPS, C_PASID_READS, FAULT_DTE, FAULT_GUEST_TABLE, FAULT_PASID, REPLACE_FIFO, REPLACE_LRU, REPLACE_RANDOM, SLOT_BYTES, SLOT_META,
   SLOT_READY, SLOT_VALUE, TRACE_DTE_HIT, TRACE_DTE_READ, TRACE_PASID_HIT, TRACE_PASID_READ, UNIT_DEVICE_CACHE,
-  UNIT_DEVICE_TABLE, UNIT_PASID_CACHE,
+  UNIT_DEVICE_TABLE, UNIT_EPOCH, UNIT_LINE_CACHE, UNIT_PASID_CACHE,
 } from '../layout';
 import { find, insert, setOf, tagOf, touch } from './cache';
 import { count, lineCost, locate, record } from './read';
@@ -16,13 +17,34 @@ export let dte0: u64 = 0;
 export let dte1: u64 = 0;
 export let dte2: u64 = 0;
 
-/** The slot a requester hit last, if the cache still holds this key there: saves the search, changes no count. */
-function remembered(cache: usize, hint: u32, key0: u64, key1: u64): i32 {
-  if (hint == 0) return -1;
-  const slot = hint - 1;
-  const at = load<usize>(cache, CACHE_SLOTS) + slot * SLOT_BYTES;
-  const live = load<u32>(load<usize>(cache, CACHE_TAGS) + (slot << 2)) != 0;
-  return live && load<u64>(at, SLOT_KEY0) == key0 && load<u64>(at, SLOT_KEY1) == key1 ? <i32>slot : -1;
+/** The device or PASID cache changes: no requester may use what it remembers of them. */
+export function newEpoch(): void {
+  const epoch = load<u32>(unit, UNIT_EPOCH) + 1;
+  store<u32>(unit, epoch != 0 ? epoch : 1, UNIT_EPOCH);
+}
+
+/** Pointer to the recency stamp of a slot, or 0 where a use leaves none. */
+function stampOf(cache: usize, slot: u32): usize {
+  const listed = load<usize>(cache, CACHE_LINKS) != 0;
+  const lru = load<i32>(cache, CACHE_REPLACEMENT) == REPLACE_LRU;
+  return lru && !listed ? load<usize>(cache, CACHE_STAMPS) + (slot << 2) : 0;
+}
+
+/** Whether a use of an entry of this cache can be renewed by a stamp alone (or needs nothing at all). */
+function simple(cache: usize): bool {
+  if (cache == 0) return false;
+  const policy = load<i32>(cache, CACHE_REPLACEMENT);
+  if (policy == REPLACE_LRU) return load<usize>(cache, CACHE_LINKS) == 0;
+  return policy == REPLACE_FIFO || policy == REPLACE_RANDOM;
+}
+
+/** The requester may take the short way from now on, until the epoch changes. */
+export function shorten(space: u64, guest: bool): void {
+  if (!simple(load<usize>(unit, UNIT_DEVICE_CACHE))) return;
+  if (guest && !simple(load<usize>(unit, UNIT_PASID_CACHE))) return;
+  store<u64>(ctx, space, CTX_SPACE);
+  store<i32>(ctx, <i32>(dte0 >> 61) & 3, CTX_ALLOWED);
+  store<u32>(ctx, load<u32>(unit, UNIT_EPOCH), CTX_EPOCH);
 }
 
 /** Loads the requester's device-table entry into dte0..2; 0 or FAULT_DTE. */
@@ -31,15 +53,12 @@ export function deviceEntry(): i32 {
   const cache = load<usize>(unit, UNIT_DEVICE_CACHE);
   count(C_DTE_LOOKUPS);
   if (cache == 0) return readDeviceEntry(bdf);
-  let slot = remembered(cache, load<u32>(ctx, CTX_DTE_SLOT), bdf, 0);
-  if (slot < 0) {
-    const tag = tagOf(bdf, 0);
-    const set = setOf(cache, bdf, 0);
-    slot = find(cache, bdf, 0, tag, set);
-    if (slot < 0) return fetchDeviceEntry(cache, bdf, tag, set);
-    store<u32>(ctx, slot + 1, CTX_DTE_SLOT);
-  }
+  const tag = tagOf(bdf, 0);
+  const set = setOf(cache, bdf, 0);
+  const slot = find(cache, bdf, 0, tag, set);
+  if (slot < 0) return fetchDeviceEntry(cache, bdf, tag, set);
   touch(cache, <u32>slot);
+  store<u32>(ctx, <u32>stampOf(cache, <u32>slot), CTX_DTE_STAMP);
   count(C_DTE_HITS);
   const at = load<usize>(cache, CACHE_SLOTS) + <u32>slot * SLOT_BYTES;
   dte0 = load<u64>(at, SLOT_VALUE);
@@ -52,6 +71,7 @@ export function deviceEntry(): i32 {
 function fetchDeviceEntry(cache: usize, bdf: u64, tag: u32, set: u32): i32 {
   const code = readDeviceEntry(bdf);
   if (code != 0) return code;
+  newEpoch();
   const at = insert(cache, bdf, 0, tag, set);
   store<u64>(at, dte0, SLOT_VALUE);
   store<u64>(at, dte1, SLOT_META);
@@ -64,7 +84,7 @@ function readDeviceEntry(bdf: u64): i32 {
   const address = load<u64>(unit, UNIT_DEVICE_TABLE) + (bdf << 5);
   const at = locate(address, 32);
   if (at == 0) return FAULT_DTE;
-  const ps = lineCost(at);
+  const ps = lineCost(load<usize>(unit, UNIT_LINE_CACHE), at);
   addCost(ps);
   dte0 = load<u64>(at);
   dte1 = load<u64>(at, 8);
@@ -83,20 +103,18 @@ export function guestTable(pasid: u64, nested: bool): i32 {
   const cache = load<usize>(unit, UNIT_PASID_CACHE);
   count(C_PASID_LOOKUPS);
   if (cache == 0) return readGcr3(pasid, nested);
-  let slot = remembered(cache, load<u32>(ctx, CTX_PASID_SLOT), key0, key1);
+  const tag = tagOf(key0, key1);
+  const set = setOf(cache, key0, key1);
+  const slot = find(cache, key0, key1, tag, set);
   if (slot < 0) {
-    const tag = tagOf(key0, key1);
-    const set = setOf(cache, key0, key1);
-    slot = find(cache, key0, key1, tag, set);
-    if (slot < 0) {
-      const code = readGcr3(pasid, nested);
-      if (code != 0) return code;
-      store<u64>(insert(cache, key0, key1, tag, set), guestRoot, SLOT_VALUE);
-      return 0;
-    }
-    store<u32>(ctx, slot + 1, CTX_PASID_SLOT);
+    const code = readGcr3(pasid, nested);
+    if (code != 0) return code;
+    newEpoch();
+    store<u64>(insert(cache, key0, key1, tag, set), guestRoot, SLOT_VALUE);
+    return 0;
   }
   touch(cache, <u32>slot);
+  store<u32>(ctx, <u32>stampOf(cache, <u32>slot), CTX_PASID_STAMP);
   count(C_PASID_HITS);
   guestRoot = load<u64>(load<usize>(cache, CACHE_SLOTS) + <u32>slot * SLOT_BYTES, SLOT_VALUE);
   if (trace != 0) record(TRACE_PASID_HIT, 0, 0, pasid, guestRoot, 0);
@@ -122,7 +140,7 @@ function readGcr3(pasid: u64, nested: bool): i32 {
     const at = locate(address, 8);
     count(C_PASID_READS);
     if (at == 0) return FAULT_PASID;
-    const ps = lineCost(at);
+    const ps = lineCost(load<usize>(unit, UNIT_LINE_CACHE), at);
     addCost(ps);
     const entry = load<u64>(at);
     if (trace != 0) record(TRACE_PASID_READ, 0, level, address, entry, ps);

@@ -16,7 +16,8 @@ const SEEN: u64 = 1 << 62;
 const DROPPED: u64 = 1 << 63;
 
 function probe(table: usize, mask: u32, key0: u64, key1: u64): usize {
-  let at = (tagOf(key0, key1) >> 1) & mask;
+  const tag = tagOf(key0, key1);
+  let at = ((tag >> 1) ^ (tag >> 16)) & mask;
   while (true) {
     const slot = table + (<usize>at << 4);
     const marked = load<u64>(slot, 8);

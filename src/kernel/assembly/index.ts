@@ -7,14 +7,15 @@ export { lastMapped, ptCreate, ptDestroy, ptMap, ptMapSize, ptUnmap, ptUnmapSize
 export { translate } from './translate';
 export { setTrace } from './state';
 
-import { outFault, outPage, outPermissions, outSizeLog2, reads } from './state';
+import { translatedPage } from './translate';
+import { outFault, outPermissions, outSizeLog2, reads } from './state';
 
 /** Results of the last call beside its return value. */
 export function lastFault(): i32 {
   return outFault;
 }
 export function lastPage(): f64 {
-  return <f64>outPage;
+  return <f64>translatedPage();
 }
 export function lastSizeLog2(): i32 {
   return outSizeLog2;

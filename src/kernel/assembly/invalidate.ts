@@ -5,6 +5,7 @@ import {
   CACHE_PAD, CACHE_SETS, CACHE_SLOTS, CACHE_TAGS, CACHE_WAYS, KEY_GUEST_LOG2, LV_SHIFT, RULE_LEVEL0, RULE_LEVEL_BYTES, SLOT_BYTES, SLOT_KEY0, SLOT_KEY1, UNIT_CLASSES,
   UNIT_CLASS_LOG2, UNIT_DEVICE_CACHE, UNIT_GUEST_RULE, UNIT_HOST_RULE, UNIT_IOTLB, UNIT_L1_COUNT, UNIT_L1_FIRST, UNIT_NESTED_TLB, UNIT_PASID_CACHE, UNIT_PWC,
 } from '../layout';
+import { newEpoch } from './context';
 import { drop, find, setOf, tagOf } from './cache';
 import { noteDropped } from './history';
 import { begin, unit } from './state';
@@ -129,6 +130,7 @@ export function invalidatePages(target: usize, domain: i32, pasid: i32, page: f6
 export function invalidateDevice(target: usize, bdf: i32): i32 {
   begin(target, 0, 0);
   dropped = 0;
+  newEpoch();
   const device = load<usize>(unit, UNIT_DEVICE_CACHE);
   if (device != 0) dropRange(device, 0, ~(<u64>0), <u64>bdf, 0, 0, 0);
   const pasid = load<usize>(unit, UNIT_PASID_CACHE);
@@ -140,6 +142,7 @@ export function invalidateDevice(target: usize, bdf: i32): i32 {
 export function invalidateAll(target: usize): i32 {
   begin(target, 0, 0);
   dropped = 0;
+  newEpoch();
   dropIotlbs(0, 0, 0, ALL);
   dropLeaves(load<usize>(unit, UNIT_NESTED_TLB), 0, 0, 0, ALL, -1);
   dropWalkCaches(GUEST, 0, 0, 0, ALL);

@@ -32,8 +32,15 @@ export function addCost(ps: f64): void {
   costPs += ps;
 }
 
-export function countRead(): void {
-  reads++;
+/** Adds what a stretch of a walk cost. */
+export function addReads(ps: f64, count: i32): void {
+  costPs += ps;
+  reads += count;
+}
+
+/** A page number from JavaScript, 0 ≤ page < 2^52: the bits of page + 2^52 are the number; half the cost of a conversion. */
+export function pageOf(page: f64): u64 {
+  return reinterpret<u64>(page + 4503599627370496.0) & 0xfffffffffffff;
 }
 
 export function setArena(to: usize): void {

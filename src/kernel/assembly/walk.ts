@@ -15,13 +15,13 @@ import {
   RULE_INPUT_BITS, RULE_LEVEL0, RULE_LEVEL_BYTES, RULE_PERM_XOR, RULE_PRESENT, RULE_READ, RULE_WRITE, SLOT_BYTES,
   SLOT_META, SLOT_READY, SLOT_VALUE, CACHE_RESIDENT, CACHE_SLOTS, TRACE_NTLB_HIT, TRACE_PWC_HIT,
   TRACE_READ, UNIT_CLASSES,
-  UNIT_CLASS_LOG2, UNIT_NESTED_TLB, UNIT_PWC,
+  UNIT_CLASS_LOG2, UNIT_LINE_CACHE, UNIT_NESTED_TLB, UNIT_PWC, UNIT_PWC_MASK, CTX_COUNTERS,
 } from '../layout';
 import { find, insert, setOf, tagOf, touch } from './cache';
 import { count, lineCost, locate, record } from './read';
 import {
-  addCost, arena, begin, costPs, countRead, ctx, fault, nowPs, outFault, outPage, outPermissions, outSizeLog2, result,
-  setArena, trace, unit,
+  addReads, begin, costPs, ctx, fault, nowPs, outFault, outPage, outPermissions, outSizeLog2, pageOf, result, setArena,
+  trace, unit,
 } from './state';
 
 /** Stage numbers of C_READS and UNIT_PWC: guest (first) and host (second, or the only one). */
@@ -43,8 +43,8 @@ export function setHostStage(rule: usize, levels: i32, root: u64, space: u64): v
 
 /** Base address in a table entry. */
 function addressOf(rule: usize, entry: u64): u64 {
-  return ((entry & load<u64>(rule, RULE_ADDRESS)) << (load<u32>(rule, RULE_ADDRESS_SHIFT) as u64)) |
-    ((entry & load<u64>(rule, RULE_ADDRESS_HIGH)) << (load<u32>(rule, RULE_ADDRESS_HIGH_SHIFT) as u64));
+  return ((entry & load<u64>(rule, RULE_ADDRESS)) << <u64>load<u32>(rule, RULE_ADDRESS_SHIFT)) |
+    ((entry & load<u64>(rule, RULE_ADDRESS_HIGH)) << <u64>load<u32>(rule, RULE_ADDRESS_HIGH_SHIFT));
 }
 
 /** True if no table of so many levels can translate this page: 0 = in range, else a FAULT_* code. */
@@ -64,8 +64,42 @@ function outOfRange(rule: usize, level: i32, page: u64): i32 {
   return bits < 52 && page >> bits != 0 ? FAULT_WIDTH : 0;
 }
 
+/** Level from which the walk goes on after the deepest walk-cache hit, and the table and permissions found there. */
+let startLevel: i32 = 0;
+let startTable: u64 = 0;
+let startPermissions: u64 = 0;
+
 /**
- * Walks one stage. `table` is the table at `level` (root or a walk cache's), an SPA or, when `nested`, a GPA.
+ * Asks the walk caches of a stage, deepest level first; sets start*. Returns the levels (bit n = level n) whose cache holds the
+ * entry, but not usable yet because another walk is still fetching it. Bit 0: there was a hit.
+ */
+function askWalkCaches(stage: i32, rule: usize, levels: u32, page: u64, space: u64): u32 {
+  let pending: u32 = 0;
+  for (let rest = levels; rest != 0; rest &= rest - 1) {
+    const level = <i32>ctz(rest);
+    const cache = load<usize>(unit + ((stage << 5) + (level << 2)), UNIT_PWC);
+    count(C_PWC_LOOKUPS + (stage << 3) + level);
+    const key0 = page >> <u64>(load<i32>(rule + RULE_LEVEL0 + level * RULE_LEVEL_BYTES, LV_SHIFT) - 12);
+    const slot = find(cache, key0, space, tagOf(key0, space), setOf(cache, key0, space));
+    if (slot < 0) continue;
+    const at = load<usize>(cache, CACHE_SLOTS) + <u32>slot * SLOT_BYTES;
+    if (load<f64>(at, SLOT_READY) > nowPs) {
+      pending |= 1 << level;
+      continue;
+    }
+    touch(cache, <u32>slot);
+    count(C_PWC_HITS + (stage << 3) + level);
+    startTable = load<u64>(at, SLOT_VALUE);
+    startPermissions = load<u64>(at, SLOT_META);
+    startLevel = level - 1;
+    if (trace != 0) record(TRACE_PWC_HIT, stage, level, startTable, startPermissions, 0);
+    return pending | 1;
+  }
+  return pending;
+}
+
+/**
+ * Walks one stage. `root` is the table at level `top`, an SPA or, when `nested`, a GPA.
  * Returns 0 and leaves outPage, outSizeLog2 and outPermissions, or returns a FAULT_* code.
  */
 export function walk(stage: i32, rule: usize, top: i32, root: u64, page: u64, space: u64, nested: bool): i32 {
@@ -75,84 +109,108 @@ export function walk(stage: i32, rule: usize, top: i32, root: u64, page: u64, sp
   let level = top;
   let table = root;
   let permissions: u64 = ~(<u64>0);
-  // Levels whose cache holds the entry, but not usable yet: another walk is still fetching it.
-  let pending: u32 = 0;
-  let fresh = nested;
-  for (let cached = 1; cached <= top; cached++) {
-    const cache = load<usize>(unit + ((stage << 5) + (cached << 2)), UNIT_PWC);
-    if (cache == 0) continue;
-    count(C_PWC_LOOKUPS + (stage << 3) + cached);
-    const key0 = page >> <u64>(load<i32>(rule + RULE_LEVEL0 + cached * RULE_LEVEL_BYTES, LV_SHIFT) - 12);
-    const slot = find(cache, key0, space, tagOf(key0, space), setOf(cache, key0, space));
-    if (slot < 0) continue;
-    const at = load<usize>(cache, CACHE_SLOTS) + <u32>slot * SLOT_BYTES;
-    if (load<f64>(at, SLOT_READY) > nowPs) {
-      pending |= 1 << cached;
-      continue;
+  let through = nested; // `table` still has to go through the host stage
+  const cachedLevels = load<u32>(unit + (stage << 2), UNIT_PWC_MASK) & ((2 << top) - 1);
+  let fillable = cachedLevels;
+  if (cachedLevels != 0) {
+    const asked = askWalkCaches(stage, rule, cachedLevels, page, space);
+    fillable &= ~asked;
+    if ((asked & 1) != 0) {
+      level = startLevel;
+      table = startTable;
+      permissions = startPermissions;
+      through = false; // a cached pointer already went through it
     }
-    touch(cache, <u32>slot);
-    count(C_PWC_HITS + (stage << 3) + cached);
-    table = load<u64>(at, SLOT_VALUE);
-    permissions = load<u64>(at, SLOT_META);
-    level = cached - 1;
-    fresh = false; // a cached pointer already went through the host stage
-    if (trace != 0) record(TRACE_PWC_HIT, stage, cached, table, permissions, 0);
-    break;
   }
 
+  // Loop-invariant rule fields and running sums are locals: globals and repeated loads cost a third of the walk.
+  const lines = load<usize>(unit, UNIT_LINE_CACHE);
+  const counters = ctx + CTX_COUNTERS + (<usize>(C_READS + (stage << 3)) << 3);
   const present = load<u64>(rule, RULE_PRESENT);
   const xor = load<u64>(rule, RULE_PERM_XOR);
   const byField = (load<i32>(rule, RULE_FLAGS) & RULE_FLAG_NEXT_LEVEL) != 0;
-  let filled = 0; // level of the entry just read whose pointer `table` is, not yet in a walk cache
+  let ps: f64 = 0;
+  let count: i32 = 0;
+  let filled = 0; // level of the entry just read whose pointer is `table`, not yet in a walk cache
+  let code = 0;
   let lv = rule + RULE_LEVEL0 + level * RULE_LEVEL_BYTES;
   while (true) {
-    if (nested && fresh) {
-      if (throughHost(table >> 12) != 0) return fault(FAULT_GUEST_TABLE);
+    if (through) {
+      addReads(ps, count);
+      ps = 0;
+      count = 0;
+      if (throughHost(table >> 12) != 0) {
+        code = FAULT_GUEST_TABLE;
+        break;
+      }
       table = (outPage << 12) | (table & 0xfff);
     }
-    fresh = true;
-    if (filled != 0) {
-      const cache = load<usize>(unit + ((stage << 5) + (filled << 2)), UNIT_PWC);
-      if (cache != 0 && (pending & (1 << filled)) == 0) fillWalkCache(cache, rule, filled, page, space, table, permissions);
+    through = nested;
+    if ((fillable & (1 << filled)) != 0) {
+      fillWalkCache(stage, rule, filled, page, space, table, permissions, nowPs + costPs + ps);
     }
     const shift = <u64>(load<i32>(lv, LV_SHIFT) - 12);
-    const index = <u32>(page >> shift) & load<u32>(lv, LV_INDEX_MASK);
-    const address = table + (<u64>index << 3);
+    const address = table + (<u64>(<u32>(page >> shift) & load<u32>(lv, LV_INDEX_MASK)) << 3);
     const at = locate(address, 8);
-    count(C_READS + (stage << 3) + level);
-    countRead();
-    if (at == 0) return fault(FAULT_MEMORY);
-    const ps = lineCost(at);
-    addCost(ps);
+    const counter = counters + (level << 3);
+    store<f64>(counter, load<f64>(counter) + 1);
+    count++;
+    if (at == 0) {
+      code = FAULT_MEMORY;
+      break;
+    }
+    const cost = lineCost(lines, at);
+    ps += cost;
     const entry = load<u64>(at);
-    if (trace != 0) record(TRACE_READ, stage, level, address, entry, ps);
-    if ((entry & present) == 0) return fault(FAULT_NOT_PRESENT);
-
-    const next = <i32>(entry >> 9) & 7; // only read by formats with a next-level field
+    if (trace != 0) record(TRACE_READ, stage, level, address, entry, cost);
+    if ((entry & present) == 0) {
+      code = FAULT_NOT_PRESENT;
+      break;
+    }
+    const next = <i32>(entry >> 9) & 7; // means something only in formats with a next-level field
     const leaf = byField
       ? next == 0 || next == 7
       : ((entry ^ load<u64>(lv, LV_LEAF_XOR)) & load<u64>(lv, LV_LEAF_MASK)) != 0;
     if (leaf) {
-      if ((entry & load<u64>(lv, LV_RESERVED_LEAF)) != 0) return fault(FAULT_RESERVED);
-      return finish(rule, level, entry, page, permissions & (entry ^ xor));
+      if ((entry & load<u64>(lv, LV_RESERVED_LEAF)) != 0) code = FAULT_RESERVED;
+      else finish(rule, level, entry, page, permissions & (entry ^ xor));
+      break;
     }
-    if ((entry & load<u64>(lv, LV_RESERVED_TABLE)) != 0) return fault(FAULT_RESERVED);
+    if ((entry & load<u64>(lv, LV_RESERVED_TABLE)) != 0) {
+      code = FAULT_RESERVED;
+      break;
+    }
     permissions &= (entry ^ xor) | load<u64>(lv, LV_PERM_IGNORE);
     table = addressOf(rule, entry);
-    filled = level;
     if (byField && next != level) {
-      // A table entry may name a lower table if the address bits it skips are zero (AMD specification, section 2.2.3).
-      if (next > level) return fault(FAULT_LEVEL);
-      const below = rule + RULE_LEVEL0 + next * RULE_LEVEL_BYTES;
-      const skipped = page >> <u64>(load<i32>(below, LV_SHIFT) - 12);
-      if ((skipped & ((<u64>1 << (shift - <u64>(load<i32>(below, LV_SHIFT) - 12))) - 1)) != 0) return fault(FAULT_LEVEL);
-      filled = next; // equivalent to an entry of that level: that is where the next walk looks for it
-      level = next;
+      level = skipTo(rule, level, next, page);
+      if (level < 0) {
+        code = FAULT_LEVEL;
+        break;
+      }
     }
-    if (level == 0) return fault(FAULT_LEVEL);
+    // A skipped-to entry counts as one of the level it names: that is where the next walk looks for it.
+    filled = level;
+    if (level == 0) {
+      code = FAULT_LEVEL;
+      break;
+    }
     level--;
     lv = rule + RULE_LEVEL0 + level * RULE_LEVEL_BYTES;
   }
+  addReads(ps, count);
+  return code != 0 ? fault(code) : 0;
+}
+
+/**
+ * A table entry of AMD v1 may name a lower table than the next if the address bits it skips are zero (AMD IOMMU
+ * specification, section 2.2.3). Returns that level, or -1 if the entry is wrong.
+ */
+function skipTo(rule: usize, level: i32, next: i32, page: u64): i32 {
+  if (next > level) return -1;
+  const from = <u64>(load<i32>(rule + RULE_LEVEL0 + level * RULE_LEVEL_BYTES, LV_SHIFT) - 12);
+  const to = <u64>(load<i32>(rule + RULE_LEVEL0 + next * RULE_LEVEL_BYTES, LV_SHIFT) - 12);
+  return ((page >> to) & ((<u64>1 << (from - to)) - 1)) == 0 ? next : -1;
 }
 
 /** The leaf is read: size, target page and permissions. */
@@ -173,12 +231,15 @@ function finish(rule: usize, level: i32, entry: u64, page: u64, permissions: u64
   return result(target, size, allowed);
 }
 
-function fillWalkCache(cache: usize, rule: usize, level: i32, page: u64, space: u64, table: u64, permissions: u64): void {
+function fillWalkCache(
+  stage: i32, rule: usize, level: i32, page: u64, space: u64, table: u64, permissions: u64, readyPs: f64,
+): void {
+  const cache = load<usize>(unit + ((stage << 5) + (level << 2)), UNIT_PWC);
   const key0 = page >> <u64>(load<i32>(rule + RULE_LEVEL0 + level * RULE_LEVEL_BYTES, LV_SHIFT) - 12);
   const at = insert(cache, key0, space, tagOf(key0, space), setOf(cache, key0, space));
   store<u64>(at, table, SLOT_VALUE);
   store<u64>(at, permissions, SLOT_META);
-  store<f64>(at, nowPs + costPs, SLOT_READY);
+  store<f64>(at, readyPs, SLOT_READY);
 }
 
 /** One GPA page through the host stage: nested TLB, then a host walk. Leaves the walk's results; returns 0 or a fault code. */
@@ -271,14 +332,8 @@ export function classify(rule: usize, top: i32, root: u64, page: u64, access: i3
     }
     if (leaf) return 0;
     table = addressOf(rule, entry);
-    if (byField && next != level) {
-      if (next > level) return FAULT_LEVEL;
-      const below = rule + RULE_LEVEL0 + next * RULE_LEVEL_BYTES;
-      const low = <u64>(load<i32>(below, LV_SHIFT) - 12);
-      if (((page >> low) & ((<u64>1 << (shift - low)) - 1)) != 0) return FAULT_LEVEL;
-      level = next;
-    }
-    if (level == 0) return FAULT_LEVEL;
+    if (byField && next != level) level = skipTo(rule, level, next, page);
+    if (level <= 0) return FAULT_LEVEL;
     level--;
   }
 }
@@ -290,7 +345,7 @@ export function ptLookup(pt: usize, page: f64): f64 {
   const home = load<usize>(pt, PT_ARENA);
   const root = load<u64>(home, ARENA_ADDRESS) + <u64>(load<u32>(pt, PT_ROOT) - load<u32>(home, ARENA_BASE));
   setArena(home);
-  const code = lookup(load<usize>(pt, PT_RULE), load<i32>(pt, PT_LEVELS), root, <u64>page);
+  const code = lookup(load<usize>(pt, PT_RULE), load<i32>(pt, PT_LEVELS), root, pageOf(page));
   setArena(0);
   return code == 0 ? <f64>outPage : -1;
 }
@@ -300,8 +355,8 @@ export function ptLookup(pt: usize, page: f64): f64 {
  * physical page if the access (1 read, 2 write, 3 both) is allowed, else -1 - FAULT_*.
  */
 export function walkRaw(rule: usize, levels: i32, rootPage: f64, rootOffset: i32, page: f64, access: i32): f64 {
-  const root = (<u64>rootPage << 12) | <u64>rootOffset;
-  const input = <u64>page;
+  const root = (pageOf(rootPage) << 12) | <u64>rootOffset;
+  const input = pageOf(page);
   if (lookup(rule, levels, root, input) == 0 && (outPermissions & access) == access) return <f64>outPage;
   const code = classify(rule, levels - 1, root, input, access);
   return -1 - <f64>(code != 0 ? code : outFault);
@@ -317,8 +372,8 @@ export function walkNestedRaw(
   guestRule: usize, guestLevels: i32, guestRootPage: f64, host: usize, levels: i32, hostRootPage: f64, page: f64,
 ): f64 {
   begin(NULL_UNIT, NULL_CTX, 0);
-  setHostStage(host, levels, <u64>hostRootPage << 12, 0);
-  if (walk(GUEST, guestRule, guestLevels - 1, <u64>guestRootPage << 12, <u64>page, 0, true) != 0) return -1;
+  setHostStage(host, levels, pageOf(hostRootPage) << 12, 0);
+  if (walk(GUEST, guestRule, guestLevels - 1, pageOf(guestRootPage) << 12, pageOf(page), 0, true) != 0) return -1;
   const size = outSizeLog2;
   const allowed = outPermissions;
   if (throughHost(outPage) != 0) return -1;
