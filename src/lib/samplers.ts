@@ -1,7 +1,7 @@
 /** Distributions over a Prng. Only Math.exp and Math.log: their results are the same on every supported Node. */
 import type { Prng } from './prng.ts';
 
-/** Exponential variate with the given mean (same unit as the mean), > 0 and finite. */
+/** Exponential variate with the given mean (same unit as the mean), ≥ 0 and finite. */
 export function exponential(rng: Prng, mean: number): number {
   return -Math.log((rng.next53() + 1) * (1 / 9007199254740992)) * mean;
 }
