@@ -15,6 +15,8 @@ const R = bit(0);
 const W = bit(1);
 const PS = bit(7);
 const SNP = bit(11);
+/** Transient mapping: reserved, but in leaves of units with device-TLB support, which is not modelled here. */
+const TM = bit(62);
 const ADDRESS = bits(51, 12);
 
 const FIELDS: readonly EntryField[] = [
@@ -50,7 +52,7 @@ function level(n: number, wide: bigint, noSnoop: bigint): LevelRule {
 function geometry(config: FormatConfig): TableGeometry {
   const levels = levelsIn(config.levels, 4, [3, 4, 5]);
   const outputBits = config.outputBits ?? 52;
-  const wide = outputBits < 52 ? bits(51, outputBits) : 0n;
+  const wide = TM | (outputBits < 52 ? bits(51, outputBits) : 0n);
   return {
     levels,
     granuleLog2: 12,
