@@ -215,7 +215,9 @@ export class PageTable {
 export function tableBytes(geometry: TableGeometry, pages: number, runs = 1): number {
   const levels = geometry.grows ? 6 : geometry.levels;
   const tableSize = 1 << Math.max(12, geometry.indexBits + 3);
-  let bytes = 1 << rootSizeLog2(geometry);
+  // Each level that growth adds leaves the table that was the root before.
+  const spines = geometry.grows ? 6 - geometry.levels : 0;
+  let bytes = (1 << rootSizeLog2(geometry)) + spines * tableSize;
   let covered = (pages * FRAME_BYTES) / (1 << geometry.granuleLog2);
   for (let level = 0; level < levels - 1; level++) {
     covered /= 1 << levelIndexBits(geometry, level);
