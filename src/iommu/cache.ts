@@ -12,6 +12,7 @@ import {
   CACHE_MASK,
   CACHE_PAD,
   CACHE_REPLACEMENT,
+  CACHE_RESIDENT,
   CACHE_SCAN_WAYS,
   CACHE_SEED,
   CACHE_SETS,
@@ -112,6 +113,7 @@ export function clearCache(kernel: Kernel, cache: number): void {
   if (get(CACHE_SLOTS) !== 0) markUnused(view, get(CACHE_SLOTS), sets, ways, pad);
   if (get(CACHE_TABLE) !== 0) words.fill(0, get(CACHE_TABLE) / 4, get(CACHE_TABLE) / 4 + get(CACHE_TABLE_MASK) + 1);
   view.setUint32(cache + CACHE_CLOCK, 0, true);
+  words.fill(0, (cache + CACHE_RESIDENT) / 4, (cache + CACHE_RESIDENT) / 4 + 4);
   for (const offset of [CACHE_FILLS, CACHE_EVICTIONS, CACHE_DROPPED]) view.setFloat64(cache + offset, 0, true);
 }
 

@@ -132,21 +132,23 @@ function touchOther(cache: usize, slot: u32, policy: i32): void {
   } else if (policy == REPLACE_PLRU) pointAway(cache, slot);
 }
 
-/** Tree-PLRU: the bits on the way to this slot point to the other half. Node n has children 2n and 2n + 1. */
+/**
+ * Tree-PLRU: the bits on the way to this slot point to the other half. Node n has children 2n and 2n + 1; its bit lies in the
+ * set's stamp words, of which there are more than enough.
+ */
 function pointAway(cache: usize, slot: u32): void {
   const pad = load<u32>(cache, CACHE_PAD);
   const ways = load<u32>(cache, CACHE_WAYS);
-  const bits = load<usize>(cache, CACHE_STAMPS) + ((slot / pad) * pad << 2);
-  let tree = load<u32>(bits);
+  const tree = load<usize>(cache, CACHE_STAMPS) + ((slot / pad) * pad << 2);
   const way = slot % pad;
   let node: u32 = 1;
   for (let half = ways >> 1; half != 0; half >>= 1) {
     const upper: u32 = (way & half) != 0 ? 1 : 0;
-    if (upper != 0) tree &= ~(1 << node);
-    else tree |= 1 << node;
+    const word = tree + (node >> 5 << 2);
+    const bit: u32 = 1 << (node & 31);
+    store<u32>(word, upper != 0 ? load<u32>(word) & ~bit : load<u32>(word) | bit);
     node = node * 2 + upper;
   }
-  store<u32>(bits, tree);
 }
 
 /** The slot that a new entry of this set takes: an empty one if there is one, else the policy's victim. */
@@ -213,11 +215,11 @@ function mostDistant(cache: usize, first: u32, ways: u32): u32 {
 }
 
 function treeVictim(cache: usize, first: u32, ways: u32): u32 {
-  const tree = load<u32>(load<usize>(cache, CACHE_STAMPS) + (first << 2));
+  const tree = load<usize>(cache, CACHE_STAMPS) + (first << 2);
   let node: u32 = 1;
   let way: u32 = 0;
   for (let half = ways >> 1; half != 0; half >>= 1) {
-    const upper: u32 = (tree >> node) & 1;
+    const upper: u32 = (load<u32>(tree + (node >> 5 << 2)) >> (node & 31)) & 1;
     if (upper != 0) way += half;
     node = node * 2 + upper;
   }

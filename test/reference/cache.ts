@@ -1,0 +1,183 @@
+/**
+ * A set-associative cache as one would explain it: sets are arrays of ways, every use is written down with its time, and
+ * the victim is looked for. Slow on purpose; holds nothing in common with kernel/assembly/cache.ts but the definitions.
+ */
+import type { CacheSpec } from '../../src/spec.ts';
+
+/** What an entry is found by: page number in units of its leaf class, the class, and the address space. */
+export interface Key {
+  readonly page: number;
+  readonly leafClass: number;
+  readonly space: number;
+}
+
+export interface Entry<T> extends Key {
+  readonly way: number;
+  readonly set: number;
+  value: T;
+  usedAt: number;
+  filledAt: number;
+  uses: number;
+  /** SRRIP's re-reference prediction: 0 = soon … 3 = never. */
+  distance: number;
+}
+
+/** Sets of more ways than this keep their empty ways in a list when the kernel does (only `random` can tell). */
+const LISTED_ABOVE = 16;
+
+export class ReferenceCache<T> {
+  fills = 0;
+  evictions = 0;
+  dropped = 0;
+  private readonly spec: CacheSpec;
+  private readonly sets: (Entry<T> | undefined)[][] = [];
+  private readonly bySpace = new Map<number, Map<number, Entry<T>>>();
+  /** Empty ways in the order in which they will be taken. */
+  private readonly free: number[][] = [];
+  /** Tree-PLRU: for each range of ways `first..end` the half that the next victim is in. */
+  private readonly towardsUpper: Map<string, boolean>[] = [];
+  private time = 0;
+  private seed: number;
+
+  constructor(spec: CacheSpec, seed = 1) {
+    this.spec = spec;
+    this.seed = seed;
+    for (let set = 0; set < spec.entries / spec.ways; set++) {
+      this.sets.push(Array.from({ length: spec.ways }, () => undefined));
+      this.free.push(Array.from({ length: spec.ways }, (_, way) => way));
+      this.towardsUpper.push(new Map());
+    }
+  }
+
+  find(key: Key): Entry<T> | undefined {
+    return this.bySpace.get(key.space)?.get(inSpace(key));
+  }
+
+  touch(entry: Entry<T>): void {
+    entry.usedAt = ++this.time;
+    entry.uses++;
+    entry.distance = 0;
+    this.pointAway(entry.set, entry.way);
+  }
+
+  /** The key must be absent. */
+  insert(key: Key, value: T): Entry<T> {
+    const set = this.setOf(key);
+    const way = this.free[set]!.shift() ?? this.evict(set);
+    const now = ++this.time;
+    const { page, leafClass, space } = key;
+    const entry = { page, leafClass, space, set, way, value, usedAt: now, filledAt: now, uses: 1, distance: 2 };
+    this.sets[set]![way] = entry;
+    if (!this.bySpace.has(space)) this.bySpace.set(space, new Map());
+    this.bySpace.get(space)!.set(inSpace(key), entry);
+    this.pointAway(set, way);
+    this.fills++;
+    return entry;
+  }
+
+  remove(entry: Entry<T>): void {
+    this.take(entry);
+    this.dropped++;
+    const { free } = this;
+    if (this.spec.replacement === 'random' && this.spec.ways > LISTED_ABOVE) free[entry.set]!.unshift(entry.way);
+    else {
+      free[entry.set]!.push(entry.way);
+      free[entry.set]!.sort((a, b) => a - b);
+    }
+  }
+
+  /** Removes every entry that matches; returns them. */
+  removeIf(matches: (entry: Entry<T>) => boolean): Entry<T>[] {
+    const found = this.sets.flat().filter((entry) => entry !== undefined && matches(entry)) as Entry<T>[];
+    for (const entry of found) this.remove(entry);
+    return found;
+  }
+
+  /** One access that fills on a miss; true = hit. */
+  access(key: Key, value: T): boolean {
+    const entry = this.find(key);
+    if (entry === undefined) this.insert(key, value);
+    else this.touch(entry);
+    return entry !== undefined;
+  }
+
+  private take(entry: Entry<T>): void {
+    this.sets[entry.set]![entry.way] = undefined;
+    this.bySpace.get(entry.space)!.delete(inSpace(entry));
+  }
+
+  private setOf({ page, leafClass, space }: Key): number {
+    const sets = this.sets.length;
+    if (this.spec.index === 'modulo') return page % sets;
+    if (this.spec.index === 'shifted') return Math.floor(page / 8) % sets;
+    const [key0, key1] = [BigInt(page) | (BigInt(leafClass) << 60n), BigInt(space)];
+    const mixed = BigInt.asUintN(64, (key0 ^ (key1 << 17n) ^ key1) * 0x9e3779b97f4a7c15n);
+    return Number((mixed >> 32n) % BigInt(sets));
+  }
+
+  private evict(set: number): number {
+    const way = this.victim(set);
+    this.take(this.sets[set]![way]!);
+    this.evictions++;
+    return way;
+  }
+
+  private victim(set: number): number {
+    const entries = this.sets[set]! as Entry<T>[];
+    switch (this.spec.replacement) {
+      case 'lru':
+        return least(entries, (entry) => entry.usedAt);
+      case 'fifo':
+        return least(entries, (entry) => entry.filledAt);
+      case 'lfu':
+        return least(entries, (entry) => entry.uses);
+      case 'srrip':
+        while (!entries.some((entry) => entry.distance >= 3)) for (const entry of entries) entry.distance++;
+        return entries.findIndex((entry) => entry.distance >= 3);
+      case 'random':
+        return Number((BigInt(this.random()) * BigInt(entries.length)) >> 32n);
+      case 'plru':
+        return this.treeVictim(set, 0, entries.length);
+    }
+  }
+
+  /** xorshift32 with Marsaglia's triple (13, 17, 5). */
+  private random(): number {
+    let x = BigInt(this.seed);
+    x ^= BigInt.asUintN(32, x << 13n);
+    x ^= x >> 17n;
+    x ^= BigInt.asUintN(32, x << 5n);
+    this.seed = Number(x);
+    return this.seed;
+  }
+
+  private pointAway(set: number, way: number): void {
+    if (this.spec.replacement !== 'plru') return;
+    let [first, end] = [0, this.spec.ways];
+    while (end - first > 1) {
+      const middle = (first + end) / 2;
+      const inUpper = way >= middle;
+      this.towardsUpper[set]!.set(`${first}..${end}`, !inUpper);
+      if (inUpper) first = middle;
+      else end = middle;
+    }
+  }
+
+  private treeVictim(set: number, first: number, end: number): number {
+    if (end - first === 1) return first;
+    const middle = (first + end) / 2;
+    const upper = this.towardsUpper[set]!.get(`${first}..${end}`) ?? false;
+    return upper ? this.treeVictim(set, middle, end) : this.treeVictim(set, first, middle);
+  }
+}
+
+function inSpace({ page, leafClass }: Key): number {
+  return page * 4 + leafClass;
+}
+
+/** Index of the smallest; the first of equals. */
+function least<E>(entries: readonly E[], measure: (entry: E) => number): number {
+  let best = 0;
+  for (let i = 1; i < entries.length; i++) if (measure(entries[i]!) < measure(entries[best]!)) best = i;
+  return best;
+}
