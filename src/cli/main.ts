@@ -4,8 +4,10 @@ import { UserError } from '../scenario/problem.ts';
 import { checkCommand } from './commands/check.ts';
 import { withCompletion } from './commands/completion.ts';
 import { listCommand } from './commands/list.ts';
+import { pagetableCommand } from './commands/pagetable.ts';
 import { runCommand } from './commands/run.ts';
 import { schemaCommand } from './commands/schema.ts';
+import { EXIT_NOT_MET, GoalMissed } from './goal.ts';
 import { EXIT_INTERRUPTED, Interrupted } from './interrupt.ts';
 import { colours, note, quietWhenReaderLeaves } from './terminal.ts';
 import { programVersion } from './version.ts';
@@ -36,6 +38,7 @@ function parser(argv: readonly string[]) {
     .command(runCommand)
     .command(checkCommand)
     .command(listCommand)
+    .command(pagetableCommand)
     .command(schemaCommand)
     .demandCommand(1, 1, 'expected a command; nestwalk --help shows them all', 'expected one command')
     .recommendCommands()
@@ -57,6 +60,7 @@ function explain(error: unknown, argv: readonly string[]): number {
     note(error.message);
     return EXIT_INTERRUPTED;
   }
+  if (error instanceof GoalMissed) return EXIT_NOT_MET;
   if (error instanceof UserError) {
     for (const line of error.lines) note(colours.red(line));
     return EXIT_USER;
