@@ -38,7 +38,7 @@ export class EventQueue {
   /** Adds an event; one at Infinity never comes. */
   push(actor: number, key: number): void {
     if (key === Infinity) return;
-    if (this.ringAccepts(key)) this.pushRing(actor, key);
+    if (this.ringAccepts(actor, key)) this.pushRing(actor, key);
     else this.pushHeap(actor, key);
     this.findTop();
   }
@@ -62,11 +62,13 @@ export class EventQueue {
     this.topKey = heapKey;
   }
 
-  private ringAccepts(key: number): boolean {
+  /** Whether the event's place in the ring is among the last few. */
+  private ringAccepts(actor: number, key: number): boolean {
     const count = this.ringCount;
     if (count <= SHIFT_LIMIT) return true;
-    const last = this.ringHead + count;
-    return count <= this.ringMask && this.ringKeys[(last - SHIFT_LIMIT) & this.ringMask] < key;
+    const place = (this.ringHead + count - SHIFT_LIMIT) & this.ringMask;
+    const placeKey = this.ringKeys[place];
+    return count <= this.ringMask && (placeKey < key || (placeKey === key && this.ringActors[place] <= actor));
   }
 
   private pushRing(actor: number, key: number): void {

@@ -34,45 +34,34 @@ export function bucketLow(bucket: number): number {
   return bits[0];
 }
 
-/** A row of histograms in one block of memory, one for each device. Untouched buckets cost no real memory. */
-export class Histograms {
-  private readonly counts: Float64Array;
-  private readonly sums: Float64Array;
-  private readonly minima: Float64Array;
-  private readonly maxima: Float64Array;
-
-  constructor(rows: number) {
-    this.counts = new Float64Array(rows * HISTOGRAM_BUCKETS);
-    this.sums = new Float64Array(rows);
-    this.minima = new Float64Array(rows).fill(Infinity);
-    this.maxima = new Float64Array(rows).fill(-Infinity);
-  }
+/** A histogram that grows. Untouched buckets cost no real memory. */
+export class Histogram {
+  private readonly counts = new Float64Array(HISTOGRAM_BUCKETS);
+  sum = 0;
+  private min = Infinity;
+  private max = -Infinity;
 
   /** Counts one value ≥ 0. */
-  record(row: number, value: number): void {
-    this.counts[row * HISTOGRAM_BUCKETS + bucketOf(value)]++;
-    this.sums[row] += value;
-    if (value < this.minima[row]) this.minima[row] = value;
-    if (value > this.maxima[row]) this.maxima[row] = value;
-  }
-
-  sum(row: number): number {
-    return this.sums[row];
+  record(value: number): void {
+    this.counts[bucketOf(value)]++;
+    this.sum += value;
+    if (value < this.min) this.min = value;
+    if (value > this.max) this.max = value;
   }
 
   reset(): void {
     this.counts.fill(0);
-    this.sums.fill(0);
-    this.minima.fill(Infinity);
-    this.maxima.fill(-Infinity);
+    this.sum = 0;
+    this.min = Infinity;
+    this.max = -Infinity;
   }
 
   /** A copy without the empty buckets at the end. */
-  data(row: number): HistogramData {
-    const counts = trimmed(this.counts.subarray(row * HISTOGRAM_BUCKETS, (row + 1) * HISTOGRAM_BUCKETS));
+  data(): HistogramData {
+    const counts = trimmed(this.counts);
     const count = counts.reduce((total, bucketCount) => total + bucketCount, 0);
     if (count === 0) return emptyHistogram();
-    return { counts, count, sum: this.sums[row], min: this.minima[row], max: this.maxima[row] };
+    return { counts, count, sum: this.sum, min: this.min, max: this.max };
   }
 }
 

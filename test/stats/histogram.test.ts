@@ -2,15 +2,15 @@ import fc from 'fast-check';
 import * as hdr from 'hdr-histogram-js';
 import { describe, expect, it } from 'vitest';
 import {
-  HISTOGRAM_BUCKETS, Histograms, bucketLow, bucketOf, emptyHistogram, meanOf, mergeHistograms, quantileOf,
+  HISTOGRAM_BUCKETS, Histogram, bucketLow, bucketOf, emptyHistogram, meanOf, mergeHistograms, quantileOf,
 } from '../../src/stats/histogram.ts';
 
 const QUANTILES = [0, 0.01, 0.25, 0.5, 0.9, 0.99, 0.999, 1];
 
 function histogramOf(values: readonly number[]) {
-  const histograms = new Histograms(1);
-  for (const value of values) histograms.record(0, value);
-  return histograms.data(0);
+  const histogram = new Histogram();
+  for (const value of values) histogram.record(value);
+  return histogram.data();
 }
 
 /** Nearest-rank quantile of the values themselves. */
@@ -89,12 +89,11 @@ describe('a merge', () => {
       }),
     );
   });
+});
 
-  it('leaves the rows of one block apart', () => {
-    const histograms = new Histograms(3);
-    histograms.record(1, 1000);
-    expect([0, 1, 2].map((row) => histograms.data(row).count)).toEqual([0, 1, 0]);
-    histograms.reset();
-    expect(histograms.data(1)).toEqual(emptyHistogram());
-  });
+it('a reset histogram is empty', () => {
+  const histogram = new Histogram();
+  histogram.record(1000);
+  histogram.reset();
+  expect(histogram.data()).toEqual(emptyHistogram());
 });
