@@ -1,0 +1,107 @@
+/** The driver side of one domain with everything that a test wants to look at. */
+import { Core } from '../../src/driver/cpu.ts';
+import { DmaDomain, type InvalidationTarget } from '../../src/driver/domain.ts';
+import { IovaAllocator, type IovaAllocatorSpec } from '../../src/driver/iova-allocator.ts';
+import { KERNEL_ERAS } from '../../src/driver/kernel-era.ts';
+import { DeviceMapper } from '../../src/driver/mapper.ts';
+import { DmaMemory } from '../../src/driver/memory.ts';
+import { policies } from '../../src/driver/policies/index.ts';
+import { type CommandHandler, CommandQueue } from '../../src/iommu/command-queue.ts';
+import type { KernelEra, OsCosts, Policy } from '../../src/spec.ts';
+import { FlatTable } from '../reference/flat-table.ts';
+
+/** Round, all different, so that a sum shows what it is made of. */
+export const COSTS: OsCosts = {
+  iovaAllocNs: 1,
+  iovaAllocSlowNs: 2,
+  iovaFreeNs: 4,
+  mapNs: 10,
+  mapPageNs: 3,
+  unmapNs: 20,
+  unmapPageNs: 5,
+  invalidateSubmitNs: 100,
+  completionPollNs: 50,
+  packetNs: 0,
+  exitNs: 1000,
+};
+
+/** One unit's cache of translations: IOVA pages, each with the domain that they belong to. */
+export class CachedPages implements CommandHandler {
+  readonly pages = new Map<number, number>();
+  readonly log: string[] = [];
+
+  invalidatePages(domain: number, _pasid: number, page: number, sizeLog2: number, walkCaches: boolean): void {
+    const size = 2 ** (sizeLog2 - 12);
+    const first = Math.floor(page / size) * size;
+    for (const cached of this.pages.keys()) if (cached >= first && cached < first + size) this.pages.delete(cached);
+    this.log.push(`pages ${domain} ${page.toString(16)} ${sizeLog2}${walkCaches ? ' pde' : ''}`);
+  }
+  invalidateAll(domain: number): void {
+    this.pages.clear();
+    this.log.push(`all ${domain}`);
+  }
+  invalidateDevice(): void {}
+  drainedAt(): number {
+    return 0;
+  }
+}
+
+export interface TestDriver {
+  readonly mapper: DeviceMapper;
+  readonly domain: DmaDomain;
+  readonly policy: ReturnType<(typeof policies)[Policy]>;
+  readonly table: FlatTable;
+  readonly iova: IovaAllocator;
+  readonly units: { readonly cache: CachedPages; readonly queue: CommandQueue }[];
+  /** Another device's core over the same domain. */
+  secondMapper(): DeviceMapper;
+}
+
+export interface TestDriverOptions {
+  readonly era?: KernelEra;
+  readonly units?: number;
+  /** One target a device with its own domain ID (AMD v2), instead of one a unit. */
+  readonly targetsPerUnit?: number;
+  readonly exits?: boolean;
+  readonly costs?: Partial<OsCosts>;
+  readonly iova?: Partial<IovaAllocatorSpec>;
+  readonly flushQueue?: { readonly entries: number; readonly timeoutNs: number };
+  readonly memoryPages?: number;
+}
+
+export function testDriver(policyName: Policy, options: TestDriverOptions = {}): TestDriver {
+  const rules = KERNEL_ERAS[options.era ?? 'amd-6.1'];
+  const units = Array.from({ length: options.units ?? 1 }, () => {
+    const cache = new CachedPages();
+    return { cache, queue: new CommandQueue({ entries: 512, commandNs: 7, completionWaitNs: 200 }, cache) };
+  });
+  const targets: InvalidationTarget[] = [];
+  for (const { queue } of units) {
+    for (let i = 0; i < (options.targetsPerUnit ?? 1); i++) targets.push({ port: queue, domain: 40 + i, pasid: -1 });
+  }
+  const iova = new IovaAllocator({
+    cpus: 2,
+    maskBits: 48,
+    forcedac: false,
+    depotMagazines: rules.depotMagazines,
+    retry32Bit: rules.retry32Bit,
+    reserved: [],
+    ...options.iova,
+  });
+  const table = new FlatTable();
+  const costs = { ...COSTS, ...options.costs };
+  const domain = new DmaDomain({ table, iova, targets, rules, costs, exits: options.exits ?? false });
+  const flushQueue = options.flushQueue ?? { entries: 256, timeoutNs: 10_000_000 };
+  const policy = policies[policyName]({ steps: domain, flushQueue });
+  const memory = new DmaMemory(0, options.memoryPages ?? 2 ** 30);
+  const mapper = new DeviceMapper(policy, new Core(0), memory);
+  return {
+    mapper,
+    domain,
+    policy,
+    table,
+    iova,
+    units,
+    secondMapper: () => new DeviceMapper(policy, new Core(1), memory),
+  };
+}
