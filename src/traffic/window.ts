@@ -28,8 +28,8 @@ export class TransferWindow {
   private readonly rng: Prng;
   /** Threshold of Prng.chance. */
   private readonly readChance: number;
-  /** A transfer is always one request. */
-  private readonly single: boolean;
+  /** A transfer that begins at or below this offset of a page is one request; -1: none is. */
+  private readonly lastSingleOffset: number;
   /** The commonest case has a way of its own: such requests, closed loop, all reads or all writes, fewer than 2^31 slots. */
   private readonly plain: boolean;
   private readonly plainOp: number;
@@ -55,13 +55,18 @@ export class TransferWindow {
       traffic.readFraction < 1 ? link.maxPayloadBytes : PAGE_BYTES,
       PAGE_BYTES,
     );
-    this.single = traffic.transferBytes <= limit && isPowerOfTwo(traffic.transferBytes);
+    this.lastSingleOffset = traffic.transferBytes <= limit ? PAGE_BYTES - traffic.transferBytes : -1;
     this.burstCapacity = maxRequests(traffic.transferBytes, Math.min(limit, PAGE_BYTES));
     this.outstandingBursts = traffic.outstanding > 0 ? traffic.outstanding : Infinity;
     this.intervalPs = traffic.ratePerSecond > 0 ? 1e12 / traffic.ratePerSecond : 0;
     this.poisson = traffic.arrivals === 'poisson';
     this.plainOp = this.readChance === 0 ? OP_WRITE : OP_READ;
-    this.plain = this.single && this.intervalPs === 0 && this.readChance % TWO_32 === 0 && this.slots < 2147483648;
+    this.plain =
+      this.lastSingleOffset >= 0 &&
+      isPowerOfTwo(traffic.transferBytes) &&
+      this.intervalPs === 0 &&
+      this.readChance % TWO_32 === 0 &&
+      this.slots < 2147483648;
     this.transferLog2 = log2Ceil(traffic.transferBytes);
     this.slotsPerPageLog2 = Math.max(0, PAGE_LOG2 - this.transferLog2);
     // Devices with the same fixed rate do not beat in step: each has its own phase.
@@ -91,11 +96,12 @@ export class TransferWindow {
   fill(nowPs: number, burst: Burst, byte: number): boolean {
     const op = this.nextOp();
     burst.earliestPs = this.intervalPs > 0 ? this.nextArrival() : nowPs;
-    if (!this.single) return this.fillPieces(burst, byte, op);
     const page = Math.floor(byte * (1 / PAGE_BYTES));
+    const offset = byte - page * PAGE_BYTES;
+    if (offset > this.lastSingleOffset) return this.fillPieces(burst, byte, op);
     burst.count = 1;
     burst.page[0] = this.basePage + page;
-    burst.offset[0] = byte - page * PAGE_BYTES;
+    burst.offset[0] = offset;
     burst.lengthBytes[0] = this.transferBytes;
     burst.op[0] = op;
     return true;
