@@ -92,7 +92,7 @@ export class AccessTraceParser {
     const names = this.fields(text).map((name) => name.trim());
     for (const name of names) {
       if (!(ACCESS_TRACE_COLUMNS as readonly string[]).includes(name)) {
-        throw this.error(`unknown column '${name}', expected the header ${ACCESS_TRACE_COLUMNS.join(',')}`);
+        throw this.error(`unknown column '${quote(name)}', expected the header ${ACCESS_TRACE_COLUMNS.join(',')}`);
       }
     }
     for (const column of ACCESS_TRACE_COLUMNS) {
@@ -114,7 +114,7 @@ export class AccessTraceParser {
     const pasid = field(2) === '' ? -1 : this.parseInteger('pasid', field(2), MAX_PASID);
     this.parseIova(field(3));
     const op = OPS[field(5)];
-    if (op === undefined) throw this.error(`op '${field(5)}', expected r, w, a, map or unmap`);
+    if (op === undefined) throw this.error(`op '${quote(field(5))}', expected r, w, a, map or unmap`);
     const lengthBytes = this.parseInteger('length_bytes', field(4), MAX_LENGTH_BYTES);
     if (lengthBytes === 0) throw this.error('length_bytes is 0, expected at least 1');
     if (this.page + Math.ceil((this.offset + lengthBytes) / PAGE_BYTES) > IOVA_SPACE_PAGES) {
@@ -126,11 +126,11 @@ export class AccessTraceParser {
   /** ns with up to three digits kept after the point. */
   private parseIssue(text: string): number {
     const match = /^(\d{1,16})(?:\.(\d+))?$/.exec(text);
-    if (match === null) throw this.error(`issue_ns '${text}', expected a number such as 1250 or 1250.5`);
+    if (match === null) throw this.error(`issue_ns '${quote(text)}', expected a number such as 1250 or 1250.5`);
     const fraction = Number((match[2] ?? '').slice(0, 3).padEnd(3, '0'));
     const issuePs = Number(match[1]) * 1000 + fraction;
     if (issuePs > MAX_ISSUE_PS) {
-      throw this.error(`issue_ns '${text}' is above 2.5 hours; subtract the first row's time from all rows`);
+      throw this.error(`issue_ns '${quote(text)}' is above 2.5 hours; subtract the first row’s time from all rows`);
     }
     return issuePs;
   }
@@ -138,7 +138,7 @@ export class AccessTraceParser {
   private parseInteger(column: string, text: string, max: number): number {
     const hex = /^0[xX]([0-9a-fA-F]{1,12})$/.exec(text);
     const value = hex !== null ? parseInt(hex[1]!, 16) : /^\d{1,15}$/.test(text) ? Number(text) : NaN;
-    if (!(value <= max)) throw this.error(`${column} '${text}', expected an integer from 0 to ${max}`);
+    if (!(value <= max)) throw this.error(`${column} '${quote(text)}', expected an integer from 0 to ${max}`);
     return value;
   }
 
@@ -157,7 +157,7 @@ export class AccessTraceParser {
       this.page = Number(value >> 12n);
       this.offset = Number(value & 0xfffn);
     } else {
-      throw this.error(`iova '${text}', expected up to 64 bits, decimal or hex with 0x`);
+      throw this.error(`iova '${quote(text)}', expected up to 64 bits, decimal or hex with 0x`);
     }
   }
 
@@ -182,4 +182,9 @@ export class AccessTraceParser {
   private error(message: string): TraceError {
     return new TraceError(this.line, message);
   }
+}
+
+/** As much of a wrong field as an error message can show. */
+function quote(text: string): string {
+  return text.length <= 40 ? text : `${text.slice(0, 40)}…`;
 }
