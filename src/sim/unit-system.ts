@@ -1,0 +1,275 @@
+/**
+ * One IOMMU unit with everything behind it: caches, command queue, the devices with their domains, tables, drivers and
+ * models, and the engine that runs them. Units share nothing that changes, so each may run in a thread of its own.
+ *
+ * Every device has a domain of its own, as Linux's DMA API gives each IOMMU group one; in a guest, the guest's DMA API.
+ */
+import { Core } from '../driver/cpu.ts';
+import { DmaDomain, type DomainTable } from '../driver/domain.ts';
+import { IovaAllocator } from '../driver/iova-allocator.ts';
+import { KERNEL_ERAS } from '../driver/kernel-era.ts';
+import { DeviceMapper } from '../driver/mapper.ts';
+import { DmaMemory } from '../driver/memory.ts';
+import { policies } from '../driver/policies/index.ts';
+import { passthrough } from '../driver/policies/passthrough.ts';
+import type { MappingPolicy } from '../driver/policy.ts';
+import { type CommandHandler, CommandQueue } from '../iommu/command-queue.ts';
+import { Arena, PageTable } from '../iommu/page-table.ts';
+import type { DteSettings } from '../iommu/structures/amd-device-table.ts';
+import { IommuUnit } from '../iommu/unit.ts';
+import { type Kernel, Regions } from '../kernel/kernel.ts';
+import { ARENA_BYTES } from '../kernel/layout.ts';
+import { Prng } from '../lib/prng.ts';
+import { PAGE_BYTES } from '../request.ts';
+import type { RunSpec, StageSpec, TenantSpec } from '../spec.ts';
+import { devices as deviceFactories } from '../traffic/devices/index.ts';
+import type { DeviceModel } from '../traffic/device.ts';
+import { writeDte, writeGcr3 } from './device-tables.ts';
+import { Engine } from './engine.ts';
+import { readHostTable } from './guest-memory.ts';
+import { type DevicePlan, gcr3Bytes, gcr3Levels, type MemoryPlan, type Space, type UnitPlan } from './memory-plan.ts';
+import { HOST_FORMAT, type TableRules } from './table-rules.ts';
+
+/** Streams of random numbers: a device's traffic has its index; memory and units have theirs above. */
+const MEMORY_STREAM = 4294967296;
+const UNIT_STREAM = 2 * MEMORY_STREAM;
+
+/** One device with its driver. */
+export interface DeviceSystem {
+  readonly plan: DevicePlan;
+  readonly ctx: number;
+  readonly model: DeviceModel;
+  readonly mapper: DeviceMapper;
+  readonly policy: MappingPolicy;
+  /** Not there for a device that passes through. */
+  readonly domain: DmaDomain | undefined;
+}
+
+type Dma = Pick<DeviceSystem, 'policy' | 'domain'>;
+
+/** Where the page tables of some of the unit's devices come from; GCR3 tables come from the front of it. */
+class TablePool {
+  readonly space: Space;
+  readonly arena: Arena;
+  /** The space's first address as the tables' pointers see it. */
+  readonly address: number;
+  private nextGcr3 = 0;
+
+  constructor(kernel: Kernel, regions: Regions, space: Space, address: number, devices: readonly DevicePlan[]) {
+    const front = gcr3Bytes(devices);
+    this.space = space;
+    this.address = address;
+    const at = regions.take(ARENA_BYTES);
+    this.arena = new Arena(kernel, at, space.base + front, space.bytes - front, BigInt(address + front));
+  }
+
+  /** Offset of the pages of one more GCR3 table. */
+  takeGcr3(pasid: number): number {
+    const offset = this.nextGcr3;
+    this.nextGcr3 += (gcr3Levels(pasid) + 1) * PAGE_BYTES;
+    return offset;
+  }
+}
+
+export class UnitSystem implements CommandHandler {
+  readonly plan: UnitPlan;
+  readonly iommu: IommuUnit;
+  readonly commands: CommandQueue;
+  readonly devices: readonly DeviceSystem[];
+  readonly engine: Engine;
+  invalidatedEntries = 0;
+  private readonly spec: RunSpec;
+  private readonly kernel: Kernel;
+  private readonly rules: TableRules;
+  private readonly memory: MemoryPlan;
+  private readonly regions: Regions;
+  private readonly pools = new Map<string, TablePool>();
+
+  /** Guest memory must have been built. */
+  constructor(spec: RunSpec, kernel: Kernel, rules: TableRules, memory: MemoryPlan, unit: number) {
+    const { machine } = spec;
+    this.spec = spec;
+    this.kernel = kernel;
+    this.rules = rules;
+    this.memory = memory;
+    this.plan = memory.units[unit]!;
+    const { structures, deviceTable, historyPages, devices } = this.plan;
+    this.regions = new Regions(structures.base + structures.bytes, structures.base);
+    this.iommu = new IommuUnit(kernel, this.regions, machine, devices.length, {
+      seed: new Prng(spec.seed, UNIT_STREAM + unit).nextU32(),
+      rules: rules.forUnits,
+      deviceTable: BigInt(deviceTable.spa),
+      historyPages,
+    });
+    const { commandQueueEntries: entries, latency } = machine;
+    this.commands = new CommandQueue({ entries, ...latency }, this);
+    this.devices = devices.map((device) => this.buildDevice(device));
+    this.engine = new Engine({
+      devices: this.devices.map(({ ctx, model, policy, plan }) => ({ ctx, model, timer: policy, link: plan.spec.link })),
+      machine,
+      translate: kernel.exports.translate,
+      commands: this.commands,
+    });
+  }
+
+  /** Maps what stays mapped, and lets the devices send. */
+  start(): void {
+    for (const { model } of this.devices) model.start();
+    this.engine.start();
+  }
+
+  // ---- Commands take effect ------------------------------------------------------------------------------------------------
+
+  invalidatePages(domain: number, pasid: number, page: number, sizeLog2: number, walkCaches: boolean): void {
+    this.invalidatedEntries += this.iommu.invalidatePages(domain, pasid, page, sizeLog2 - 12, walkCaches);
+  }
+
+  invalidateAll(domain: number, pasid: number): void {
+    this.invalidatedEntries += this.iommu.invalidatePages(domain, pasid, 0, 52, true);
+  }
+
+  invalidateDevice(bdf: number): void {
+    this.invalidatedEntries += this.iommu.invalidateDevice(bdf);
+  }
+
+  drainedAt(): number {
+    return this.engine.drainedPs;
+  }
+
+  // ---- Set-up ----------------------------------------------------------------------------------------------------------------
+
+  private buildDevice(plan: DevicePlan): DeviceSystem {
+    const { spec, footprint, firstPage } = plan;
+    const tenant = this.spec.tenants[plan.tenant]!;
+    const ctx = this.iommu.requester(spec.bdf, spec.pasid, spec.index);
+    const dma = tenant.mode === 'passthrough' ? this.passThrough(plan) : this.translated(plan, tenant);
+    const shuffler = new Prng(this.spec.seed, MEMORY_STREAM + spec.index);
+    const memory = new DmaMemory(firstPage, footprint.memoryPages, shuffler);
+    const mapper = new DeviceMapper(dma.policy, new Core(0), memory);
+    const { costs } = this.spec.os;
+    const rng = new Prng(this.spec.seed, spec.index);
+    const model = deviceFactories[spec.traffic.model]({ spec, rng, mapper, packetNs: costs.packetNs });
+    return { plan, ctx, model, mapper, policy: dma.policy, domain: dma.domain };
+  }
+
+  private passThrough({ spec, domain }: DevicePlan): Dma {
+    writeDte(this.kernel, this.plan.deviceTable, spec.bdf, { domain, mode: 0, root: 0n, ats: false, ppr: false });
+    return { policy: passthrough(), domain: undefined };
+  }
+
+  private translated(plan: DevicePlan, tenant: TenantSpec): Dma {
+    const { os } = this.spec;
+    const nested = tenant.mode === 'nested';
+    const stage = nested ? tenant.guest : tenant.host;
+    const table = this.buildTable(plan, tenant, stage);
+    const pasid = stage.format === HOST_FORMAT ? -1 : Math.max(0, plan.spec.pasid);
+    const rules = KERNEL_ERAS[os.kernelEra];
+    const domain = new DmaDomain({
+      table,
+      iova: this.iovaAllocator(stage),
+      targets: [{ port: this.commands, domain: plan.domain, pasid }],
+      rules,
+      costs: os.costs,
+      exits: nested,
+    });
+    return { policy: policies[tenant.policy]({ steps: domain, flushQueue: os.flushQueue }), domain };
+  }
+
+  private iovaAllocator(stage: StageSpec): IovaAllocator {
+    const { geometry } = this.rules.of(stage);
+    const { iova, kernelEra } = this.spec.os;
+    const { depotMagazines, retry32Bit, reserved } = KERNEL_ERAS[kernelEra];
+    // Linux keeps to the lower half of a sign-extended table.
+    const tableBits = geometry.grows ? 64 : geometry.inputBits - (geometry.signExtended ? 1 : 0);
+    const maskBits = Math.min(iova.maskBits, tableBits);
+    return new IovaAllocator({ cpus: 1, maskBits, forcedac: iova.forcedac, depotMagazines, retry32Bit, reserved });
+  }
+
+  /** The device's page table, and the entries that lead to it. */
+  private buildTable(plan: DevicePlan, tenant: TenantSpec, stage: StageSpec): DomainTable {
+    const { spec, domain } = plan;
+    const pool = this.poolOf(plan.tenant, tenant);
+    const table = PageTable.create(this.kernel, this.regions, pool.arena, this.rules.of(stage));
+    const write = (settings: Pick<DteSettings, 'mode' | 'root' | 'guest'>): void =>
+      writeDte(this.kernel, this.plan.deviceTable, spec.bdf, { ...settings, domain, ats: false, ppr: false });
+    if (stage.format === HOST_FORMAT) {
+      write({ mode: table.levels, root: table.rootAddress });
+      return new GrowingTable(table, () => {
+        write({ mode: table.levels, root: table.rootAddress });
+        this.iommu.invalidateDevice(spec.bdf);
+      });
+    }
+    const pasid = Math.max(0, spec.pasid);
+    const { gcr3, glx } = writeGcr3(this.kernel, pool.space, pool.takeGcr3(pasid), pool.address, pasid, table);
+    const guest = { gcr3, glx, giov: spec.pasid < 0, levels: stage.levels };
+    const host = this.memory.tenants[plan.tenant]!.guest;
+    if (host === undefined) {
+      write({ mode: 0, root: 0n, guest });
+    } else {
+      const { levels, root } = readHostTable(this.kernel, host);
+      write({ mode: levels, root, guest });
+    }
+    return table;
+  }
+
+  /** One pool for all tables of the host, one for those of each guest. */
+  private poolOf(index: number, tenant: TenantSpec): TablePool {
+    const guest = tenant.mode === 'nested' ? this.plan.guests.get(index) : undefined;
+    const key = guest === undefined ? 'host' : `guest ${index}`;
+    let pool = this.pools.get(key);
+    if (pool === undefined) {
+      const space = guest ?? this.plan.tables;
+      const address = guest === undefined ? space.spa : space.gpa;
+      const users = this.plan.devices.filter((device) =>
+        guest === undefined ? this.spec.tenants[device.tenant]!.mode === 'host' : device.tenant === index,
+      );
+      pool = new TablePool(this.kernel, this.regions, space, address, users);
+      this.pools.set(key, pool);
+    }
+    return pool;
+  }
+
+  /** Table pages in use behind this unit; a guest's host table counts where the guest's first device is. */
+  get tablePages(): number {
+    let pages = 0;
+    for (const { arena } of this.pools.values()) pages += arena.liveFrames;
+    for (const { guest, spec } of this.memory.tenants) {
+      if (guest === undefined || spec.devices[0]?.unit !== this.plan.unit) continue;
+      pages += readHostTable(this.kernel, guest).tablePages;
+    }
+    return pages;
+  }
+}
+
+/**
+ * An AMD v1 table, which gains levels as higher IOVAs are mapped: the device-table entry is then written anew and dropped
+ * from its cache (Linux: amd_iommu_domain_update, increase_address_space). The page-walk caches stay valid.
+ */
+class GrowingTable implements DomainTable {
+  private readonly table: PageTable;
+  private readonly grown: () => void;
+  private levels: number;
+
+  constructor(table: PageTable, grown: () => void) {
+    this.table = table;
+    this.grown = grown;
+    this.levels = table.levels;
+  }
+
+  map(iovaPage: number, physicalPage: number, pages: number, prot: number): number {
+    const error = this.table.map(iovaPage, physicalPage, pages, prot);
+    if (this.table.levels !== this.levels) {
+      this.levels = this.table.levels;
+      this.grown();
+    }
+    return error;
+  }
+
+  unmap(iovaPage: number, pages: number): number {
+    return this.table.unmap(iovaPage, pages);
+  }
+
+  get freedTables(): number {
+    return this.table.freedTables;
+  }
+}
