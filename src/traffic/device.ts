@@ -2,8 +2,9 @@
  * Contract of a device model: a stream of DMA requests and the software that feeds it.
  *
  * The engine drives two actors for each device. The *DMA actor* asks `nextBurst` for requests and issues them one by
- * one under the device's link and outstanding limits; when the last request of a burst is issued its completion time is
- * known, and `burstDone` is told at once (the time lies in the future). The *software actor* is the device's CPU core:
+ * one under the device's link and outstanding limits; when the last request of a burst has been translated its completion
+ * time is known, and `burstDone` is told (the time lies in the future, and later bursts may have been asked for already).
+ * The *software actor* is the device's CPU core:
  * it runs `software` at `softwareAt`, in simulated-time order with all other actors, and there (and only there) maps and
  * unmaps. A model keeps no clock and no randomness but what it is given.
  */
@@ -41,7 +42,8 @@ export interface DeviceModel {
   readonly outstandingBursts: number;
   /**
    * True: what nextBurst gives does not depend on software, nor on `nowPs` but as `earliestPs`. The engine then asks as
-   * soon as it knows that time, which may still lie ahead; that saves an event a burst.
+   * soon as it knows that time, which may still lie ahead, and counts the bursts itself instead of calling burstDone: that
+   * saves an event a burst.
    */
   readonly asksAhead?: boolean;
   /** Maps what stays mapped for the whole run (windows, rings, static buffers). Called once, at time 0. */
@@ -57,8 +59,7 @@ export interface DeviceModel {
   softwareAt(): number;
   /** Does one piece of the core's work: as little as may be interleaved with other cores (one packet, one unmap). */
   software(nowPs: number): void;
-  /** Payload bytes delivered by completed operations (packets, transfers) are counted by the engine from the requests; models with
-   *  operations of their own (packets) count them here. */
+  /** Operations completed (packets, trace rows). Models that ask ahead leave 0: the engine counts their bursts. */
   readonly operations: number;
   /** Operations lost because the model had no room for them (packets that arrived without a descriptor). */
   readonly drops?: number;

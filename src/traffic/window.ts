@@ -20,7 +20,6 @@ export class TransferWindow {
   readonly slots: number;
   readonly burstCapacity: number;
   readonly outstandingBursts: number;
-  operations = 0;
   private readonly transferBytes: number;
   private readonly windowBytes: number;
   private readonly link: LinkSpec;
@@ -105,10 +104,6 @@ export class TransferWindow {
     burst.lengthBytes[0] = this.transferBytes;
     burst.op[0] = op;
     return true;
-  }
-
-  burstDone(faulted: boolean): void {
-    if (!faulted) this.operations++;
   }
 
   private fillPieces(burst: Burst, byte: number, op: number): boolean {

@@ -39,10 +39,14 @@ function endOfInput(geometry: TableGeometry): bigint {
   return 1n << BigInt(bits);
 }
 
-const cases = FORMATS.flatMap((format) => format.configurations.map((config) => [label(format.name, config), format, config] as const));
+const cases = FORMATS.flatMap((format) =>
+  format.configurations.map((config) => [label(format.name, config), format, config] as const),
+);
 
 function label(name: string, config: FormatConfig): string {
-  const parts = Object.entries(config).map(([key, value]) => `${key}=${typeof value === 'bigint' ? `0x${value.toString(16)}` : value}`);
+  const parts = Object.entries(config).map(
+    ([key, value]) => `${key}=${typeof value === 'bigint' ? `0x${value.toString(16)}` : value}`,
+  );
   return `${name} ${parts.join(' ')}`;
 }
 
@@ -165,9 +169,12 @@ describe.each(cases)('%s', (_, format, config) => {
   });
 
   test('random maps, unmaps and look-ups agree with a flat map', () => {
-    fc.assert(fc.property(fc.array(operation, { minLength: 1, maxLength: 25 }), (operations) => replay(geometry, operations)), {
-      numRuns: 12,
-    });
+    fc.assert(
+      fc.property(fc.array(operation, { minLength: 1, maxLength: 25 }), (operations) => replay(geometry, operations)),
+      {
+        numRuns: 12,
+      },
+    );
   });
 
   test('the memory estimate holds', () => {
@@ -230,5 +237,6 @@ function replay(geometry: TableGeometry, operations: readonly Operation[]): void
 function check(table: PageTable, flat: ReadonlyMap<number, number>, granule: number, scale: number): void {
   const want = flat.get(granule);
   const got = table.lookup(granule * scale);
-  if (got !== (want === undefined ? -1 : want * scale)) expect(got, `granule ${granule}`).toBe(want === undefined ? -1 : want * scale);
+  if (got !== (want === undefined ? -1 : want * scale))
+    expect(got, `granule ${granule}`).toBe(want === undefined ? -1 : want * scale);
 }

@@ -65,6 +65,8 @@ export function runDevice(model: DeviceModel, options: RunOptions = {}): DeviceR
   const requests: IssuedRequest[] = [];
   const bursts: { earliestPs: number; issuedPs: number; donePs: number }[] = [];
   const inFlight: number[] = [];
+  /** Bursts whose completion the model does not know yet: told when half the latency has passed. */
+  const untold: { tellPs: number; token: number; donePs: number; faulted: boolean }[] = [];
   let linkFreePs = 0;
   let askAtPs = 0;
   let nowPs = 0;
@@ -72,8 +74,14 @@ export function runDevice(model: DeviceModel, options: RunOptions = {}): DeviceR
   model.start();
   while (requests.length < (options.maxRequests ?? 20_000)) {
     const softwareAt = model.softwareAt();
-    nowPs = Math.max(nowPs, Math.min(askAtPs, softwareAt));
+    const tellAt = untold[0]?.tellPs ?? Infinity;
+    nowPs = Math.max(nowPs, Math.min(askAtPs, softwareAt, tellAt));
     if (nowPs > untilPs || nowPs === Infinity) break;
+    if (tellAt <= nowPs) {
+      const { token, donePs, faulted } = untold.shift()!;
+      model.burstDone(token, donePs, faulted);
+      continue;
+    }
     if (softwareAt <= askAtPs) {
       model.software(nowPs);
       softwareCalls++;
@@ -113,7 +121,7 @@ export function runDevice(model: DeviceModel, options: RunOptions = {}): DeviceR
     bursts.push({ earliestPs: burst.earliestPs, issuedPs, donePs });
     inFlight.push(donePs);
     inFlight.sort((a, b) => a - b);
-    model.burstDone(token, donePs, faulted);
+    if (model.asksAhead !== true) untold.push({ tellPs: donePs - latencyPs / 2, token, donePs, faulted });
   }
   return { model, requests, bursts, softwareCalls, endPs: nowPs };
 }

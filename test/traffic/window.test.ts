@@ -51,17 +51,17 @@ describe('uniform', () => {
     const big = { ...window, transferBytes: 9000, windowBytes: 9000, readFraction: 0 };
     const run = runTraffic({ model: 'uniform', ...big }, 'static', { maxRequests: 36 });
     expect(run.requests.map(({ lengthBytes }) => lengthBytes)).toEqual([
-      ...new Array<number>(16).fill(256),
-      ...new Array<number>(16).fill(256),
+      ...Array.from({ length: 16 }, () => 256),
+      ...Array.from({ length: 16 }, () => 256),
       256,
       256,
       256,
       40,
     ]);
     expect(run.requests.map(({ page }) => page - run.requests[0]!.page)).toEqual([
-      ...new Array<number>(16).fill(0),
-      ...new Array<number>(16).fill(1),
-      ...new Array<number>(4).fill(2),
+      ...Array.from({ length: 16 }, () => 0),
+      ...Array.from({ length: 16 }, () => 1),
+      ...Array.from({ length: 4 }, () => 2),
     ]);
   });
 });

@@ -25,7 +25,7 @@ class FlushQueue {
     this.pages = new Float64Array(entries);
     this.clearedPs = new Float64Array(entries);
     this.counter = new Float64Array(entries);
-    this.owner = new Array<DriverCpu>(entries).fill(cpu);
+    this.owner = Array.from({ length: entries }, () => cpu);
   }
 
   get full(): boolean {

@@ -1,7 +1,7 @@
 /**
  * A NIC queue pair: descriptor rings, buffers and completion queues in memory, and the core that serves them.
  *
- * The device issues what is due in the order in which it became due, receive before transmit. Software is one core that
+ * Receive and transmit take turns at the link and at the core while both have something to do. Software is one core that
  * handles one packet at a time. Left out: interrupt moderation (a core that is idle starts at the completion's time),
  * several descriptors for one transmitted packet, header splitting.
  */
@@ -18,6 +18,8 @@ class NicDevice implements DeviceModel {
   private readonly queues: readonly NicQueue[];
   /** When the device itself wants to be asked again. */
   private wakePs = NEVER;
+  private lastSent = 0;
+  private lastServed = 0;
 
   constructor(traffic: NicTraffic, context: DeviceContext) {
     this.burstCapacity = burstCapacity(traffic, context.spec);
@@ -41,26 +43,20 @@ class NicDevice implements DeviceModel {
   }
 
   nextBurst(nowPs: number, burst: Burst): boolean {
-    let duePs = NEVER;
-    let due = 0;
-    for (let i = 0; i < this.queues.length; i++) {
-      const atPs = this.queues[i]!.deviceAt(nowPs);
-      if (atPs < duePs) {
-        duePs = atPs;
-        due = i;
-      }
+    const { queues } = this;
+    this.wakePs = NEVER;
+    for (let turn = 1; turn <= queues.length; turn++) {
+      const index = (this.lastSent + turn) % queues.length;
+      const atPs = queues[index]!.deviceAt(nowPs);
+      if (atPs <= nowPs) return this.send(nowPs, burst, index);
+      if (atPs < this.wakePs) this.wakePs = atPs;
     }
-    this.wakePs = duePs > nowPs ? duePs : NEVER;
-    if (duePs > nowPs) return false;
-    burst.count = 0;
-    burst.earliestPs = nowPs;
-    burst.token = this.queues[due]!.fill(nowPs, burst) * 2 + due;
-    return true;
+    return false;
   }
 
   burstDone(token: number, donePs: number, faulted: boolean): void {
-    this.queues[token % 2]!.done(Math.floor(token / 2), donePs, faulted);
-    if (donePs < this.wakePs) this.wakePs = donePs;
+    const mayGoOn = this.queues[token % 2]!.done(Math.floor(token / 2), donePs, faulted);
+    if (mayGoOn && donePs < this.wakePs) this.wakePs = donePs;
   }
 
   softwareAt(): number {
@@ -70,13 +66,23 @@ class NicDevice implements DeviceModel {
   }
 
   software(nowPs: number): void {
-    let first: NicQueue | undefined;
-    for (const queue of this.queues) {
-      if (queue.softwareAt() <= nowPs && (first === undefined || queue.softwareAt() < first.softwareAt()))
-        first = queue;
-    }
-    first?.software(nowPs);
+    const { queues } = this;
     if (this.wakePs <= nowPs) this.wakePs = NEVER;
+    for (let turn = 1; turn <= queues.length; turn++) {
+      const index = (this.lastServed + turn) % queues.length;
+      if (queues[index]!.softwareAt() > nowPs) continue;
+      this.lastServed = index;
+      return queues[index]!.software(nowPs);
+    }
+  }
+
+  private send(nowPs: number, burst: Burst, index: number): boolean {
+    this.wakePs = NEVER;
+    this.lastSent = index;
+    burst.count = 0;
+    burst.earliestPs = nowPs;
+    burst.token = this.queues[index]!.fill(nowPs, burst) * 2 + index;
+    return true;
   }
 }
 

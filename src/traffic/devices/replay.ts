@@ -30,6 +30,7 @@ class ReplayDevice implements DeviceModel {
   private readonly timed: boolean;
   private readonly buffers = new Map<number, TraceBuffer>();
   private row = 0;
+  private inFlight = 0;
   private lastDonePs = 0;
   private mappedPs = 0;
 
@@ -57,6 +58,7 @@ class ReplayDevice implements DeviceModel {
     const row = this.row;
     if (row >= this.rows.op.length || this.isMapping(row)) return false;
     this.row++;
+    this.inFlight++;
     const op = this.rows.op[row]!;
     burst.count = 0;
     burst.earliestPs = Math.max(this.timed ? this.rows.issuePs[row]! : nowPs, this.mappedPs);
@@ -66,6 +68,7 @@ class ReplayDevice implements DeviceModel {
   }
 
   burstDone(_token: number, donePs: number, faulted: boolean): void {
+    this.inFlight--;
     if (donePs > this.lastDonePs) this.lastDonePs = donePs;
     if (!faulted) this.operations++;
   }
@@ -73,9 +76,10 @@ class ReplayDevice implements DeviceModel {
   softwareAt(): number {
     const row = this.row;
     if (row >= this.rows.op.length || !this.isMapping(row)) return NEVER;
+    const isUnmap = this.rows.op[row] === OP_UNMAP;
+    if (isUnmap && this.inFlight > 0) return NEVER; // until burstDone has told the last one's time
     const duePs = this.timed ? this.rows.issuePs[row]! : 0;
-    const afterPs = this.rows.op[row] === OP_UNMAP ? this.lastDonePs : 0;
-    return Math.max(duePs, afterPs, this.mapper.cpuFreePs);
+    return Math.max(duePs, isUnmap ? this.lastDonePs : 0, this.mapper.cpuFreePs);
   }
 
   software(nowPs: number): void {

@@ -9,6 +9,8 @@ type SequentialTraffic = Extract<TrafficSpec, { readonly model: 'sequential' }>;
 class SequentialDevice implements DeviceModel {
   readonly burstCapacity: number;
   readonly outstandingBursts: number;
+  readonly asksAhead = true;
+  readonly operations = 0;
   private readonly window: TransferWindow;
   private readonly strideBytes: number;
   private readonly lastByte: number;
@@ -22,10 +24,6 @@ class SequentialDevice implements DeviceModel {
     this.lastByte = traffic.windowBytes - traffic.transferBytes;
   }
 
-  get operations(): number {
-    return this.window.operations;
-  }
-
   start(): void {
     this.window.start();
   }
@@ -37,9 +35,7 @@ class SequentialDevice implements DeviceModel {
     return this.window.fill(nowPs, burst, byte);
   }
 
-  burstDone(_token: number, _donePs: number, faulted: boolean): void {
-    this.window.burstDone(faulted);
-  }
+  burstDone(): void {}
 
   softwareAt(): number {
     return NEVER;

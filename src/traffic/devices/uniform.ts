@@ -8,6 +8,8 @@ import { TransferWindow } from '../window.ts';
 class UniformDevice implements DeviceModel {
   readonly burstCapacity: number;
   readonly outstandingBursts: number;
+  readonly asksAhead = true;
+  readonly operations = 0;
   private readonly window: TransferWindow;
   private readonly rng: Prng;
   private readonly slots: number;
@@ -20,10 +22,6 @@ class UniformDevice implements DeviceModel {
     this.slots = this.window.slots;
   }
 
-  get operations(): number {
-    return this.window.operations;
-  }
-
   start(): void {
     this.window.start();
   }
@@ -32,9 +30,7 @@ class UniformDevice implements DeviceModel {
     return this.window.fillSlot(nowPs, burst, this.rng.below(this.slots));
   }
 
-  burstDone(_token: number, _donePs: number, faulted: boolean): void {
-    this.window.burstDone(faulted);
-  }
+  burstDone(): void {}
 
   softwareAt(): number {
     return NEVER;

@@ -16,6 +16,8 @@ type ZipfTraffic = Extract<TrafficSpec, { readonly model: 'zipf' }>;
 class ZipfDevice implements DeviceModel {
   readonly burstCapacity: number;
   readonly outstandingBursts: number;
+  readonly asksAhead = true;
+  readonly operations = 0;
   private readonly window: TransferWindow;
   private readonly rng: Prng;
   private readonly popularity: Zipf;
@@ -35,10 +37,6 @@ class ZipfDevice implements DeviceModel {
     this.place = new Permutation(blocks, this.rng);
   }
 
-  get operations(): number {
-    return this.window.operations;
-  }
-
   start(): void {
     this.window.start();
   }
@@ -49,9 +47,7 @@ class ZipfDevice implements DeviceModel {
     return this.window.fillSlot(nowPs, burst, first + (slots > 1 ? this.rng.below(slots) : 0));
   }
 
-  burstDone(_token: number, _donePs: number, faulted: boolean): void {
-    this.window.burstDone(faulted);
-  }
+  burstDone(): void {}
 
   softwareAt(): number {
     return NEVER;

@@ -14,7 +14,8 @@ export interface NicQueue {
   deviceAt(nowPs: number): number;
   /** Fills the burst with what is due; returns a token for `done`, an integer below 2^31. */
   fill(nowPs: number, burst: Burst): number;
-  done(token: number, donePs: number, faulted: boolean): void;
+  /** Returns whether the device, not only software, may go on when that is done. */
+  done(token: number, donePs: number, faulted: boolean): boolean;
   softwareAt(): number;
   software(nowPs: number): void;
 }

@@ -97,9 +97,11 @@ export class RxQueue implements NicQueue {
     return this.fillPacket(burst) * 4 + TOKEN_DATA;
   }
 
-  done(token: number, donePs: number, faulted: boolean): void {
-    if (token % 4 === TOKEN_FETCH) this.ring.fetchDone(Math.floor(token / 4), donePs);
+  done(token: number, donePs: number, faulted: boolean): boolean {
+    const isFetch = token % 4 === TOKEN_FETCH;
+    if (isFetch) this.ring.fetchDone(Math.floor(token / 4), donePs);
     else this.completions.visible(Math.floor(token / 4), donePs, faulted);
+    return isFetch;
   }
 
   softwareAt(): number {

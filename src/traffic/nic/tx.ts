@@ -64,17 +64,19 @@ export class TxQueue implements NicQueue {
     return this.fillData(burst) * 4 + TOKEN_DATA;
   }
 
-  done(token: number, donePs: number, faulted: boolean): void {
+  done(token: number, donePs: number, faulted: boolean): boolean {
     const index = Math.floor(token / 4);
     switch (token % 4) {
       case TOKEN_FETCH:
-        return this.ring.fetchDone(index, donePs);
+        this.ring.fetchDone(index, donePs);
+        return true;
       case TOKEN_DATA:
         this.dataPs[index] = donePs;
         this.failed[index] = faulted ? 1 : 0;
-        return;
+        return true;
       default:
-        return this.completions.visible(index, donePs, faulted || this.failed[index] === 1);
+        this.completions.visible(index, donePs, faulted || this.failed[index] === 1);
+        return false;
     }
   }
 
