@@ -1,7 +1,7 @@
 /** What a run leaves behind: plain, cloneable counts. Reports derive everything else from these. */
 import type { RunSpec } from '../spec.ts';
 
-/** Histogram of a latency in ps: log-linear buckets (see histogram.ts). */
+/** Histogram of a latency in ps: log-linear buckets (see histogram.ts); empty buckets at the end are cut off. */
 export interface HistogramData {
   readonly counts: Float64Array;
   readonly count: number;
@@ -25,6 +25,9 @@ export interface DeviceResult {
   readonly writeBytes: number;
   /** Device-model operations (packets, transfers) completed. */
   readonly operations: number;
+  /** Operations lost because the model had no room for them (packets without a descriptor). */
+  readonly drops?: number;
+  /** Time that the busier direction of the link was busy. */
   readonly linkBusyPs: number;
   readonly translation: HistogramData;
   readonly completion: HistogramData;
@@ -45,6 +48,10 @@ export interface DriverCounts {
   readonly vmExits: number;
   readonly flushes: number;
   readonly staleUses: number;
+  /** Unmaps that stayed reachable through caches for a while: how many, for how long together, and the longest. */
+  readonly staleWindows?: number;
+  readonly staleWindowPs?: number;
+  readonly staleWindowMaxPs?: number;
 }
 
 export interface CacheResult {
@@ -72,6 +79,7 @@ export interface UnitResult {
 }
 
 export interface FaultRecord {
+  /** Since counting began. */
   readonly timePs: number;
   readonly device: number;
   readonly domain: number;
@@ -83,6 +91,7 @@ export interface FaultRecord {
 }
 
 export interface TimelineRow {
+  /** End of the interval, since counting began. */
   readonly timePs: number;
   readonly device: number;
   readonly requests: number;
