@@ -13,7 +13,7 @@ const INTS = 4;
 /** Float64 records of a unit: progress, then two reports, of even and odd rounds. */
 const UNIT_PROGRESS = 0;
 const UNIT_REPORTS = 1;
-const REPORT_FIELDS = 2;
+const REPORT_FIELDS = 3;
 const UNIT_FLOATS = UNIT_REPORTS + 2 * REPORT_FIELDS;
 
 const HEADER_BYTES = INTS * 4;
@@ -72,20 +72,27 @@ export class Gang {
     this.check();
   }
 
-  /** What a unit has done by the end of step `step`. Kept until step + 2: a thread can be one step ahead of another. */
-  report(unit: number, step: number, requests: number, nextPs: number): void {
-    const at = unit * UNIT_FLOATS + UNIT_REPORTS + (step % 2) * REPORT_FIELDS;
+  /** What a unit has done by the end of a step. Kept for two steps: a thread can be one step ahead of another. */
+  report(unit: number, step: number, requests: number, nowPs: number, nextPs: number): void {
+    const at = reportAt(unit, step);
     this.floats[at] = requests;
-    this.floats[at + 1] = nextPs;
+    this.floats[at + 1] = nowPs;
+    this.floats[at + 2] = nextPs;
   }
 
-  /** Requests of a unit by the end of the step, and the time of its next event. */
+  /** The unit's requests since the start, by the end of the step. */
   requests(unit: number, step: number): number {
-    return this.floats[unit * UNIT_FLOATS + UNIT_REPORTS + (step % 2) * REPORT_FIELDS]!;
+    return this.floats[reportAt(unit, step)]!;
   }
 
+  /** Time of its last event, ps. */
+  nowPs(unit: number, step: number): number {
+    return this.floats[reportAt(unit, step) + 1]!;
+  }
+
+  /** Time of its next event, ps; Infinity: it will never do anything again. */
   nextPs(unit: number, step: number): number {
-    return this.floats[unit * UNIT_FLOATS + UNIT_REPORTS + (step % 2) * REPORT_FIELDS + 1]!;
+    return this.floats[reportAt(unit, step) + 2]!;
   }
 
   /** For progress displays: the share of the run (0…1) that a unit has behind it. */
@@ -98,4 +105,8 @@ export class Gang {
     for (let unit = 0; unit < units; unit++) sum += this.floats[unit * UNIT_FLOATS + UNIT_PROGRESS]!;
     return sum / units;
   }
+}
+
+function reportAt(unit: number, step: number): number {
+  return unit * UNIT_FLOATS + UNIT_REPORTS + (step % 2) * REPORT_FIELDS;
 }

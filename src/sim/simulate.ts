@@ -131,7 +131,8 @@ class RunPart {
 
   private report(): void {
     for (const { system } of this.units) {
-      this.gang.report(system.plan.unit, this.step, system.engine.requests, system.engine.nextPs);
+      const { requests, nowPs, nextPs } = system.engine;
+      this.gang.report(system.plan.unit, this.step, requests, nowPs, nextPs);
     }
   }
 
@@ -194,11 +195,13 @@ class RunPart {
     };
   }
 
-  /** A run of a given length ends there; one of so many requests with the last of them. */
+  /** A run of a given length ends there; one of so many requests with the last event of any unit. */
   private endPs(): number {
-    const { steps, units } = this;
-    if (steps.measuredPs >= this.spec.run.durationNs * PS_PER_NS && this.spec.run.durationNs > 0) return steps.nowPs;
-    return units.reduce((latest, { system }) => Math.max(latest, system.engine.nowPs), steps.measureFromPs);
+    const { steps, spec, gang } = this;
+    if (spec.run.durationNs > 0 && steps.measuredPs >= spec.run.durationNs * PS_PER_NS) return steps.nowPs;
+    let latest = Math.min(steps.measureFromPs, steps.nowPs);
+    for (let unit = 0; unit < spec.machine.units; unit++) latest = Math.max(latest, gang.nowPs(unit, this.step));
+    return latest;
   }
 }
 
@@ -210,7 +213,7 @@ export function mergeParts(spec: RunSpec, parts: readonly PartResult[]): RunResu
     rows.sort((a, b) => a.timePs - b.timePs || a.device - b.device);
   return {
     spec,
-    measuredPs: Math.max(...parts.map((part) => part.measuredPs)),
+    measuredPs: parts[0]!.measuredPs,
     warmupPs: parts[0]!.warmupPs,
     devices,
     units,
