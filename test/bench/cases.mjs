@@ -114,6 +114,12 @@ export const FOUR_UNITS = runSpec({
   run: runLimits({ requests: 12_000_000, warmupRequests: 400_000 }),
 });
 
+/** One gigabyte window, mapped densely: what tables cost. */
+export const DENSE = runSpec({
+  tenants: [tenantSpec({ host: v1, devices: deviceSpecs(1, { traffic: uniformTraffic({ windowBytes: GIB }) }) })],
+  run: runLimits({ requests: 1000 }),
+});
+
 /** @type {(direction?: 'rx' | 'both') => import('../../src/spec.ts').NicTraffic} */
 function nicTraffic(direction = 'rx') {
   return {
