@@ -23,6 +23,7 @@ import {
   C_PASID_LOOKUPS,
   C_PWC_HITS,
   C_PWC_LOOKUPS,
+  C_REMEMBERED,
   C_TRANSLATED,
   CTX_BDF,
   CTX_BYTES,
@@ -276,6 +277,10 @@ export class IommuUnit {
       all[C_FAST + i] = 0;
       all[C_FAST_GUEST + i] = 0;
     }
+    const [host, guest] = [all[C_REMEMBERED]!, all[C_REMEMBERED + 1]!];
+    for (const c of [C_DTE_LOOKUPS, C_DTE_HITS]) all[c]! += host + guest;
+    for (const c of [C_PASID_LOOKUPS, C_PASID_HITS]) all[c]! += guest;
+    all.fill(0, C_REMEMBERED, C_REMEMBERED + 2);
     return all;
   }
 

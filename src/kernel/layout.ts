@@ -138,20 +138,27 @@ export const CTX_UNIT = 0; // pointer to the unit record
 export const CTX_BDF = 4; // i32
 export const CTX_PASID = 8; // i32, -1 = none
 export const CTX_L1 = 12; // pointer to the port's first-level IOTLB cache record, 0 = none
-export const CTX_SPARE = 16; // 8 bytes free
 export const CTX_INDEX = 24; // i32: requester index of the run (into fault records)
 /**
  * What the device entry and PASID lookups gave, usable without asking again while CTX_EPOCH equals the unit's: the caches
  * still hold both entries, and only their recency must be renewed.
  */
-export const CTX_EPOCH = 28; // u32, 0 = never valid
+export const CTX_EPOCH = 28; // u32, 0 = nothing remembered
 export const CTX_SPACE = 32; // u64: key1 of this requester's IOTLB entries
-export const CTX_ALLOWED = 40; // i32: access bits that the device entry grants
-export const CTX_CLASS = 44; // i32: leaf class of the last hit, looked up first
-export const CTX_DTE_STAMP = 48; // pointer to the recency stamp of the device-cache entry, 0 = none to renew
-export const CTX_PASID_STAMP = 52;
-export const CTX_COUNTERS = 64; // f64 × COUNTERS
-export const CTX_BYTES = 1088; // CTX_COUNTERS + 8 * 128; NULL_CTX must fit below WINDOW_TABLE
+export const CTX_HOST_ROOT = 40; // u64
+export const CTX_GUEST_ROOT = 48; // u64
+export const CTX_ALLOWED = 56; // i32: access bits that the device entry grants
+export const CTX_MODE = 60; // i32: levels of the host table, 0 = no host stage
+export const CTX_GUEST_LEVELS = 64; // i32, 0 = no guest stage
+export const CTX_DTE_STAMP = 68; // pointer to the recency stamp of the device-cache entry, 0 = none to renew
+export const CTX_PASID_STAMP = 72;
+/** Where the next request is looked up first: the cache and class of the last hit, 0 = the general way. */
+export const CTX_CACHE = 76;
+export const CTX_CLASS = 80; // i32
+export const CTX_CLASS_SHIFT = 84; // i32: log2 of pages
+export const CTX_SPACE_TAG = 88; // u32: the part of a tag that comes from CTX_SPACE
+export const CTX_COUNTERS = 128; // f64 × COUNTERS
+export const CTX_BYTES = 1536; // CTX_COUNTERS + 8 * COUNTERS; NULL_CTX must fit below WINDOW_TABLE
 
 // ---- Counters of one requester: f64 slots from CTX_COUNTERS ------------------------------------------------------------------
 export const C_TRANSLATED = 0; // requests that needed translation
@@ -181,17 +188,19 @@ export const C_NTLB_HITS = 26;
 export const C_LINE_HITS = 27;
 export const C_LINE_MISSES = 28;
 /**
- * Hits on the short way, 4 slots by leaf class. Each stands for one count of TRANSLATED, LOOKUPS, LOOKUPS_ALL, HITS, DTE and
- * (in FAST_GUEST) PASID lookups and hits; iommu/unit.ts adds them there, so that a hit writes one counter and not eight.
+ * Short counts: a request that uses the remembered context writes one counter and not eight; iommu/unit.ts adds what it
+ * implies. FAST (by leaf class): a hit, so TRANSLATED, LOOKUPS, LOOKUPS_ALL, HITS, DTE lookup and hit. REMEMBERED: DTE lookup and
+ * hit. The GUEST variants: PASID lookup and hit too.
  */
 export const C_FAST = 29; // 3 slots
 export const C_FAST_GUEST = 125; // 3 slots
+export const C_REMEMBERED = 96; // 2 slots: host, guest
 export const C_READS = 32; // 16 slots: [stage 0 = guest/first, 1 = host/second][level 0..7]
 export const C_PWC_LOOKUPS = 48; // 16 slots: [stage][level of the entry looked for]
 export const C_PWC_HITS = 64; // 16 slots
-export const C_DEPTH = 80; // 45 slots: walks by number of table reads (44 = 44 or more)
-export const DEPTH_SLOTS = 45;
-export const COUNTERS = 128;
+export const C_DEPTH = 128; // 48 slots: walks by number of table reads (47 = 47 or more)
+export const DEPTH_SLOTS = 48;
+export const COUNTERS = 176;
 
 // ---- Set-associative cache ---------------------------------------------------------------------------------------------------
 // One structure for IOTLB levels, walk caches, nested TLB, device and PASID caches, line cache and the shadow cache.

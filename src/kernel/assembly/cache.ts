@@ -11,9 +11,22 @@ import {
   REPLACE_RANDOM, REPLACE_SRRIP, SLOT_BYTES, SLOT_KEY0, SLOT_KEY1,
 } from '../layout';
 
-/** 32-bit tag of a key, never 0: two independent multiplications (golden ratio; MurmurHash3's), short on the hit path. */
+/** The part of a tag that its address space gives (MurmurHash3's multiplier). */
+// @ts-ignore: decorator
+@inline
+export function spaceTag(key1: u64): u32 {
+  return <u32>(key1 ^ (key1 >> 32)) * 0x85ebca6b;
+}
+
+/** 32-bit tag of a key, never 0: two independent multiplications, short on the hit path. */
+// @ts-ignore: decorator
+@inline
+export function tagWith(key0: u64, spaceTag: u32): u32 {
+  return (<u32>(key0 ^ (key0 >> 29)) * 0x9e3779b1 + spaceTag) | 1;
+}
+
 export function tagOf(key0: u64, key1: u64): u32 {
-  return (<u32>(key0 ^ (key0 >> 29)) * 0x9e3779b1 + <u32>(key1 ^ (key1 >> 32)) * 0x85ebca6b) | 1;
+  return tagWith(key0, spaceTag(key1));
 }
 
 export function setOf(cache: usize, key0: u64, key1: u64): u32 {
@@ -78,6 +91,11 @@ export function touch(cache: usize, slot: u32): void {
     if (load<usize>(cache, CACHE_LINKS) != 0) moveNewest(cache, slot);
     else if (load<u32>(load<usize>(cache, CACHE_STAMPS) + (slot << 2)) != load<u32>(cache, CACHE_CLOCK)) stamp(cache, slot);
   } else if (policy >= REPLACE_PLRU) touchOther(cache, slot, policy);
+}
+
+/** For users that advance the clock themselves, a few steps at a time. */
+export function watchClock(cache: usize): void {
+  if (load<u32>(cache, CACHE_CLOCK) >= RANK_BASE - 4096) store<u32>(cache, renumber(cache), CACHE_CLOCK);
 }
 
 export function stamp(cache: usize, slot: u32): void {

@@ -1,21 +1,23 @@
 // Device-table entry and GCR3 table (AMD IOMMU specification, sections 2.2.2 and 2.2.6): what a requester's DMA goes through.
 
 import {
-  CACHE_LINKS, CACHE_REPLACEMENT, CACHE_SLOTS, CACHE_STAMPS, CTX_ALLOWED, CTX_BDF, CTX_DTE_STAMP, CTX_EPOCH, CTX_PASID_STAMP,
-  CTX_SPACE, C_DTE_HITS, C_DTE_LOOKUPS, C_DTE_READS, C_PASID_HITS,
-  C_PASID_LOOKUPS, C_PASID_READS, FAULT_DTE, FAULT_GUEST_TABLE, FAULT_PASID, REPLACE_FIFO, REPLACE_LRU, REPLACE_RANDOM, SLOT_BYTES, SLOT_META,
-  SLOT_READY, SLOT_VALUE, TRACE_DTE_HIT, TRACE_DTE_READ, TRACE_PASID_HIT, TRACE_PASID_READ, UNIT_DEVICE_CACHE,
-  UNIT_DEVICE_TABLE, UNIT_EPOCH, UNIT_LINE_CACHE, UNIT_PASID_CACHE,
+  CACHE_CLOCK, CACHE_LINKS, CACHE_REPLACEMENT, CACHE_SLOTS, CACHE_STAMPS, CTX_ALLOWED, CTX_BDF, CTX_CACHE,
+  CTX_DTE_STAMP, CTX_EPOCH, CTX_GUEST_LEVELS, CTX_GUEST_ROOT, CTX_HOST_ROOT, CTX_MODE, CTX_PASID, CTX_PASID_STAMP,
+  CTX_SPACE, CTX_SPACE_TAG, C_DTE_HITS, C_DTE_LOOKUPS, C_DTE_READS, C_PASID_HITS, C_PASID_LOOKUPS, C_PASID_READS,
+  C_REMEMBERED, FAULT_BLOCKED, FAULT_DTE, FAULT_GUEST_TABLE, FAULT_PASID, KEY_GUEST_LOG2, REPLACE_FIFO, REPLACE_LRU,
+  REPLACE_RANDOM, SLOT_BYTES, SLOT_META, SLOT_READY, SLOT_VALUE, TRACE_DTE_HIT, TRACE_DTE_READ, TRACE_PASID_HIT,
+  TRACE_PASID_READ, UNIT_DEVICE_CACHE, UNIT_DEVICE_TABLE, UNIT_EPOCH, UNIT_HOST_RULE,
+  UNIT_PASID_CACHE,
 } from '../layout';
-import { find, insert, setOf, tagOf, touch } from './cache';
-import { count, lineCost, locate, record } from './read';
-import { addCost, ctx, outPage, trace, unit } from './state';
-import { throughHost } from './walk';
+import { find, insert, setOf, spaceTag, stamp, tagOf, touch } from './cache';
+import { count, locate, readOther, record } from './read';
+import { ctx, outPage, trace, unit } from './state';
+import { setHostStage, throughHost } from './walk';
 
 /** First three words of the current requester's device-table entry (the fourth holds no translation fields). */
-export let dte0: u64 = 0;
+let dte0: u64 = 0;
 export let dte1: u64 = 0;
-export let dte2: u64 = 0;
+let dte2: u64 = 0;
 
 /** The device or PASID cache changes: no requester may use what it remembers of them. */
 export function newEpoch(): void {
@@ -38,17 +40,80 @@ function simple(cache: usize): bool {
   return policy == REPLACE_FIFO || policy == REPLACE_RANDOM;
 }
 
-/** The requester may take the short way from now on, until the epoch changes. */
-export function shorten(space: u64, guest: bool): void {
+/** What the current request goes through: host table, guest table or both, and the key of its IOTLB entries. */
+export let space: u64 = 0;
+export let mode: i32 = 0;
+export let hostRoot: u64 = 0;
+export let guestLevels: i32 = 0;
+
+/** Keeps the current request's way for the requester's next ones, until the epoch changes. */
+function remember(): void {
   if (!simple(load<usize>(unit, UNIT_DEVICE_CACHE))) return;
-  if (guest && !simple(load<usize>(unit, UNIT_PASID_CACHE))) return;
+  if (guestLevels != 0 && !simple(load<usize>(unit, UNIT_PASID_CACHE))) return;
   store<u64>(ctx, space, CTX_SPACE);
+  store<u32>(ctx, spaceTag(space), CTX_SPACE_TAG);
+  store<u64>(ctx, hostRoot, CTX_HOST_ROOT);
+  store<u64>(ctx, guestRoot, CTX_GUEST_ROOT);
   store<i32>(ctx, <i32>(dte0 >> 61) & 3, CTX_ALLOWED);
+  store<i32>(ctx, mode, CTX_MODE);
+  store<i32>(ctx, guestLevels, CTX_GUEST_LEVELS);
+  store<usize>(ctx, 0, CTX_CACHE);
   store<u32>(ctx, load<u32>(unit, UNIT_EPOCH), CTX_EPOCH);
 }
 
+/** Takes up what the requester remembers, and counts and renews the uses of its device and PASID entries. */
+export function recall(): void {
+  space = load<u64>(ctx, CTX_SPACE);
+  mode = load<i32>(ctx, CTX_MODE);
+  hostRoot = load<u64>(ctx, CTX_HOST_ROOT);
+  guestRoot = load<u64>(ctx, CTX_GUEST_ROOT);
+  guestLevels = load<i32>(ctx, CTX_GUEST_LEVELS);
+  renew(load<usize>(unit, UNIT_DEVICE_CACHE), load<usize>(ctx, CTX_DTE_STAMP));
+  if (guestLevels != 0) renew(load<usize>(unit, UNIT_PASID_CACHE), load<usize>(ctx, CTX_PASID_STAMP));
+  count(guestLevels != 0 ? C_REMEMBERED + 1 : C_REMEMBERED);
+}
+
+/** A use of a device or PASID entry, known by its recency stamp. */
+// @ts-ignore: decorator
+@inline
+export function renew(cache: usize, at: usize): void {
+  if (at != 0 && load<u32>(at) != load<u32>(cache, CACHE_CLOCK)) {
+    stamp(cache, <u32>((at - load<usize>(cache, CACHE_STAMPS)) >> 2));
+  }
+}
+
+/** Device-entry bits that must be zero (those that QEMU and Linux treat as reserved in word 0). */
+const DTE_RESERVED: u64 = 0x800000000000007c;
+const TABLE_ADDRESS: u64 = 0x000ffffffffff000;
+
+/** Finds out from device entry and GCR3 table what the requester's DMA goes through. Returns 0 or a fault code. */
+export function resolveContext(access: i32): i32 {
+  const code = deviceEntry();
+  space = code == 0 ? dte1 & 0xffff : 0; // the domain, also for the fault record
+  if (code != 0 || (dte0 & 3) != 3 || (dte0 & DTE_RESERVED) != 0) return FAULT_DTE;
+  if ((<i32>(dte0 >> 61) & access) != access) return FAULT_BLOCKED;
+  mode = <i32>(dte0 >> 9) & 7;
+  if (mode == 7) return FAULT_DTE;
+  const pasid = load<i32>(ctx, CTX_PASID);
+  hostRoot = dte0 & TABLE_ADDRESS;
+  guestLevels = 0;
+  // GV: guest table valid. GIOV: a request without PASID uses PASID 0's.
+  if (((dte0 >> 55) & 1) != 0 && (pasid >= 0 || ((dte0 >> 54) & 1) != 0)) {
+    const paging = <i32>(dte2 >> 54) & 3; // GuestPagingMode: 0 = four levels, 1 = five
+    if (paging > 1) return FAULT_DTE;
+    guestLevels = 4 + paging;
+    setHostStage(load<usize>(unit, UNIT_HOST_RULE), mode, hostRoot, space);
+    const index = pasid < 0 ? 0 : <u64>pasid;
+    const unknown = guestTable(index, mode != 0);
+    if (unknown != 0) return unknown;
+    space |= (index << 16) | (<u64>1 << KEY_GUEST_LOG2);
+  } else if (pasid >= 0) return FAULT_PASID;
+  remember();
+  return 0;
+}
+
 /** Loads the requester's device-table entry into dte0..2; 0 or FAULT_DTE. */
-export function deviceEntry(): i32 {
+function deviceEntry(): i32 {
   const bdf = <u64>load<u32>(ctx, CTX_BDF);
   const cache = load<usize>(unit, UNIT_DEVICE_CACHE);
   count(C_DTE_LOOKUPS);
@@ -84,8 +149,7 @@ function readDeviceEntry(bdf: u64): i32 {
   const address = load<u64>(unit, UNIT_DEVICE_TABLE) + (bdf << 5);
   const at = locate(address, 32);
   if (at == 0) return FAULT_DTE;
-  const ps = lineCost(load<usize>(unit, UNIT_LINE_CACHE), at);
-  addCost(ps);
+  const ps = readOther(at);
   dte0 = load<u64>(at);
   dte1 = load<u64>(at, 8);
   dte2 = load<u64>(at, 16);
@@ -97,7 +161,7 @@ function readDeviceEntry(bdf: u64): i32 {
 export let guestRoot: u64 = 0;
 
 /** Finds guestRoot; 0 or a fault code. Every pointer of a guest's GCR3 table is a GPA. */
-export function guestTable(pasid: u64, nested: bool): i32 {
+function guestTable(pasid: u64, nested: bool): i32 {
   const key0 = pasid;
   const key1 = <u64>load<u32>(ctx, CTX_BDF);
   const cache = load<usize>(unit, UNIT_PASID_CACHE);
@@ -140,8 +204,7 @@ function readGcr3(pasid: u64, nested: bool): i32 {
     const at = locate(address, 8);
     count(C_PASID_READS);
     if (at == 0) return FAULT_PASID;
-    const ps = lineCost(load<usize>(unit, UNIT_LINE_CACHE), at);
-    addCost(ps);
+    const ps = readOther(at);
     const entry = load<u64>(at);
     if (trace != 0) record(TRACE_PASID_READ, 0, level, address, entry, ps);
     if ((entry & 1) == 0) return FAULT_PASID;

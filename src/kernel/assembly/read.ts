@@ -2,12 +2,12 @@
 
 import {
   ARENA_ADDRESS, ARENA_BASE, ARENA_LIMIT, CACHE_CLOCK, CACHE_MASK, CACHE_PAD, CACHE_SETS, CACHE_STAMPS, CACHE_TAGS,
-  C_LINE_HITS, C_LINE_MISSES, CTX_COUNTERS, TRACE_ADDRESS, TRACE_BYTES, TRACE_CAPACITY, TRACE_COST,
-  TRACE_COUNT, TRACE_ENTRY, TRACE_FIRST, TRACE_KIND, TRACE_LEVEL, TRACE_STAGE, UNIT_LINE_PS,
-  UNIT_MEMORY_PS, WINDOW_COUNT, WINDOW_LOG2, WINDOW_TABLE,
+  CTX_COUNTERS, C_LINE_HITS, C_LINE_MISSES, TRACE_ADDRESS, TRACE_BYTES, TRACE_CAPACITY, TRACE_COST, TRACE_COUNT,
+  TRACE_ENTRY, TRACE_FIRST, TRACE_KIND, TRACE_LEVEL, TRACE_STAGE, UNIT_LINE_CACHE, UNIT_LINE_PS, UNIT_MEMORY_PS,
+  WINDOW_COUNT, WINDOW_LOG2, WINDOW_TABLE,
 } from '../layout';
-import { leastStamp, stamp } from './cache';
-import { arena, ctx, trace, unit } from './state';
+import { leastStamp, stamp, watchClock } from './cache';
+import { addReads, arena, ctx, reads, setReads, trace, unit } from './state';
 
 /** wasm offset of `bytes` bytes at this address, or 0 if they are not table memory. */
 export function locate(address: u64, bytes: u32): usize {
@@ -16,48 +16,93 @@ export function locate(address: u64, bytes: u32): usize {
     const size = <u64>(load<u32>(arena, ARENA_LIMIT) - load<u32>(arena, ARENA_BASE));
     return offset + bytes <= size && offset < size ? <usize>(load<u32>(arena, ARENA_BASE) + <u32>offset) : 0;
   }
+  const at = windowed(address);
+  const room = load<u32>(WINDOW_TABLE + (<usize>(address >> WINDOW_LOG2) << 3), 4) - (<u32>address & WINDOW_LAST);
+  return at != 0 && room >= bytes ? at : 0;
+}
+
+const WINDOW_LAST: u32 = (1 << WINDOW_LOG2) - 1;
+
+/** wasm offset of an SPA (8-byte aligned, at least 8 bytes), or 0. */
+// @ts-ignore: decorator
+@inline
+export function windowed(address: u64): usize {
   const window = address >> WINDOW_LOG2;
   if (window >= <u64>WINDOW_COUNT) return 0;
-  const at = <usize>WINDOW_TABLE + (<usize>window << 3);
-  const offset = <u32>address & ((1 << WINDOW_LOG2) - 1);
-  return offset + bytes <= load<u32>(at, 4) ? <usize>(load<u32>(at) + offset) : 0;
+  const at = WINDOW_TABLE + (<usize>window << 3);
+  const offset = <u32>address & WINDOW_LAST;
+  return offset < load<u32>(at, 4) ? <usize>(load<u32>(at) + offset) : 0;
 }
 
 /**
- * Cost in ps of a read of the 64-byte line at this wasm offset, and its place in the line cache: always LRU, found by line
- * number alone. Inlined: the call cost 2 ns of the 16 ns that a read of a cold nested walk takes.
+ * Line cache: 64-byte lines of table memory, found by number alone, always LRU. True if the read hits (or there is no line
+ * cache): then the line is the newest. Inlined without calls into the walk's loop, which checks the clock when it leaves.
  */
 // @ts-ignore: decorator
 @inline
-export function lineCost(cache: usize, at: usize): f64 {
-  if (cache == 0) return load<f64>(unit, UNIT_MEMORY_PS);
+export function useLine(cache: usize, at: usize): bool {
+  if (cache == 0) return true;
   const line = <u32>(at >> 6);
   const mask = load<i32>(cache, CACHE_MASK);
-  const set = mask >= 0 ? line & <u32>mask : line % load<u32>(cache, CACHE_SETS);
   const pad = load<u32>(cache, CACHE_PAD);
-  const first = set * pad;
+  const first = (mask >= 0 ? line & <u32>mask : line % load<u32>(cache, CACHE_SETS)) * pad;
   const tags = load<usize>(cache, CACHE_TAGS) + (first << 2);
-  const stamps = load<usize>(cache, CACHE_STAMPS) + (first << 2);
   const wanted = i32x4.splat(<i32>line);
-  for (let way: u32 = 0; way < pad; way += 4) {
-    const hits = i32x4.bitmask(i32x4.eq(wanted, v128.load(tags + (way << 2))));
-    if (hits == 0) continue;
-    const slot = way + <u32>ctz(hits);
-    // A line that was used last needs no new stamp: neighbouring entries make this common.
-    if (load<u32>(stamps + (slot << 2)) != load<u32>(cache, CACHE_CLOCK)) stamp(cache, first + slot);
-    count(C_LINE_HITS);
-    return load<f64>(unit, UNIT_LINE_PS);
+  let way: u32 = 0;
+  let hits = i32x4.bitmask(i32x4.eq(wanted, v128.load(tags)));
+  while (hits == 0) {
+    way += 4;
+    if (way >= pad) return false;
+    hits = i32x4.bitmask(i32x4.eq(wanted, v128.load(tags + (way << 2))));
   }
-  return missLine(cache, line, first, pad);
+  const used = load<usize>(cache, CACHE_STAMPS) + ((first + way + <u32>ctz(hits)) << 2);
+  const clock = load<u32>(cache, CACHE_CLOCK);
+  // A line that was used last needs no new stamp: neighbouring entries make this common.
+  if (load<u32>(used) != clock) {
+    store<u32>(used, clock + 1);
+    store<u32>(cache, clock + 1, CACHE_CLOCK);
+  }
+  return true;
 }
 
-/** Empty lines have stamp 0 and go first. */
-function missLine(cache: usize, line: u32, first: u32, pad: u32): f64 {
+/** Counts and costs of reads that hit. */
+export function countLineHits(cache: usize, hits: i32): void {
+  if (cache == 0) {
+    addReads(<f64>hits * load<f64>(unit, UNIT_MEMORY_PS), hits);
+    return;
+  }
+  addReads(<f64>hits * load<f64>(unit, UNIT_LINE_PS), hits);
+  countBy(C_LINE_HITS, <f64>hits);
+  watchClock(cache);
+}
+
+/** Brings the missing line of a read in; empty lines have stamp 0 and go first. Counts and costs the read. */
+export function fetchLine(cache: usize, at: usize): void {
+  const line = <u32>(at >> 6);
+  const mask = load<i32>(cache, CACHE_MASK);
+  const pad = load<u32>(cache, CACHE_PAD);
+  const first = (mask >= 0 ? line & <u32>mask : line % load<u32>(cache, CACHE_SETS)) * pad;
   const slot = first + leastStamp(cache, first, pad);
   store<u32>(load<usize>(cache, CACHE_TAGS) + (slot << 2), line);
   stamp(cache, slot);
   count(C_LINE_MISSES);
-  return load<f64>(unit, UNIT_MEMORY_PS);
+  addReads(load<f64>(unit, UNIT_MEMORY_PS), 1);
+}
+
+/** What one read cost. */
+export function readPs(cache: usize, fetched: bool): f64 {
+  return cache == 0 || fetched ? load<f64>(unit, UNIT_MEMORY_PS) : load<f64>(unit, UNIT_LINE_PS);
+}
+
+/** A read outside the walk (device entry, GCR3 table): its cost, which does not count as a table read. */
+export function readOther(at: usize): f64 {
+  const cache = load<usize>(unit, UNIT_LINE_CACHE);
+  const before = reads;
+  const hit = useLine(cache, at);
+  if (hit) countLineHits(cache, 1);
+  else fetchLine(cache, at);
+  setReads(before);
+  return readPs(cache, !hit);
 }
 
 /** Adds one to a counter of the current requester. */

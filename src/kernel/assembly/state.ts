@@ -28,14 +28,14 @@ export function begin(forUnit: usize, forCtx: usize, atPs: f64): void {
   reads = 0;
 }
 
-export function addCost(ps: f64): void {
-  costPs += ps;
-}
-
 /** Adds what a stretch of a walk cost. */
 export function addReads(ps: f64, count: i32): void {
   costPs += ps;
   reads += count;
+}
+
+export function setReads(to: i32): void {
+  reads = to;
 }
 
 /** A page number from JavaScript, 0 ≤ page < 2^52: the bits of page + 2^52 are the number; half the cost of a conversion. */

@@ -1,17 +1,20 @@
 // One DMA request through the unit: device entry → PASID → IOTLB levels → walk → fill. One call a request.
 
 import {
-  CACHE_CLOCK, CACHE_RESIDENT, CACHE_SLOTS, CACHE_STAMPS, CTX_ALLOWED, CTX_BDF, CTX_CLASS, CTX_COUNTERS, CTX_DTE_STAMP, CTX_EPOCH,
-  CTX_PASID_STAMP, CTX_SPACE, C_FAST, C_FAST_GUEST, DEPTH_SLOTS, UNIT_DEVICE_CACHE, UNIT_EPOCH, UNIT_PASID_CACHE, UNIT_SHADOW, CTX_INDEX, CTX_L1, CTX_PASID, CTX_UNIT, C_COLD, C_DEPTH, C_FAULTS, C_HITS,
-  C_L1_HITS, C_LOOKUPS, C_LOOKUPS_ALL, C_MERGED, C_MISSES, C_TRANSLATED, C_UNTRANSLATED, C_WALKS, C_WALK_PS,
-  C_WALK_WAIT_PS, FAULT_BLOCKED, FAULT_DTE, FAULT_PASID, FAULT_READ, FAULT_WRITE, KEY_GUEST_LOG2, LOG_ACCESS, LOG_BDF,
-  LOG_BYTES, LOG_CODE, LOG_DOMAIN, LOG_INDEX, LOG_PAGE, LOG_PASID, LOG_TIME, SLOT_BYTES, SLOT_META, SLOT_READY,
-  SLOT_VALUE, TRACE_IOTLB_HIT, UNIT_CLASSES, UNIT_CLASS_LOG2, UNIT_FLAGS, UNIT_FLAG_NO_FRACTURE, UNIT_GUEST_RULE,
+  CACHE_INDEX, CACHE_MASK, CACHE_PAD, CACHE_REPLACEMENT, CACHE_RESIDENT, CACHE_SLOTS, CACHE_STAMPS, CACHE_TABLE,
+  CACHE_TAGS, CTX_ALLOWED, CTX_BDF, CTX_CACHE, CTX_CLASS, CTX_CLASS_SHIFT, CTX_COUNTERS, CTX_DTE_STAMP, CTX_EPOCH,
+  CTX_GUEST_LEVELS, CTX_INDEX, CTX_L1, CTX_PASID, CTX_PASID_STAMP, CTX_SPACE, CTX_SPACE_TAG, CTX_UNIT, C_COLD,
+  C_DEPTH, C_FAST, C_FAST_GUEST, C_FAULTS, C_HITS, C_L1_HITS, C_LOOKUPS, C_LOOKUPS_ALL, C_MERGED, C_MISSES,
+  C_TRANSLATED, C_UNTRANSLATED, C_WALKS, C_WALK_PS, C_WALK_WAIT_PS, DEPTH_SLOTS, FAULT_READ, FAULT_WRITE,
+  INDEX_MODULO, LOG_ACCESS, LOG_BDF, LOG_BYTES, LOG_CODE, LOG_DOMAIN, LOG_INDEX, LOG_PAGE, LOG_PASID, LOG_TIME,
+  REPLACE_LRU, REPLACE_RANDOM, SLOT_BYTES, SLOT_KEY0, SLOT_KEY1, SLOT_META, SLOT_READY, SLOT_VALUE, TRACE_IOTLB_HIT,
+  UNIT_CLASSES, UNIT_CLASS_LOG2, UNIT_DEVICE_CACHE, UNIT_EPOCH, UNIT_FLAGS, UNIT_FLAG_NO_FRACTURE, UNIT_GUEST_RULE,
   UNIT_HISTORY, UNIT_HIT_PS, UNIT_HOST_RULE, UNIT_IOTLB, UNIT_L1_HIT_PS, UNIT_LOG, UNIT_LOG_ENTRIES, UNIT_LOG_HEAD,
-  UNIT_LOG_OVERFLOW, UNIT_NEXT_START, UNIT_OVERHEAD_PS, UNIT_START_PS, UNIT_WALKERS, UNIT_WALKER_COUNT,
+  UNIT_LOG_OVERFLOW, UNIT_NEXT_START, UNIT_OVERHEAD_PS, UNIT_PASID_CACHE, UNIT_SHADOW, UNIT_START_PS, UNIT_WALKERS,
+  UNIT_WALKER_COUNT,
 } from '../layout';
-import { find, insert, setOf, stamp, tagOf, touch } from './cache';
-import { deviceEntry, dte0, dte1, dte2, guestRoot, guestTable, shorten } from './context';
+import { find, insert, setOf, tagOf, tagWith, touch } from './cache';
+import { guestLevels, guestRoot, hostRoot, mode, recall, renew, resolveContext, space } from './context';
 import { missCause, shadowAccess } from './history';
 import { count, countBy, record } from './read';
 import {
@@ -19,15 +22,13 @@ import {
 } from './state';
 import { GUEST, HOST, classOf, setHostStage, throughHost, walk } from './walk';
 
-/** Device-entry bits that must be zero (those that QEMU and Linux treat as reserved in word 0). */
-const DTE_RESERVED: u64 = 0x800000000000007c;
-
 /** What the last lookup found. */
 let hitRecord: usize = 0;
 let hitSlot: u32 = 0;
 let hitClass: i32 = 0;
 let hitCache: usize = 0;
 let hitPage: u64 = 0;
+let hitUnit: usize = 0;
 
 /**
  * Translates one request of `access` (1 read, 2 write, 3 both) that reaches the unit at `atPs`. Returns the time at which
@@ -35,84 +36,80 @@ let hitPage: u64 = 0;
  */
 export function translate(requester: usize, page: f64, access: i32, atPs: f64): f64 {
   const home = load<usize>(requester, CTX_UNIT);
+  const input = pageOf(page);
   if (load<u32>(requester, CTX_EPOCH) == load<u32>(home, UNIT_EPOCH)) {
-    const done = shortWay(home, requester, pageOf(page), access, atPs);
-    if (done != NOT_FOUND) return done;
+    if (load<usize>(requester, CTX_CACHE) != 0) {
+      const done = shortHit(home, requester, input, access, atPs);
+      if (done != NOT_FOUND) return done;
+    }
+    if ((load<i32>(requester, CTX_ALLOWED) & access) == access) {
+      begin(home, requester, atPs);
+      recall();
+      return proceed(input, access);
+    }
   }
-  return longWay(home, requester, page, access, atPs);
+  begin(home, requester, atPs);
+  const code = resolveContext(access);
+  return code == 0 ? proceed(input, access) : abort(code, input, access, atPs + costPs);
 }
 
 /**
- * The way of most requests: device entry and PASID as remembered, a hit in the shared IOTLB at the class of the last hit. It
- * leaves caches and counts as the long way would, in a third of the time; NOT_FOUND where that way is needed.
+ * The way of most requests: context as remembered, a hit in the cache and class of the last hit. It leaves caches and counts as
+ * the general way would; NOT_FOUND where that is needed. Written out without calls, which cost registers: 30 M hits/s need it.
  */
-function shortWay(home: usize, requester: usize, page: u64, access: i32, atPs: f64): f64 {
-  const i = load<i32>(requester, CTX_CLASS);
-  const cache = load<usize>(home + (i << 2), UNIT_IOTLB);
-  const size = load<i32>(home + (i << 2), UNIT_CLASS_LOG2);
-  const space = load<u64>(requester, CTX_SPACE);
-  const key0 = (page >> <u64>(size - 12)) | (<u64>i << 60);
-  const slot = find(cache, key0, space, tagOf(key0, space), setOf(cache, key0, space));
-  if (slot < 0) return NOT_FOUND;
-  const at = load<usize>(cache, CACHE_SLOTS) + <u32>slot * SLOT_BYTES;
+// @ts-ignore: decorator
+@inline
+function shortHit(home: usize, requester: usize, page: u64, access: i32, atPs: f64): f64 {
+  const cache = load<usize>(requester, CTX_CACHE);
+  const key0 = (page >> <u64>load<u32>(requester, CTX_CLASS_SHIFT)) | (<u64>load<u32>(requester, CTX_CLASS) << 60);
+  const tag = tagWith(key0, load<u32>(requester, CTX_SPACE_TAG));
+  const pad = load<u32>(cache, CACHE_PAD);
+  const first = (<u32>key0 & load<u32>(cache, CACHE_MASK)) * pad;
+  const tags = load<usize>(cache, CACHE_TAGS) + (first << 2);
+  const wanted = i32x4.splat(<i32>tag);
+  let way: u32 = 0;
+  let hits = i32x4.bitmask(i32x4.eq(wanted, v128.load(tags)));
+  while (hits == 0) {
+    way += 4;
+    if (way >= pad) return NOT_FOUND;
+    hits = i32x4.bitmask(i32x4.eq(wanted, v128.load(tags + (way << 2))));
+  }
+  const slot = first + way + <u32>ctz(hits);
+  const at = load<usize>(cache, CACHE_SLOTS) + slot * SLOT_BYTES;
+  if (load<u64>(at, SLOT_KEY0) != key0 || load<u64>(at, SLOT_KEY1) != load<u64>(requester, CTX_SPACE)) return NOT_FOUND;
   const done = atPs + load<f64>(home, UNIT_HIT_PS);
   const allowed = <i32>load<u64>(at, SLOT_META) & load<i32>(requester, CTX_ALLOWED);
   if (load<f64>(at, SLOT_READY) > done || (allowed & access) != access) return NOT_FOUND;
-  touch(cache, <u32>slot);
+  if (load<i32>(cache, CACHE_REPLACEMENT) == REPLACE_LRU) renew(cache, load<usize>(cache, CACHE_STAMPS) + (slot << 2));
   renew(load<usize>(home, UNIT_DEVICE_CACHE), load<usize>(requester, CTX_DTE_STAMP));
-  const guest = <i32>(space >> KEY_GUEST_LOG2) & 1;
-  if (guest != 0) renew(load<usize>(home, UNIT_PASID_CACHE), load<usize>(requester, CTX_PASID_STAMP));
-  const counter = requester + CTX_COUNTERS + (<usize>((guest != 0 ? C_FAST_GUEST : C_FAST) + i) << 3);
+  let counter = requester + (CTX_COUNTERS + C_FAST * 8) + (load<u32>(requester, CTX_CLASS) << 3);
+  if (load<i32>(requester, CTX_GUEST_LEVELS) != 0) {
+    renew(load<usize>(home, UNIT_PASID_CACHE), load<usize>(requester, CTX_PASID_STAMP));
+    counter += (C_FAST_GUEST - C_FAST) * 8;
+  }
   store<f64>(counter, load<f64>(counter) + 1);
   hitRecord = at;
   hitPage = page;
+  hitUnit = home;
   return done;
 }
 
-/** A use of a device or PASID entry, known by its recency stamp. */
-function renew(cache: usize, at: usize): void {
-  if (at == 0 || load<u32>(at) == load<u32>(cache, CACHE_CLOCK)) return;
-  stamp(cache, <u32>((at - load<usize>(cache, CACHE_STAMPS)) >> 2));
-}
-
-function longWay(home: usize, requester: usize, page: f64, access: i32, atPs: f64): f64 {
-  begin(home, requester, atPs);
+/** The context is known: pass, look up, walk. */
+function proceed(page: u64, access: i32): f64 {
   hitRecord = 0;
-  const input = pageOf(page);
-  const code = deviceEntry();
-  if (code != 0 || (dte0 & 3) != 3 || (dte0 & DTE_RESERVED) != 0) return abort(FAULT_DTE, page, access, atPs + costPs);
-  if ((<i32>(dte0 >> 61) & access) != access) return abort(FAULT_BLOCKED, page, access, atPs + costPs);
-  const mode = <i32>(dte0 >> 9) & 7;
-  if (mode == 7) return abort(FAULT_DTE, page, access, atPs + costPs);
-  const pasid = load<i32>(requester, CTX_PASID);
-  const domain = dte1 & 0xffff;
-  if (((dte0 >> 55) & 1) != 0 && (pasid >= 0 || ((dte0 >> 54) & 1) != 0)) {
-    return throughGuest(input, access, mode, domain, pasid < 0 ? 0 : <u64>pasid);
-  }
-  if (pasid >= 0) return abort(FAULT_PASID, page, access, atPs + costPs);
-  if (mode == 0) {
+  if (mode == 0 && guestLevels == 0) {
     count(C_UNTRANSLATED);
-    result(input, 12, 3);
-    return atPs + costPs;
+    result(page, 12, 3);
+    return nowPs + costPs;
   }
-  const done = lookup(input, access, domain, false);
-  return done != NOT_FOUND ? done : miss(input, access, mode, domain, false);
-}
-
-/** A request that goes through a guest table, alone (mode 0) or over the host table. */
-function throughGuest(page: u64, access: i32, mode: i32, domain: u64, pasid: u64): f64 {
-  setHostStage(load<usize>(unit, UNIT_HOST_RULE), mode, dte0 & 0x000ffffffffff000, domain);
-  const code = guestTable(pasid, mode != 0);
-  if (code != 0) return abort(code, <f64>page, access, nowPs + costPs);
-  const space = domain | (pasid << 16) | (<u64>1 << KEY_GUEST_LOG2);
-  const done = lookup(page, access, space, true);
-  return done != NOT_FOUND ? done : miss(page, access, mode, space, true);
+  const done = lookup(page, access);
+  return done != NOT_FOUND ? done : miss(page, access);
 }
 
 const NOT_FOUND: f64 = -0.5;
 
 /** IOTLB levels. Returns the request's end, or NOT_FOUND. */
-function lookup(page: u64, access: i32, space: u64, guest: bool): f64 {
+function lookup(page: u64, access: i32): f64 {
   count(C_TRANSLATED);
   count(C_LOOKUPS);
   count(C_LOOKUPS_ALL);
@@ -120,20 +117,28 @@ function lookup(page: u64, access: i32, space: u64, guest: bool): f64 {
   let ps = costPs;
   if (l1 != 0) {
     ps += load<f64>(unit, UNIT_L1_HIT_PS);
-    if (probe(page, space, l1)) return found(page, access, ps, true);
+    if (probe(page, l1)) return found(page, access, ps, true);
   }
   ps += load<f64>(unit, UNIT_HIT_PS);
-  if (!probe(page, space, 0)) return NOT_FOUND;
-  if (l1 != 0) copyToL1(l1, space);
-  else if (trace == 0 && load<usize>(unit, UNIT_SHADOW) == 0) {
-    store<i32>(ctx, hitClass, CTX_CLASS);
-    shorten(space, guest);
-  }
+  if (!probe(page, 0)) return NOT_FOUND;
+  if (l1 != 0) copyToL1(l1);
+  else if (load<u32>(ctx, CTX_EPOCH) == load<u32>(unit, UNIT_EPOCH)) aim();
   return found(page, access, ps, false);
 }
 
+/** The requester's next request is looked up first where this one hit, if that cache is a plain one (see shortHit). */
+function aim(): void {
+  const policy = load<i32>(hitCache, CACHE_REPLACEMENT);
+  const scanned = load<usize>(hitCache, CACHE_TABLE) == 0 && load<i32>(hitCache, CACHE_MASK) >= 0;
+  const plain = scanned && policy <= REPLACE_RANDOM && load<i32>(hitCache, CACHE_INDEX) == INDEX_MODULO;
+  const watched = trace != 0 || load<usize>(unit, UNIT_SHADOW) != 0;
+  store<usize>(ctx, plain && !watched ? hitCache : 0, CTX_CACHE);
+  store<i32>(ctx, hitClass, CTX_CLASS);
+  store<i32>(ctx, load<i32>(unit + (hitClass << 2), UNIT_CLASS_LOG2) - 12, CTX_CLASS_SHIFT);
+}
+
 /** Looks for the page in one cache (L1) or in the shared level, by leaf class; sets hit*. */
-function probe(page: u64, space: u64, l1: usize): bool {
+function probe(page: u64, l1: usize): bool {
   const classes = load<i32>(unit, UNIT_CLASSES);
   for (let i = 0; i < classes; i++) {
     const cache = l1 != 0 ? l1 : load<usize>(unit + (i << 2), UNIT_IOTLB);
@@ -145,6 +150,8 @@ function probe(page: u64, space: u64, l1: usize): bool {
     hitSlot = <u32>slot;
     hitClass = i;
     hitRecord = load<usize>(cache, CACHE_SLOTS) + <u32>slot * SLOT_BYTES;
+    hitPage = page;
+    hitUnit = unit;
     return true;
   }
   return false;
@@ -174,7 +181,7 @@ function found(page: u64, access: i32, ps: f64, inL1: bool): f64 {
   return (outPermissions & access) == access ? done : denied(page, access, done);
 }
 
-function copyToL1(l1: usize, space: u64): void {
+function copyToL1(l1: usize): void {
   const from = hitRecord;
   const key0 = load<u64>(from);
   const at = insert(l1, key0, space, tagOf(key0, space), setOf(l1, key0, space));
@@ -184,7 +191,7 @@ function copyToL1(l1: usize, space: u64): void {
 }
 
 /** A walk: takes the walker that is free first, reads the tables, fills the IOTLB. */
-function miss(page: u64, access: i32, mode: i32, space: u64, guest: bool): f64 {
+function miss(page: u64, access: i32): f64 {
   count(C_MISSES);
   count(C_LOOKUPS_ALL); // the lookup after the walk
   let arrivedPs = nowPs + costPs + load<f64>(unit, UNIT_HIT_PS);
@@ -193,7 +200,7 @@ function miss(page: u64, access: i32, mode: i32, space: u64, guest: bool): f64 {
   const startPs = takeStart(max(arrivedPs, load<f64>(walker)));
   begin(unit, ctx, startPs);
 
-  const code = walkStages(page, mode, space, guest);
+  const code = walkStages(page);
   const donePs = startPs + load<f64>(unit, UNIT_OVERHEAD_PS) + costPs;
   store<f64>(walker, donePs);
   count(C_WALKS);
@@ -202,9 +209,9 @@ function miss(page: u64, access: i32, mode: i32, space: u64, guest: bool): f64 {
   count(C_DEPTH + min(reads, DEPTH_SLOTS - 1));
   if (code != 0) {
     if (load<usize>(unit, UNIT_HISTORY) != 0) count(C_COLD); // nothing was filled: such a page is never seen
-    return abort(code, <f64>page, access, donePs);
+    return abort(code, page, access, donePs);
   }
-  fill(page, space, donePs);
+  fill(page, donePs);
   return (outPermissions & access) == access ? donePs : denied(page, access, donePs);
 }
 
@@ -230,15 +237,13 @@ function takeStart(earliestPs: f64): f64 {
   return start;
 }
 
-/** Both stages as the device entry asks; leaves target, size and permissions of the whole translation. */
-function walkStages(page: u64, mode: i32, space: u64, guest: bool): i32 {
-  if (!guest) {
-    return walk(HOST, load<usize>(unit, UNIT_HOST_RULE), mode - 1, dte0 & 0x000ffffffffff000, page, space, false);
-  }
-  const five = <i32>(dte2 >> 54) & 3; // GuestPagingMode: 0 = four levels, 1 = five
-  if (five > 1) return fault(FAULT_DTE);
-  const rule = load<usize>(unit + (five << 2), UNIT_GUEST_RULE);
-  const code = walk(GUEST, rule, 3 + five, guestRoot, page, space, mode != 0);
+/** Both stages as the context asks; leaves target, size and permissions of the whole translation. */
+function walkStages(page: u64): i32 {
+  const host = load<usize>(unit, UNIT_HOST_RULE);
+  if (guestLevels == 0) return walk(HOST, host, mode - 1, hostRoot, page, space, false);
+  if (mode != 0) setHostStage(host, mode, hostRoot, space & 0xffff);
+  const rule = guestLevels == 4 ? load<usize>(unit, UNIT_GUEST_RULE) : load<usize>(unit, UNIT_GUEST_RULE + 4);
+  const code = walk(GUEST, rule, guestLevels - 1, guestRoot, page, space, mode != 0);
   if (code != 0 || mode == 0) return code;
   const size = outSizeLog2;
   const allowed = outPermissions;
@@ -248,7 +253,7 @@ function walkStages(page: u64, mode: i32, space: u64, guest: bool): i32 {
   return result(outPage, fractured ? outSizeLog2 : size, allowed & outPermissions);
 }
 
-function fill(page: u64, space: u64, readyPs: f64): void {
+function fill(page: u64, readyPs: f64): void {
   const i = classOf(outSizeLog2);
   const shift = <u64>(load<i32>(unit + (i << 2), UNIT_CLASS_LOG2) - 12);
   const key0 = (page >> shift) | (<u64>i << 60);
@@ -260,12 +265,12 @@ function fill(page: u64, space: u64, readyPs: f64): void {
   }
   const value = (outPage >> shift) << shift;
   const shared = load<usize>(unit + (i << 2), UNIT_IOTLB);
-  if (shared != 0) put(shared, key0, space, value, meta, readyPs);
+  if (shared != 0) put(shared, key0, value, meta, readyPs);
   const l1 = load<usize>(ctx, CTX_L1);
-  if (l1 != 0) put(l1, key0, space, value, meta, readyPs);
+  if (l1 != 0) put(l1, key0, value, meta, readyPs);
 }
 
-function put(cache: usize, key0: u64, space: u64, value: u64, meta: u64, readyPs: f64): void {
+function put(cache: usize, key0: u64, value: u64, meta: u64, readyPs: f64): void {
   const at = insert(cache, key0, space, tagOf(key0, space), setOf(cache, key0, space));
   store<u64>(at, value, SLOT_VALUE);
   store<u64>(at, meta, SLOT_META);
@@ -273,11 +278,11 @@ function put(cache: usize, key0: u64, space: u64, value: u64, meta: u64, readyPs
 }
 
 function denied(page: u64, access: i32, atPs: f64): f64 {
-  return abort((outPermissions & access & 1) == (access & 1) ? FAULT_WRITE : FAULT_READ, <f64>page, access, atPs);
+  return abort((outPermissions & access & 1) == (access & 1) ? FAULT_WRITE : FAULT_READ, page, access, atPs);
 }
 
 /** Ends a request with a record in the event ring; a full ring loses the record, not the count. */
-function abort(code: i32, page: f64, access: i32, atPs: f64): f64 {
+function abort(code: i32, page: u64, access: i32, atPs: f64): f64 {
   fault(code);
   count(C_FAULTS);
   const head = load<u32>(unit, UNIT_LOG_HEAD);
@@ -288,10 +293,10 @@ function abort(code: i32, page: f64, access: i32, atPs: f64): f64 {
   store<u32>(unit, head + 1, UNIT_LOG_HEAD);
   const at = load<usize>(unit, UNIT_LOG) + head * LOG_BYTES;
   store<f64>(at, atPs, LOG_TIME);
-  store<f64>(at, page, LOG_PAGE);
+  store<f64>(at, <f64>page, LOG_PAGE);
   store<i32>(at, load<i32>(ctx, CTX_INDEX), LOG_INDEX);
   store<i32>(at, load<i32>(ctx, CTX_BDF), LOG_BDF);
-  store<i32>(at, <i32>(dte1 & 0xffff), LOG_DOMAIN);
+  store<i32>(at, <i32>(space & 0xffff), LOG_DOMAIN);
   store<i32>(at, load<i32>(ctx, CTX_PASID), LOG_PASID);
   store<i32>(at, code, LOG_CODE);
   store<i32>(at, access, LOG_ACCESS);
@@ -302,6 +307,6 @@ function abort(code: i32, page: f64, access: i32, atPs: f64): f64 {
 export function translatedPage(): u64 {
   if (hitRecord == 0) return outPage;
   const i = load<u64>(hitRecord) >> 60;
-  const shift = <u64>load<i32>(load<usize>(ctx, CTX_UNIT) + (<usize>i << 2), UNIT_CLASS_LOG2) - 12;
+  const shift = <u64>load<i32>(hitUnit + (<usize>i << 2), UNIT_CLASS_LOG2) - 12;
   return load<u64>(hitRecord, SLOT_VALUE) | (hitPage & ((<u64>1 << shift) - 1));
 }

@@ -6,21 +6,21 @@
 // what `lineCost` says.
 
 import {
-  C_NTLB_HITS, C_NTLB_LOOKUPS, C_PWC_HITS, C_PWC_LOOKUPS, C_READS, FAULT_CANONICAL, FAULT_GUEST_TABLE, FAULT_LEVEL,
-  FAULT_MEMORY, FAULT_NOT_PRESENT, FAULT_READ, FAULT_RESERVED, FAULT_USER, FAULT_WIDTH, FAULT_WRITE, LV_INDEX_MASK,
-  LV_LEAF_MASK, LV_LEAF_XOR, LV_PERM_IGNORE, LV_RESERVED_LEAF, LV_RESERVED_TABLE, LV_SHIFT, NULL_CTX, NULL_UNIT,
-  PT_ARENA, PT_LEVELS, PT_ROOT, PT_RULE, ARENA_ADDRESS, ARENA_BASE, RULE_ADDRESS, RULE_ADDRESS_HIGH, RULE_ADDRESS_HIGH_SHIFT,
-  RULE_ADDRESS_SHIFT, RULE_CONTIG_KIND, RULE_CONTIG_MASK, RULE_CONTIG_NONE, RULE_CONTIG_ONES, RULE_CONTIG_VALUE,
-  RULE_FLAGS, RULE_FLAG_NEXT_LEVEL, RULE_FLAG_PERM_BEFORE_PRESENT, RULE_FLAG_SIGN_EXTEND, RULE_FLAG_USER,
-  RULE_INPUT_BITS, RULE_LEVEL0, RULE_LEVEL_BYTES, RULE_PERM_XOR, RULE_PRESENT, RULE_READ, RULE_WRITE, SLOT_BYTES,
-  SLOT_META, SLOT_READY, SLOT_VALUE, CACHE_RESIDENT, CACHE_SLOTS, TRACE_NTLB_HIT, TRACE_PWC_HIT,
-  TRACE_READ, UNIT_CLASSES,
-  UNIT_CLASS_LOG2, UNIT_LINE_CACHE, UNIT_NESTED_TLB, UNIT_PWC, UNIT_PWC_MASK, CTX_COUNTERS,
+  ARENA_ADDRESS, ARENA_BASE, CACHE_RESIDENT, CACHE_SLOTS, CTX_COUNTERS, C_NTLB_HITS, C_NTLB_LOOKUPS, C_PWC_HITS,
+  C_PWC_LOOKUPS, C_READS, FAULT_CANONICAL, FAULT_GUEST_TABLE, FAULT_LEVEL, FAULT_MEMORY, FAULT_NOT_PRESENT,
+  FAULT_READ, FAULT_RESERVED, FAULT_USER, FAULT_WIDTH, FAULT_WRITE, LV_INDEX_MASK, LV_LEAF_MASK, LV_LEAF_XOR,
+  LV_PERM_IGNORE, LV_RESERVED_LEAF, LV_RESERVED_TABLE, LV_SHIFT, NULL_CTX, NULL_UNIT, PT_ARENA, PT_LEVELS, PT_ROOT,
+  PT_RULE, RULE_ADDRESS, RULE_ADDRESS_HIGH, RULE_ADDRESS_HIGH_SHIFT, RULE_ADDRESS_SHIFT, RULE_CONTIG_KIND,
+  RULE_CONTIG_MASK, RULE_CONTIG_NONE, RULE_CONTIG_ONES, RULE_CONTIG_VALUE, RULE_FLAGS, RULE_FLAG_NEXT_LEVEL,
+  RULE_FLAG_PERM_BEFORE_PRESENT, RULE_FLAG_SIGN_EXTEND, RULE_FLAG_USER, RULE_INPUT_BITS, RULE_LEVEL0,
+  RULE_LEVEL_BYTES, RULE_PERM_XOR, RULE_PRESENT, RULE_READ, RULE_WRITE, SLOT_BYTES, SLOT_META, SLOT_READY, SLOT_VALUE,
+  TRACE_NTLB_HIT, TRACE_PWC_HIT, TRACE_READ, UNIT_CLASSES, UNIT_CLASS_LOG2, UNIT_LINE_CACHE, UNIT_NESTED_TLB,
+  UNIT_PWC, UNIT_PWC_MASK,
 } from '../layout';
 import { find, insert, setOf, tagOf, touch } from './cache';
-import { count, lineCost, locate, record } from './read';
+import { count, countLineHits, fetchLine, locate, readPs, record, useLine, windowed } from './read';
 import {
-  addReads, begin, costPs, ctx, fault, nowPs, outFault, outPage, outPermissions, outSizeLog2, pageOf, result, setArena,
+  addReads, arena, begin, costPs, ctx, fault, nowPs, outFault, outPage, outPermissions, outSizeLog2, pageOf, result, setArena,
   trace, unit,
 } from './state';
 
@@ -63,6 +63,13 @@ function outOfRange(rule: usize, level: i32, page: u64): i32 {
   if (bits > input) bits = input;
   return bits < 52 && page >> bits != 0 ? FAULT_WIDTH : 0;
 }
+
+/** Why the inner loop of a walk stopped. */
+const EVENT_OUTSIDE: i32 = 1; // the address is not table memory
+const EVENT_LINE: i32 = 2; // the line is not in the line cache
+const EVENT_ABSENT: i32 = 3;
+const EVENT_LEAF: i32 = 4;
+const EVENT_TABLE: i32 = 5; // a table entry after which something has to be done
 
 /** Level from which the walk goes on after the deepest walk-cache hit, and the table and permissions found there. */
 let startLevel: i32 = 0;
@@ -123,22 +130,21 @@ export function walk(stage: i32, rule: usize, top: i32, root: u64, page: u64, sp
     }
   }
 
-  // Loop-invariant rule fields and running sums are locals: globals and repeated loads cost a third of the walk.
   const lines = load<usize>(unit, UNIT_LINE_CACHE);
   const counters = ctx + CTX_COUNTERS + (<usize>(C_READS + (stage << 3)) << 3);
   const present = load<u64>(rule, RULE_PRESENT);
   const xor = load<u64>(rule, RULE_PERM_XOR);
   const byField = (load<i32>(rule, RULE_FLAGS) & RULE_FLAG_NEXT_LEVEL) != 0;
-  let ps: f64 = 0;
-  let count: i32 = 0;
+  const simpleAddress = load<u64>(rule, RULE_ADDRESS_HIGH) == 0 && load<i32>(rule, RULE_ADDRESS_SHIFT) == 0;
+  const addressMask = load<u64>(rule, RULE_ADDRESS);
+  // Levels after whose table entry something outside the inner loop has to happen.
+  const pauses: u32 = nested || trace != 0 || arena != 0 ? ~(<u32>0) : fillable;
   let filled = 0; // level of the entry just read whose pointer is `table`, not yet in a walk cache
+  let fetched = false; // the line that the loop stopped at is in the line cache now
   let code = 0;
   let lv = rule + RULE_LEVEL0 + level * RULE_LEVEL_BYTES;
   while (true) {
     if (through) {
-      addReads(ps, count);
-      ps = 0;
-      count = 0;
       if (throughHost(table >> 12) != 0) {
         code = FAULT_GUEST_TABLE;
         break;
@@ -147,31 +153,73 @@ export function walk(stage: i32, rule: usize, top: i32, root: u64, page: u64, sp
     }
     through = nested;
     if ((fillable & (1 << filled)) != 0) {
-      fillWalkCache(stage, rule, filled, page, space, table, permissions, nowPs + costPs + ps);
+      fillWalkCache(stage, rule, filled, page, space, table, permissions, nowPs + costPs);
     }
-    const shift = <u64>(load<i32>(lv, LV_SHIFT) - 12);
-    const address = table + (<u64>(<u32>(page >> shift) & load<u32>(lv, LV_INDEX_MASK)) << 3);
-    const at = locate(address, 8);
-    const counter = counters + (level << 3);
-    store<f64>(counter, load<f64>(counter) + 1);
-    count++;
-    if (at == 0) {
+
+    // The inner loop has no calls: in wasm a call costs every register, and this loop is where the time goes.
+    let event = 0;
+    let entry: u64 = 0;
+    let address: u64 = 0;
+    let at: usize = 0;
+    let lineHits = fetched ? -1 : 0; // the second look at a fetched line is not a hit of its own
+    let next = 0;
+    while (true) {
+      address = table + (<u64>(<u32>(page >> <u64>(load<u32>(lv, LV_SHIFT) - 12)) & load<u32>(lv, LV_INDEX_MASK)) << 3);
+      at = arena == 0 ? windowed(address) : locate(address, 8);
+      if (at == 0) {
+        event = EVENT_OUTSIDE;
+        break;
+      }
+      if (!useLine(lines, at)) {
+        event = EVENT_LINE;
+        break;
+      }
+      lineHits++;
+      store<f64>(counters + (level << 3), load<f64>(counters + (level << 3)) + 1);
+      entry = load<u64>(at);
+      if ((entry & present) == 0) {
+        event = EVENT_ABSENT;
+        break;
+      }
+      next = <i32>(entry >> 9) & 7; // means something only in formats with a next-level field
+      const leaf = byField
+        ? next == 0 || next == 7
+        : ((entry ^ load<u64>(lv, LV_LEAF_XOR)) & load<u64>(lv, LV_LEAF_MASK)) != 0;
+      if (leaf) {
+        event = EVENT_LEAF;
+        break;
+      }
+      permissions &= (entry ^ xor) | load<u64>(lv, LV_PERM_IGNORE);
+      table = simpleAddress ? entry & addressMask : addressOf(rule, entry);
+      const odd = (entry & load<u64>(lv, LV_RESERVED_TABLE)) != 0 || (byField && next != level) || level == 0;
+      if (odd || (pauses & (1 << level)) != 0) {
+        event = EVENT_TABLE;
+        break;
+      }
+      level--;
+      lv -= RULE_LEVEL_BYTES;
+    }
+
+    countLineHits(lines, lineHits);
+    fetched = event == EVENT_LINE;
+    if (fetched) {
+      fetchLine(lines, at);
+      through = false;
+      filled = 0;
+      continue;
+    }
+    if (event == EVENT_OUTSIDE) {
+      store<f64>(counters + (level << 3), load<f64>(counters + (level << 3)) + 1);
+      addReads(0, 1);
       code = FAULT_MEMORY;
       break;
     }
-    const cost = lineCost(lines, at);
-    ps += cost;
-    const entry = load<u64>(at);
-    if (trace != 0) record(TRACE_READ, stage, level, address, entry, cost);
-    if ((entry & present) == 0) {
+    if (trace != 0) record(TRACE_READ, stage, level, address, entry, readPs(lines, lineHits == 0));
+    if (event == EVENT_ABSENT) {
       code = FAULT_NOT_PRESENT;
       break;
     }
-    const next = <i32>(entry >> 9) & 7; // means something only in formats with a next-level field
-    const leaf = byField
-      ? next == 0 || next == 7
-      : ((entry ^ load<u64>(lv, LV_LEAF_XOR)) & load<u64>(lv, LV_LEAF_MASK)) != 0;
-    if (leaf) {
+    if (event == EVENT_LEAF) {
       if ((entry & load<u64>(lv, LV_RESERVED_LEAF)) != 0) code = FAULT_RESERVED;
       else finish(rule, level, entry, page, permissions & (entry ^ xor));
       break;
@@ -180,8 +228,6 @@ export function walk(stage: i32, rule: usize, top: i32, root: u64, page: u64, sp
       code = FAULT_RESERVED;
       break;
     }
-    permissions &= (entry ^ xor) | load<u64>(lv, LV_PERM_IGNORE);
-    table = addressOf(rule, entry);
     if (byField && next != level) {
       level = skipTo(rule, level, next, page);
       if (level < 0) {
@@ -198,7 +244,6 @@ export function walk(stage: i32, rule: usize, top: i32, root: u64, page: u64, sp
     level--;
     lv = rule + RULE_LEVEL0 + level * RULE_LEVEL_BYTES;
   }
-  addReads(ps, count);
   return code != 0 ? fault(code) : 0;
 }
 
