@@ -86,6 +86,31 @@ describe('addresses by Linux’s rules', () => {
     expect(iova.allocate(0, 2 ** 17, 0)).toBe(-1);
   });
 
+  it('are looked for above the newest range again when nothing is left below it', () => {
+    const iova = allocator({ maskBits: 32 });
+    expect(iova.allocate(0, 1, 0)).toBe(0xfffff);
+    expect(iova.allocate(0, 2 ** 18, 0)).toBe(0x80000); // 0xc0000 would reach the first page
+    expect(iova.allocate(0, 2 ** 18, 0)).toBe(0x40000);
+    expect(iova.allocate(0, 2 ** 17, 0)).toBe(0x20000);
+    expect(iova.allocate(0, 2 ** 17, 0)).toBe(0xc0000); // below only page 0 is aligned
+    expect(iova.allocate(0, 2 ** 16, 0)).toBe(0x10000); // the newest range in the tree is again the highest: all below
+    expect(iova.allocate(0, 2 ** 17, 0)).toBe(-1);
+  });
+
+  it('skip cached ranges above the limit; the top one fills the hole', () => {
+    const iova = allocator({ maskBits: 40, depotMagazines: 32, retry32Bit: true });
+    const low = many(iova, 3); // 0xfffff, 0xffffe, 0xffffd
+    many(iova, 1, 2 ** 19);
+    for (let pages = 2 ** 18; pages >= 64; pages /= 2) iova.allocate(0, pages, 0);
+    const rest: number[] = [];
+    while ((rest.at(-1) ?? 0) < 2 ** 20) rest.push(iova.allocate(0, 1, 0)); // until one comes from above 4 GiB
+    const high = [rest.pop()!, ...many(iova, 2)];
+    for (const page of [low[0]!, low[1]!, ...high]) iova.free(0, page, 1, 0);
+    // The stack is L0 L1 H0 H1 H2. Below 4 GiB it gives L1, whose hole H2 fills, then L0, whose hole H1 fills. That
+    // leaves H1 H2 H0, which come from the top once the tree below 4 GiB has nothing either.
+    expect(many(iova, 5)).toEqual([low[1], low[0], high[0], high[2], high[1]]);
+  });
+
   it('never lie in reserved ranges', () => {
     const reserved: [number, number][] = [
       [0xfee00, 0xfeeff],
@@ -169,9 +194,23 @@ describe('against Linux’s code read literally', () => {
     retry32Bit: fc.boolean(),
   });
 
-  it('the same calls give the same addresses', () => {
+  const crowded = operation.chain((step) =>
+    fc.record({
+      cpu: fc.constant(step.cpu),
+      pages: fc.constantFrom(1, 2, 32, 5000, 2 ** 14, 3 * 2 ** 14, 2 ** 15, 2 ** 16, 3 * 2 ** 15),
+      free: fc.integer({ min: 0, max: 3 }).map((n) => n === 0),
+      which: fc.constant(step.which),
+      repeat: fc.integer({ min: 1, max: 12 }),
+      waitMs: fc.constant(0),
+    }),
+  );
+
+  it.each([
+    ['spread', fc.array(operation, { minLength: 1, maxLength: 100 })],
+    ['crowded', fc.array(crowded, { minLength: 40, maxLength: 120 })],
+  ])('the same calls give the same addresses: %s', (_, calls) => {
     fc.assert(
-      fc.property(spec, fc.array(operation, { minLength: 1, maxLength: 100 }), (config, operations) => {
+      fc.property(spec, calls, (config, operations) => {
         const fast = new IovaAllocator({ ...config, reserved: [] });
         const slow = new ReferenceIovaAllocator(config);
         const live: { page: number; pages: number }[] = [];

@@ -78,6 +78,15 @@ describe('below', () => {
     expect(chiSquare(counts, expected)).toBeLessThan(chiSquareLimit(cells - 1));
   });
 
+  it('draws again where Lemire’s multiplication would favour a value', () => {
+    const draws = Prng.fromState(1, 0, 2, 3);
+    const bounded = Prng.fromState(1, 0, 2, 3);
+    expect(draws.nextU32()).toBe(0); // 2^32 mod 3 = 1 low product too many: 0
+    const second = draws.nextU32();
+    expect(bounded.below(3)).toBe(Math.floor((second * 3) / 2 ** 32));
+    expect(bounded.nextU32()).toBe(draws.nextU32());
+  });
+
   it('is even where scaling 32 bits without rejection would favour every third value', () => {
     const prng = new Prng(5, 5);
     let low = 0;

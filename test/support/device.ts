@@ -3,9 +3,8 @@ import { Prng } from '../../src/lib/prng.ts';
 import { Burst, type DeviceModel } from '../../src/traffic/device.ts';
 import { devices } from '../../src/traffic/devices/index.ts';
 import type { Mapper } from '../../src/traffic/mapper.ts';
-import type { DeviceSpec, LinkSpec, TrafficSpec } from '../../src/spec.ts';
+import type { DeviceSpec, LinkSpec, Policy, TrafficSpec } from '../../src/spec.ts';
 import { testDriver, type TestDriver, type TestDriverOptions } from './driver.ts';
-import type { Policy } from '../../src/spec.ts';
 
 export const LINK: LinkSpec = {
   gbps: 100,
