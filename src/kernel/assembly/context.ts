@@ -162,8 +162,10 @@ export let guestRoot: u64 = 0;
 
 /** Finds guestRoot; 0 or a fault code. Every pointer of a guest's GCR3 table is a GPA. */
 function guestTable(pasid: u64, nested: bool): i32 {
-  const key0 = pasid;
-  const key1 = <u64>load<u32>(ctx, CTX_BDF);
+  // The index is their sum, so that neither many devices with PASID 0 nor many PASIDs of one device share a set.
+  const bdf = <u64>load<u32>(ctx, CTX_BDF);
+  const key0 = bdf + pasid;
+  const key1 = bdf | (pasid << 16);
   const cache = load<usize>(unit, UNIT_PASID_CACHE);
   count(C_PASID_LOOKUPS);
   if (cache == 0) return readGcr3(pasid, nested);

@@ -134,7 +134,7 @@ export function invalidateDevice(target: usize, bdf: i32): i32 {
   const device = load<usize>(unit, UNIT_DEVICE_CACHE);
   if (device != 0) dropRange(device, 0, ~(<u64>0), <u64>bdf, 0, 0, 0);
   const pasid = load<usize>(unit, UNIT_PASID_CACHE);
-  if (pasid != 0) sweep(pasid, <u64>bdf, ~(<u64>0), 0, ALL);
+  if (pasid != 0) sweep(pasid, <u64>bdf, 0xffff, 0, ALL);
   return dropped;
 }
 
