@@ -17,7 +17,8 @@ const MAY_IMPORT = {
   'src/traffic': ['src/lib', ...CONTRACTS],
   'src/sim': ['src/lib', 'src/kernel', 'src/iommu', 'src/driver', 'src/traffic', 'src/stats', ...CONTRACTS],
   'src/schedule': ['src/lib', 'src/sim', 'src/stats', 'src/kernel/kernel.ts', ...CONTRACTS],
-  'src/scenario': ['src/lib', 'src/iommu/formats', ...CONTRACTS],
+  // Traces are read and checked before a run, with the parser that belongs to the replay device.
+  'src/scenario': ['src/lib', 'src/iommu/formats', 'src/traffic/replay', ...CONTRACTS],
   'src/report': ['src/lib', 'src/stats', 'src/kernel/layout.ts', ...CONTRACTS],
   'src/cli': [
     ...['src/lib', 'src/scenario', 'src/schedule', 'src/report', 'src/stats', ...CONTRACTS],
