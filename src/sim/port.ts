@@ -206,7 +206,10 @@ export class Port {
     if (this.limited) {
       if (this.transfers.count === 0) return BLOCKED;
       const creditPs = this.transfers.earliest();
-      if (creditPs > atPs) atPs = creditPs;
+      if (creditPs > atPs) {
+        if (!this.isEarliest(creditPs)) return BLOCKED;
+        atPs = creditPs;
+      }
     }
     if (atPs > nowPs && !this.ahead) {
       this.streamAtPs = atPs;
@@ -223,6 +226,12 @@ export class Port {
     if (this.ahead && burst.count === 1 && burst.op[0] !== OP_WRITE) this.slot = -1;
     else this.openSlot();
     return RUNS;
+  }
+
+  /** Whether no transfer still under way can end before `creditPs`: writes complete out of order with reads. */
+  private isEarliest(creditPs: number): boolean {
+    if (creditPs > this.readAtPs) return false;
+    return this.pendingCount === 0 || creditPs <= this.readList[this.pending[this.pendingHead]].donePs;
   }
 
   private openSlot(): void {
