@@ -129,6 +129,11 @@ class RunPart {
     });
   }
 
+  /** When counting began; the end of a run that never came so far. */
+  private get fromPs(): number {
+    return Math.min(this.steps.measureFromPs, this.steps.nowPs);
+  }
+
   private report(): void {
     for (const { system } of this.units) {
       const { requests, nowPs, nextPs } = system.engine;
@@ -148,7 +153,7 @@ class RunPart {
   private beginCounting(): void {
     for (const { counted, timeline } of this.units) {
       counted.begin();
-      timeline.begin(this.steps.nowPs);
+      timeline.begin(this.fromPs);
     }
   }
 
@@ -178,8 +183,7 @@ class RunPart {
   }
 
   private result(): PartResult {
-    const { steps, units } = this;
-    const fromPs = Math.min(steps.measureFromPs, steps.nowPs);
+    const { units, fromPs } = this;
     const measuredPs = this.endPs() - fromPs;
     for (const { system, timeline } of units) {
       timeline.end(fromPs + measuredPs);
@@ -199,7 +203,7 @@ class RunPart {
   private endPs(): number {
     const { steps, spec, gang } = this;
     if (spec.run.durationNs > 0 && steps.measuredPs >= spec.run.durationNs * PS_PER_NS) return steps.nowPs;
-    let latest = Math.min(steps.measureFromPs, steps.nowPs);
+    let latest = this.fromPs;
     for (let unit = 0; unit < spec.machine.units; unit++) latest = Math.max(latest, gang.nowPs(unit, this.step));
     return latest;
   }
