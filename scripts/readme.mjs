@@ -31,7 +31,10 @@ function replaceBlock(file, name, text) {
   const marks = new RegExp(`(<!-- begin ${name}[^>]*-->\n)[^]*?(<!-- end ${name} -->)`);
   const old = readFileSync(path, 'utf8');
   if (!marks.test(old)) throw new Error(`${file} has no marks for ${name}`);
-  writeFileSync(path, old.replace(marks, (_, begin, end) => `${begin}\n${text.trim()}\n\n${end}`));
+  writeFileSync(
+    path,
+    old.replace(marks, (_, begin, end) => `${begin}\n${text.trim()}\n\n${end}`),
+  );
 }
 
 function answerBlock({ summary, answers }) {
@@ -89,7 +92,11 @@ Two threads run a four-unit scenario ${round(twoThreads.ratio, 2)} times as fast
 /** Headings → cell of a row. */
 function markdownTable(columns, rows) {
   const names = Object.keys(columns);
-  const lines = [names, names.map((_, i) => (i === 0 ? '---' : '---:')), ...rows.map((row) => names.map((name) => columns[name](row)))];
+  const lines = [
+    names,
+    names.map((_, i) => (i === 0 ? '---' : '---:')),
+    ...rows.map((row) => names.map((name) => columns[name](row))),
+  ];
   return lines.map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }
 
@@ -104,7 +111,9 @@ function barChart(rows) {
     { title: 'translation, ns mean', value: (row) => row.translation_ns_mean ?? 0, x: 470 },
   ];
   const height = 60 + rows.length * 32;
-  const labels = rows.map((row, i) => `<text x="130" y="${66 + i * 32}" text-anchor="end">${escapeXml(row.point)}</text>`);
+  const labels = rows.map(
+    (row, i) => `<text x="130" y="${66 + i * 32}" text-anchor="end">${escapeXml(row.point)}</text>`,
+  );
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 800 ${height}" role="img" font-family="system-ui, sans-serif" font-size="14">
 <title>What a nested walk costs: table reads a walk and mean translation latency by mode</title>
 <style>
