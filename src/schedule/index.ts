@@ -17,6 +17,8 @@ export interface RunAllOptions {
   readonly onResult?: (result: RunResult, index: number) => void;
   /** Stops all runs at their next check (within milliseconds); the promise then rejects with the signal's reason. */
   readonly signal?: AbortSignal;
+  /** Thread entry point, for tests that need one which fails. */
+  readonly workerFile?: string;
 }
 
 /** A run failed: a bug of the program, or a thread that died (out of memory). The other runs were stopped. */
@@ -76,7 +78,7 @@ class Work {
     this.options = options;
     const units = specs.reduce((sum, spec) => sum + spec.machine.units, 0);
     this.free = Math.max(1, Math.min(options.threads, units));
-    this.pool = new Pool(this.free);
+    this.pool = new Pool(this.free, options.workerFile);
     this.results = new Array<RunResult>(specs.length);
     this.ended = new Promise((resolve) => (this.resolveEnded = resolve));
     options.signal?.addEventListener('abort', this.onAbort);

@@ -25,11 +25,12 @@ export class Pool {
   readonly module: WebAssembly.Module;
   private readonly piscina: Piscina<ShareTask, ShareOutcome>;
 
-  constructor(threads: number) {
+  /** `workerFile`: a thread entry point other than the built one. */
+  constructor(threads: number, workerFile?: string) {
     const dist = distFolder();
     this.module = new WebAssembly.Module(readFileSync(join(dist, 'kernel.wasm')));
     this.piscina = new Piscina({
-      filename: join(dist, 'workers', 'run.js'),
+      filename: workerFile ?? join(dist, 'workers', 'run.js'),
       minThreads: threads,
       maxThreads: threads,
       concurrentTasksPerWorker: 1,
