@@ -34,9 +34,15 @@ export function lineOf(source: string, offset: number): number {
   return source.slice(0, offset).split('\n').length;
 }
 
+/** AssemblyScript's function decorators, which TypeScript does not have, alone on their lines. */
+const ASSEMBLYSCRIPT = /^[ \t]*@(inline|unsafe)[ \t]*$/gm;
+
 /** Parses TypeScript; throws when the text is none. */
 export function parse(path: string, source: string): SyntaxNode {
-  const { program, errors } = parseSync(path, source);
+  const { program, errors } = parseSync(
+    path,
+    source.replace(ASSEMBLYSCRIPT, (line) => ' '.repeat(line.length)),
+  );
   if (errors.length > 0) throw new SyntaxError(`${path}: ${errors[0]?.message}`);
   return program as unknown as SyntaxNode;
 }
