@@ -29,16 +29,29 @@ export function tagOf(key0: u64, key1: u64): u32 {
   return tagWith(key0, spaceTag(key1));
 }
 
-export function setOf(cache: usize, key0: u64, key1: u64): u32 {
+/** What is taken modulo the number of sets; its low 32 bits, which is all that a power of two of sets looks at. */
+// @ts-ignore: decorator
+@inline
+export function indexOf(cache: usize, key0: u64, key1: u64): u32 {
   const kind = load<i32>(cache, CACHE_INDEX);
-  let index = key0 & 0x0fffffffffffffff;
-  if (kind == INDEX_SHIFTED) index >>= 3;
-  else if (kind == INDEX_HASH) {
-    index = (key0 ^ (key1 << 17) ^ key1) * 0x9e3779b97f4a7c15;
-    index >>= 32;
-  }
+  if (kind == INDEX_HASH) return hashedIndex(key0, key1);
+  return kind == INDEX_SHIFTED ? <u32>(key0 >> 3) : <u32>key0;
+}
+
+// @ts-ignore: decorator
+@inline
+function hashedIndex(key0: u64, key1: u64): u32 {
+  return <u32>(((key0 ^ (key1 << 17) ^ key1) * 0x9e3779b97f4a7c15) >> 32);
+}
+
+export function setOf(cache: usize, key0: u64, key1: u64): u32 {
   const mask = load<i32>(cache, CACHE_MASK);
-  return mask >= 0 ? <u32>index & <u32>mask : <u32>(index % <u64>load<u32>(cache, CACHE_SETS));
+  if (mask >= 0) return indexOf(cache, key0, key1) & <u32>mask;
+  const sets = <u64>load<u32>(cache, CACHE_SETS);
+  const kind = load<i32>(cache, CACHE_INDEX);
+  if (kind == INDEX_HASH) return <u32>(<u64>hashedIndex(key0, key1) % sets);
+  const page = key0 & 0x0fffffffffffffff; // without the leaf class
+  return <u32>((kind == INDEX_SHIFTED ? page >> 3 : page) % sets);
 }
 
 /** Slot number of the key, or -1. Does not count as a use. */

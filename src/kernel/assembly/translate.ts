@@ -6,14 +6,14 @@ import {
   CTX_GUEST_LEVELS, CTX_INDEX, CTX_L1, CTX_PASID, CTX_PASID_STAMP, CTX_SPACE, CTX_SPACE_TAG, CTX_UNIT, C_COLD,
   C_DEPTH, C_FAST, C_FAST_GUEST, C_FAULTS, C_HITS, C_L1_HITS, C_LOOKUPS, C_LOOKUPS_ALL, C_MERGED, C_MISSES,
   C_TRANSLATED, C_UNTRANSLATED, C_WALKS, C_WALK_PS, C_WALK_WAIT_PS, DEPTH_SLOTS, FAULT_READ, FAULT_WRITE,
-  INDEX_MODULO, LOG_ACCESS, LOG_BDF, LOG_BYTES, LOG_CODE, LOG_DOMAIN, LOG_INDEX, LOG_PAGE, LOG_PASID, LOG_TIME,
+ LOG_ACCESS, LOG_BDF, LOG_BYTES, LOG_CODE, LOG_DOMAIN, LOG_INDEX, LOG_PAGE, LOG_PASID, LOG_TIME,
   REPLACE_LRU, REPLACE_RANDOM, SLOT_BYTES, SLOT_KEY0, SLOT_KEY1, SLOT_META, SLOT_READY, SLOT_VALUE, TRACE_IOTLB_HIT,
   UNIT_CLASSES, UNIT_CLASS_LOG2, UNIT_DEVICE_CACHE, UNIT_EPOCH, UNIT_FLAGS, UNIT_FLAG_NO_FRACTURE, UNIT_GUEST_RULE,
   UNIT_HISTORY, UNIT_HIT_PS, UNIT_HOST_RULE, UNIT_IOTLB, UNIT_L1_HIT_PS, UNIT_LOG, UNIT_LOG_ENTRIES, UNIT_LOG_HEAD,
   UNIT_LOG_OVERFLOW, UNIT_NEXT_START, UNIT_OVERHEAD_PS, UNIT_PASID_CACHE, UNIT_SHADOW, UNIT_START_PS, UNIT_WALKERS,
   UNIT_WALKER_COUNT,
 } from '../layout';
-import { find, insert, setOf, tagOf, tagWith, touch } from './cache';
+import { find, indexOf, insert, setOf, tagOf, tagWith, touch } from './cache';
 import { guestLevels, guestRoot, hostRoot, mode, recall, renew, resolveContext, space } from './context';
 import { missCause, shadowAccess } from './history';
 import { count, countBy, record } from './read';
@@ -64,7 +64,7 @@ function shortHit(home: usize, requester: usize, page: u64, access: i32, atPs: f
   const key0 = (page >> <u64>load<u32>(requester, CTX_CLASS_SHIFT)) | (<u64>load<u32>(requester, CTX_CLASS) << 60);
   const tag = tagWith(key0, load<u32>(requester, CTX_SPACE_TAG));
   const pad = load<u32>(cache, CACHE_PAD);
-  const first = (<u32>key0 & load<u32>(cache, CACHE_MASK)) * pad;
+  const first = (indexOf(cache, key0, load<u64>(requester, CTX_SPACE)) & load<u32>(cache, CACHE_MASK)) * pad;
   const tags = load<usize>(cache, CACHE_TAGS) + (first << 2);
   const wanted = i32x4.splat(<i32>tag);
   let way: u32 = 0;
@@ -130,7 +130,7 @@ function lookup(page: u64, access: i32): f64 {
 function aim(): void {
   const policy = load<i32>(hitCache, CACHE_REPLACEMENT);
   const scanned = load<usize>(hitCache, CACHE_TABLE) == 0 && load<i32>(hitCache, CACHE_MASK) >= 0;
-  const plain = scanned && policy <= REPLACE_RANDOM && load<i32>(hitCache, CACHE_INDEX) == INDEX_MODULO;
+  const plain = scanned && policy <= REPLACE_RANDOM;
   const watched = trace != 0 || load<usize>(unit, UNIT_SHADOW) != 0;
   store<usize>(ctx, plain && !watched ? hitCache : 0, CTX_CACHE);
   store<i32>(ctx, hitClass, CTX_CLASS);
