@@ -147,7 +147,7 @@ function fetchDeviceEntry(cache: usize, bdf: u64, tag: u32, set: u32): i32 {
 function readDeviceEntry(bdf: u64): i32 {
   count(C_DTE_READS);
   const address = load<u64>(unit, UNIT_DEVICE_TABLE) + (bdf << 5);
-  const at = locate(address, 32);
+  const at = locate(address);
   if (at == 0) return FAULT_DTE;
   const ps = readOther(at);
   dte0 = load<u64>(at);
@@ -203,7 +203,7 @@ function readGcr3(pasid: u64, nested: bool): i32 {
       table = outPage << 12;
     }
     const address = table + (((pasid >> <u64>(9 * level)) & 0x1ff) << 3);
-    const at = locate(address, 8);
+    const at = locate(address);
     count(C_PASID_READS);
     if (at == 0) return FAULT_PASID;
     const ps = readOther(at);

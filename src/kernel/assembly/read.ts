@@ -1,32 +1,23 @@
 // Reads of table memory: address → bytes, what the read costs, and the trace that `explain` draws from.
 
 import {
-  ARENA_ADDRESS, ARENA_BASE, ARENA_LIMIT, CACHE_CLOCK, CACHE_MASK, CACHE_PAD, CACHE_SETS, CACHE_STAMPS, CACHE_TAGS,
-  CTX_COUNTERS, C_LINE_HITS, C_LINE_MISSES, TRACE_ADDRESS, TRACE_BYTES, TRACE_CAPACITY, TRACE_COST, TRACE_COUNT,
-  TRACE_ENTRY, TRACE_FIRST, TRACE_KIND, TRACE_LEVEL, TRACE_STAGE, UNIT_LINE_CACHE, UNIT_LINE_PS, UNIT_MEMORY_PS,
-  WINDOW_COUNT, WINDOW_LOG2, WINDOW_TABLE,
+  CACHE_CLOCK, CACHE_MASK, CACHE_PAD, CACHE_SETS, CACHE_STAMPS, CACHE_TAGS, CTX_COUNTERS, C_LINE_HITS, C_LINE_MISSES,
+  TRACE_ADDRESS, TRACE_BYTES, TRACE_CAPACITY, TRACE_COST, TRACE_COUNT, TRACE_ENTRY, TRACE_FIRST, TRACE_KIND,
+  TRACE_LEVEL, TRACE_STAGE, UNIT_LINE_CACHE, UNIT_LINE_PS, UNIT_MEMORY_PS, WINDOW_COUNT, WINDOW_LOG2, WINDOW_TABLE,
 } from '../layout';
 import { leastStamp, stamp, watchClock } from './cache';
-import { addReads, arena, ctx, reads, setReads, trace, unit } from './state';
-
-/** wasm offset of `bytes` bytes at this address, or 0 if they are not table memory. */
-export function locate(address: u64, bytes: u32): usize {
-  if (arena != 0) {
-    const offset = address - load<u64>(arena, ARENA_ADDRESS);
-    const size = <u64>(load<u32>(arena, ARENA_LIMIT) - load<u32>(arena, ARENA_BASE));
-    return offset + bytes <= size && offset < size ? <usize>(load<u32>(arena, ARENA_BASE) + <u32>offset) : 0;
-  }
-  const at = windowed(address);
-  const room = load<u32>(WINDOW_TABLE + (<usize>(address >> WINDOW_LOG2) << 3), 4) - (<u32>address & WINDOW_LAST);
-  return at != 0 && room >= bytes ? at : 0;
-}
+import { addReads, arenaAddress, arenaBase, arenaBytes, ctx, reads, setReads, trace, unit } from './state';
 
 const WINDOW_LAST: u32 = (1 << WINDOW_LOG2) - 1;
 
-/** wasm offset of an SPA (8-byte aligned, at least 8 bytes), or 0. */
+/** wasm offset of the entry (8 bytes, aligned) at this address, or 0 if that is not table memory. */
 // @ts-ignore: decorator
 @inline
-export function windowed(address: u64): usize {
+export function locate(address: u64): usize {
+  if (arenaBytes != 0) {
+    const offset = address - arenaAddress;
+    return offset < <u64>arenaBytes ? <usize>(arenaBase + <u32>offset) : 0;
+  }
   const window = address >> WINDOW_LOG2;
   if (window >= <u64>WINDOW_COUNT) return 0;
   const at = WINDOW_TABLE + (<usize>window << 3);
@@ -35,13 +26,12 @@ export function windowed(address: u64): usize {
 }
 
 /**
- * Line cache: 64-byte lines of table memory, found by number alone, always LRU. True if the read hits (or there is no line
- * cache): then the line is the newest. Inlined without calls into the walk's loop, which checks the clock when it leaves.
+ * Line cache: 64-byte lines of table memory, found by number alone, always LRU. True if the read hits: then the line is the
+ * newest. Inlined without calls into the walk's loop, which checks the clock when it leaves.
  */
 // @ts-ignore: decorator
 @inline
 export function useLine(cache: usize, at: usize): bool {
-  if (cache == 0) return true;
   const line = <u32>(at >> 6);
   const mask = load<i32>(cache, CACHE_MASK);
   const pad = load<u32>(cache, CACHE_PAD);
@@ -98,7 +88,7 @@ export function readPs(cache: usize, fetched: bool): f64 {
 export function readOther(at: usize): f64 {
   const cache = load<usize>(unit, UNIT_LINE_CACHE);
   const before = reads;
-  const hit = useLine(cache, at);
+  const hit = cache == 0 || useLine(cache, at);
   if (hit) countLineHits(cache, 1);
   else fetchLine(cache, at);
   setReads(before);

@@ -1,5 +1,7 @@
 // Registers of one kernel instance. wasm globals belong to the instance, so threads that share the memory do not meet here.
 
+import { ARENA_ADDRESS, ARENA_BASE, ARENA_LIMIT } from '../layout';
+
 /** Unit and requester that the current operation works for. */
 export let unit: usize = 0;
 export let ctx: usize = 0;
@@ -8,8 +10,10 @@ export let nowPs: f64 = 0;
 /** Cost of the reads made since `begin`, ps, and their number. */
 export let costPs: f64 = 0;
 export let reads: i32 = 0;
-/** Arena whose addresses a software walk uses; 0 = addresses are SPAs and go through the window table. */
-export let arena: usize = 0;
+/** Arena whose addresses a software walk uses; no bytes = addresses are SPAs and go through the window table. */
+export let arenaAddress: u64 = 0;
+export let arenaBase: u32 = 0;
+export let arenaBytes: u32 = 0;
 /** Where a trace of the walk goes; 0 = nowhere. */
 export let trace: usize = 0;
 
@@ -44,7 +48,11 @@ export function pageOf(page: f64): u64 {
 }
 
 export function setArena(to: usize): void {
-  arena = to;
+  arenaBytes = 0;
+  if (to == 0) return;
+  arenaAddress = load<u64>(to, ARENA_ADDRESS);
+  arenaBase = load<u32>(to, ARENA_BASE);
+  arenaBytes = load<u32>(to, ARENA_LIMIT) - arenaBase;
 }
 
 export function setTrace(to: usize): void {

@@ -18,9 +18,9 @@ import {
   UNIT_PWC, UNIT_PWC_MASK,
 } from '../layout';
 import { find, insert, setOf, tagOf, touch } from './cache';
-import { count, countLineHits, fetchLine, locate, readPs, record, useLine, windowed } from './read';
+import { count, countLineHits, fetchLine, locate, readPs, record, useLine } from './read';
 import {
-  addReads, arena, begin, costPs, ctx, fault, nowPs, outFault, outPage, outPermissions, outSizeLog2, pageOf, result, setArena,
+  addReads, begin, costPs, ctx, fault, nowPs, outFault, outPage, outPermissions, outSizeLog2, pageOf, result, setArena,
   trace, unit,
 } from './state';
 
@@ -42,9 +42,12 @@ export function setHostStage(rule: usize, levels: i32, root: u64, space: u64): v
 }
 
 /** Base address in a table entry. */
+// @ts-ignore: decorator
+@inline
 function addressOf(rule: usize, entry: u64): u64 {
-  return ((entry & load<u64>(rule, RULE_ADDRESS)) << <u64>load<u32>(rule, RULE_ADDRESS_SHIFT)) |
-    ((entry & load<u64>(rule, RULE_ADDRESS_HIGH)) << <u64>load<u32>(rule, RULE_ADDRESS_HIGH_SHIFT));
+  const address = (entry & load<u64>(rule, RULE_ADDRESS)) << <u64>load<u32>(rule, RULE_ADDRESS_SHIFT);
+  const high = load<u64>(rule, RULE_ADDRESS_HIGH);
+  return high == 0 ? address : address | ((entry & high) << <u64>load<u32>(rule, RULE_ADDRESS_HIGH_SHIFT));
 }
 
 /** True if no table of so many levels can translate this page: 0 = in range, else a FAULT_* code. */
@@ -132,78 +135,29 @@ export function walk(stage: i32, rule: usize, top: i32, root: u64, page: u64, sp
 
   const lines = load<usize>(unit, UNIT_LINE_CACHE);
   const counters = ctx + CTX_COUNTERS + (<usize>(C_READS + (stage << 3)) << 3);
-  const present = load<u64>(rule, RULE_PRESENT);
-  const xor = load<u64>(rule, RULE_PERM_XOR);
   const byField = (load<i32>(rule, RULE_FLAGS) & RULE_FLAG_NEXT_LEVEL) != 0;
-  const simpleAddress = load<u64>(rule, RULE_ADDRESS_HIGH) == 0 && load<i32>(rule, RULE_ADDRESS_SHIFT) == 0;
-  const addressMask = load<u64>(rule, RULE_ADDRESS);
-  // Levels after whose table entry something outside the inner loop has to happen.
-  const pauses: u32 = nested || trace != 0 || arena != 0 ? ~(<u32>0) : fillable;
   let filled = 0; // level of the entry just read whose pointer is `table`, not yet in a walk cache
-  let fetched = false; // the line that the loop stopped at is in the line cache now
-  let code = 0;
-  let lv = rule + RULE_LEVEL0 + level * RULE_LEVEL_BYTES;
+  let fetched = false; // the line at which the descent stopped is in the line cache now
   while (true) {
     if (through) {
-      if (throughHost(table >> 12) != 0) {
-        code = FAULT_GUEST_TABLE;
-        break;
-      }
+      if (throughHost(table >> 12) != 0) return fault(FAULT_GUEST_TABLE);
       table = (outPage << 12) | (table & 0xfff);
     }
     through = nested;
     if ((fillable & (1 << filled)) != 0) {
       fillWalkCache(stage, rule, filled, page, space, table, permissions, nowPs + costPs);
     }
-
-    // The inner loop has no calls: in wasm a call costs every register, and this loop is where the time goes.
-    let event = 0;
-    let entry: u64 = 0;
-    let address: u64 = 0;
-    let at: usize = 0;
-    let lineHits = fetched ? -1 : 0; // the second look at a fetched line is not a hit of its own
-    let next = 0;
-    while (true) {
-      address = table + (<u64>(<u32>(page >> <u64>(load<u32>(lv, LV_SHIFT) - 12)) & load<u32>(lv, LV_INDEX_MASK)) << 3);
-      at = arena == 0 ? windowed(address) : locate(address, 8);
-      if (at == 0) {
-        event = EVENT_OUTSIDE;
-        break;
-      }
-      if (!useLine(lines, at)) {
-        event = EVENT_LINE;
-        break;
-      }
-      lineHits++;
-      store<f64>(counters + (level << 3), load<f64>(counters + (level << 3)) + 1);
-      entry = load<u64>(at);
-      if ((entry & present) == 0) {
-        event = EVENT_ABSENT;
-        break;
-      }
-      next = <i32>(entry >> 9) & 7; // means something only in formats with a next-level field
-      const leaf = byField
-        ? next == 0 || next == 7
-        : ((entry ^ load<u64>(lv, LV_LEAF_XOR)) & load<u64>(lv, LV_LEAF_MASK)) != 0;
-      if (leaf) {
-        event = EVENT_LEAF;
-        break;
-      }
-      permissions &= (entry ^ xor) | load<u64>(lv, LV_PERM_IGNORE);
-      table = simpleAddress ? entry & addressMask : addressOf(rule, entry);
-      const odd = (entry & load<u64>(lv, LV_RESERVED_TABLE)) != 0 || (byField && next != level) || level == 0;
-      if (odd || (pauses & (1 << level)) != 0) {
-        event = EVENT_TABLE;
-        break;
-      }
-      level--;
-      lv -= RULE_LEVEL_BYTES;
-    }
-
+    const pauses = nested || trace != 0 ? ~(<u32>0) : fillable | 1;
+    const event = descend(rule, level, table, permissions, page, pauses, lines, counters);
+    table = downTable;
+    permissions = downPermissions;
+    level = downLevel;
+    // The second look at a fetched line is not a hit of its own.
+    const lineHits = downReads - (fetched ? 1 : 0);
     countLineHits(lines, lineHits);
     fetched = event == EVENT_LINE;
     if (fetched) {
-      fetchLine(lines, at);
+      fetchLine(lines, downAt);
       through = false;
       filled = 0;
       continue;
@@ -211,40 +165,97 @@ export function walk(stage: i32, rule: usize, top: i32, root: u64, page: u64, sp
     if (event == EVENT_OUTSIDE) {
       store<f64>(counters + (level << 3), load<f64>(counters + (level << 3)) + 1);
       addReads(0, 1);
-      code = FAULT_MEMORY;
-      break;
+      return fault(FAULT_MEMORY);
     }
-    if (trace != 0) record(TRACE_READ, stage, level, address, entry, readPs(lines, lineHits == 0));
-    if (event == EVENT_ABSENT) {
-      code = FAULT_NOT_PRESENT;
-      break;
-    }
+    const entry = downEntry;
+    const lv = rule + RULE_LEVEL0 + level * RULE_LEVEL_BYTES;
+    if (trace != 0) record(TRACE_READ, stage, level, downAddress, entry, readPs(lines, lineHits == 0));
+    if (event == EVENT_ABSENT) return fault(FAULT_NOT_PRESENT);
     if (event == EVENT_LEAF) {
-      if ((entry & load<u64>(lv, LV_RESERVED_LEAF)) != 0) code = FAULT_RESERVED;
-      else finish(rule, level, entry, page, permissions & (entry ^ xor));
-      break;
+      if ((entry & load<u64>(lv, LV_RESERVED_LEAF)) != 0) return fault(FAULT_RESERVED);
+      return finish(rule, level, entry, page, permissions);
     }
-    if ((entry & load<u64>(lv, LV_RESERVED_TABLE)) != 0) {
-      code = FAULT_RESERVED;
-      break;
-    }
-    if (byField && next != level) {
-      level = skipTo(rule, level, next, page);
-      if (level < 0) {
-        code = FAULT_LEVEL;
-        break;
-      }
-    }
+    if ((entry & load<u64>(lv, LV_RESERVED_TABLE)) != 0) return fault(FAULT_RESERVED);
+    const next = <i32>(entry >> 9) & 7;
+    if (byField && next != level) level = skipTo(rule, level, next, page);
+    if (level <= 0) return fault(FAULT_LEVEL);
     // A skipped-to entry counts as one of the level it names: that is where the next walk looks for it.
     filled = level;
-    if (level == 0) {
-      code = FAULT_LEVEL;
+    level--;
+  }
+}
+
+/** Where a descent stopped. */
+let downLevel: i32 = 0;
+let downTable: u64 = 0;
+let downPermissions: u64 = 0;
+let downEntry: u64 = 0;
+let downAddress: u64 = 0;
+let downAt: usize = 0;
+let downReads: i32 = 0;
+
+/**
+ * Reads entry after entry until a leaf, a fault, a missing line, or a table entry of a level in `pauses` (bit n = level n), and
+ * leaves down*. A function of its own without calls: in wasm a call in the loop costs every register in it, which made a read take
+ * twice the instructions (counted with callgrind, Node 20).
+ */
+function descend(
+  rule: usize, level: i32, table: u64, permissions: u64, page: u64, pauses: u32, lines: usize, counters: usize,
+): i32 {
+  const byField = load<i32>(rule, RULE_FLAGS) & RULE_FLAG_NEXT_LEVEL;
+  let lv = rule + RULE_LEVEL0 + level * RULE_LEVEL_BYTES;
+  let reads = 0;
+  let entry: u64 = 0;
+  let address: u64 = 0;
+  let at: usize = 0;
+  let event = 0;
+  while (true) {
+    address = table + (<u64>(<u32>(page >> <u64>(load<u32>(lv, LV_SHIFT) - 12)) & load<u32>(lv, LV_INDEX_MASK)) << 3);
+    at = locate(address);
+    if (at == 0) {
+      event = EVENT_OUTSIDE;
+      break;
+    }
+    if (lines != 0 && !useLine(lines, at)) {
+      event = EVENT_LINE;
+      break;
+    }
+    reads++;
+    const counter = counters + (level << 3);
+    store<f64>(counter, load<f64>(counter) + 1);
+    entry = load<u64>(at);
+    if ((entry & load<u64>(rule, RULE_PRESENT)) == 0) {
+      event = EVENT_ABSENT;
+      break;
+    }
+    const next = <i32>(entry >> 9) & 7; // means something only in formats with a next-level field; 0 and 7 are leaves
+    const leaf = byField != 0
+      ? <i32>(((next + 1) & 7) < 2)
+      : <i32>(((entry ^ load<u64>(lv, LV_LEAF_XOR)) & load<u64>(lv, LV_LEAF_MASK)) != 0);
+    const allowed = entry ^ load<u64>(rule, RULE_PERM_XOR);
+    if (leaf != 0) {
+      permissions &= allowed;
+      event = EVENT_LEAF;
+      break;
+    }
+    permissions &= allowed | load<u64>(lv, LV_PERM_IGNORE);
+    table = addressOf(rule, entry);
+    const reserved = <u32>((entry & load<u64>(lv, LV_RESERVED_TABLE)) != 0);
+    if ((reserved | ((pauses >> level) & 1) | (<u32>byField & <u32>(next != level))) != 0) {
+      event = EVENT_TABLE;
       break;
     }
     level--;
-    lv = rule + RULE_LEVEL0 + level * RULE_LEVEL_BYTES;
+    lv -= RULE_LEVEL_BYTES;
   }
-  return code != 0 ? fault(code) : 0;
+  downLevel = level;
+  downTable = table;
+  downPermissions = permissions;
+  downEntry = entry;
+  downAddress = address;
+  downAt = at;
+  downReads = reads;
+  return event;
 }
 
 /**
@@ -351,7 +362,7 @@ export function classify(rule: usize, top: i32, root: u64, page: u64, access: i3
   while (true) {
     const lv = rule + RULE_LEVEL0 + level * RULE_LEVEL_BYTES;
     const shift = <u64>(load<i32>(lv, LV_SHIFT) - 12);
-    const at = locate(table + (<u64>(<u32>(page >> shift) & load<u32>(lv, LV_INDEX_MASK)) << 3), 8);
+    const at = locate(table + (<u64>(<u32>(page >> shift) & load<u32>(lv, LV_INDEX_MASK)) << 3));
     const entry: u64 = at != 0 ? load<u64>(at) : 0;
     const next = <i32>(entry >> 9) & 7;
     const leaf = byField
