@@ -7,7 +7,13 @@ export type ShareTask = Share;
 export type ShareOutcome =
   | { readonly ok: true; readonly part: PartResult }
   /** `stopped`: it ended because another thread or the user wanted it to. */
-  | { readonly ok: false; readonly stopped: boolean; readonly name: string; readonly message: string; readonly stack: string };
+  | {
+      readonly ok: false;
+      readonly stopped: boolean;
+      readonly name: string;
+      readonly message: string;
+      readonly stack: string;
+    };
 
 /** Runs a share; a failure stops the other threads of the run. */
 export function runShare(task: ShareTask): ShareOutcome {

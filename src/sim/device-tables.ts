@@ -41,4 +41,3 @@ export function writeGcr3(
   }
   return { gcr3: BigInt(address + offset), glx };
 }
-

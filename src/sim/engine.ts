@@ -48,9 +48,8 @@ export class Engine {
   private readonly devices: readonly EngineDevice[];
   private readonly commands: CommandProcessor;
   private readonly translate: KernelExports['translate'];
+  /** Actors: devices, then their software, then their timers, then the command processor. */
   private readonly queue: EventQueue;
-  /** When each actor is due: devices, then their software, then their timers, then the command processor. */
-  private readonly due: Float64Array;
   private readonly count: number;
 
   constructor(config: EngineConfig) {
@@ -60,9 +59,7 @@ export class Engine {
     this.ports = devices.map(({ ctx, link, model }) => new Port({ ctx, link, model, machine, clock: this.clock }));
     this.commands = config.commands;
     this.translate = config.translate;
-    const actors = 3 * this.count + 1;
-    this.queue = new EventQueue(actors);
-    this.due = new Float64Array(actors).fill(Infinity);
+    this.queue = new EventQueue(3 * this.count + 1);
   }
 
   /** Lets every device send its first requests. Call once, after the models have been started. */
@@ -92,16 +89,15 @@ export class Engine {
 
   /** Handles the events before `untilPs`, at most until `budget` more requests are translated. Returns how many were. */
   run(untilPs: number, budget: number): number {
-    const { queue, due, clock, count } = this;
+    const { queue, clock, count } = this;
     const from = this.requests;
     const to = from + budget;
     while (this.requests < to) {
       const atPs = queue.topKey;
       if (atPs >= untilPs) break;
       const actor = queue.pop();
-      if (due[actor] !== atPs) continue; // it was given another time since
+      if (actor < 0) continue;
       clock.nowPs = atPs;
-      due[actor] = Infinity;
       if (actor < count) this.runDevice(actor);
       else this.runOther(actor, count);
     }
@@ -113,12 +109,14 @@ export class Engine {
     const port = this.ports[d];
     if (port.readAtPs < port.streamAtPs) {
       const index = port.nextRead();
-      const read = port.read(index);
+      const read = port.readList[index];
       this.requests++;
-      port.readTranslated(index, this.translate(port.ctx, read.page, read.op, this.clock.nowPs));
+      read.donePs = this.translate(port.ctx, read.page, read.op, this.clock.nowPs);
+      port.readTranslated(index);
     } else if (port.state === HOLDS_WRITE) {
       this.requests++;
-      port.writeTranslated(this.translate(port.ctx, port.writePage, OP_WRITE, this.clock.nowPs));
+      port.writeDonePs = this.translate(port.ctx, port.writePage, OP_WRITE, this.clock.nowPs);
+      port.writeTranslated();
     } else {
       port.resume();
     }
@@ -132,7 +130,11 @@ export class Engine {
       port.told = false;
       this.refreshSoftware(d);
     }
-    this.schedule(d, port.streamAtPs < port.readAtPs ? port.streamAtPs : port.readAtPs);
+    const { due } = this.queue;
+    const nextPs = port.streamAtPs < port.readAtPs ? port.streamAtPs : port.readAtPs;
+    if (due[d] === nextPs) return;
+    due[d] = nextPs;
+    this.queue.push(d);
   }
 
   private runOther(actor: number, count: number): void {
@@ -178,9 +180,9 @@ export class Engine {
   private schedule(actor: number, atPs: number): void {
     const { nowPs } = this.clock;
     const duePs = atPs > nowPs ? atPs : nowPs;
-    if (this.due[actor] === duePs) return;
-    this.due[actor] = duePs;
-    this.queue.push(actor, duePs);
+    if (this.queue.due[actor] === duePs) return;
+    this.queue.due[actor] = duePs;
+    this.queue.push(actor);
   }
 
   /** Counts anew: warm-up is over. */

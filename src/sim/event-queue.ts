@@ -9,8 +9,13 @@
 /** Places that an insertion may shift. Beyond that the heap is cheaper. */
 const SHIFT_LIMIT = 16;
 
-/** An event is an actor and the time it is due; an actor may have several (the engine ignores those that are outdated). */
+/**
+ * Actors by the time they are due. An actor that is given another time leaves an outdated event behind, which `next` skips.
+ * Times go in and out through `due`: a double that passes through a call is allocated unless V8 inlines it.
+ */
 export class EventQueue {
+  /** When each actor is due; Infinity: never. Call `push` after a change. */
+  readonly due: Float64Array;
   /** Time of the first event; Infinity when there is none. */
   topKey = Infinity;
 
@@ -24,10 +29,11 @@ export class EventQueue {
   private heapCount = 0;
   private topInHeap = false;
 
-  /** `actors`: about how many events wait at a time. */
+  /** Actors are numbers from 0 to `actors` - 1. */
   constructor(actors: number) {
     let capacity = 4 * SHIFT_LIMIT;
     while (capacity < actors) capacity *= 2;
+    this.due = new Float64Array(actors).fill(Infinity);
     this.ringMask = capacity - 1;
     this.ringKeys = new Float64Array(capacity);
     this.ringActors = new Int32Array(capacity);
@@ -35,18 +41,21 @@ export class EventQueue {
     this.heapActors = new Int32Array(capacity);
   }
 
-  /** Adds an event; one at Infinity never comes. */
-  push(actor: number, key: number): void {
-    if (key === Infinity) return;
-    if (this.ringAccepts(actor, key)) this.pushRing(actor, key);
-    else this.pushHeap(actor, key);
+  /** The actor's time in `due` has changed. */
+  push(actor: number): void {
+    if (this.due[actor] === Infinity) return;
+    if (this.ringAccepts(actor)) this.pushRing(actor);
+    else this.pushHeap(actor);
     this.findTop();
   }
 
-  /** Removes the first event (there must be one) and returns its actor. */
+  /** Removes the first event (there must be one). Returns its actor, who is due no more; -1 if the event is outdated. */
   pop(): number {
+    const key = this.topKey;
     const actor = this.topInHeap ? this.popHeap() : this.popRing();
     this.findTop();
+    if (this.due[actor] !== key) return -1;
+    this.due[actor] = Infinity;
     return actor;
   }
 
@@ -63,7 +72,8 @@ export class EventQueue {
   }
 
   /** Whether the event's place in the ring is among the last few. */
-  private ringAccepts(actor: number, key: number): boolean {
+  private ringAccepts(actor: number): boolean {
+    const key = this.due[actor];
     const count = this.ringCount;
     if (count <= SHIFT_LIMIT) return true;
     const place = (this.ringHead + count - SHIFT_LIMIT) & this.ringMask;
@@ -71,7 +81,8 @@ export class EventQueue {
     return count <= this.ringMask && (placeKey < key || (placeKey === key && this.ringActors[place] <= actor));
   }
 
-  private pushRing(actor: number, key: number): void {
+  private pushRing(actor: number): void {
+    const key = this.due[actor];
     const { ringKeys, ringActors, ringMask } = this;
     const first = this.ringHead;
     let at = first + this.ringCount;
@@ -95,7 +106,8 @@ export class EventQueue {
     return actor;
   }
 
-  private pushHeap(actor: number, key: number): void {
+  private pushHeap(actor: number): void {
+    const key = this.due[actor];
     if (this.heapCount === this.heapKeys.length) this.growHeap();
     const { heapKeys, heapActors } = this;
     let at = this.heapCount++;

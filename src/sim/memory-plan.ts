@@ -139,7 +139,8 @@ class Planner {
     const guests = new Map<string, Space>();
     const tenantPlans = plans.map((plan) => this.placeTenant(plan, guests));
     const units = Array.from({ length: machine.units }, (_, unit) => this.placeUnit(unit, plans, guests));
-    if (this.nextWindow > WINDOW_COUNT) throw new RangeError('page tables and data do not fit into 8 TiB of host memory');
+    if (this.nextWindow > WINDOW_COUNT)
+      throw new RangeError('page tables and data do not fit into 8 TiB of host memory');
     return { totalBytes: this.next, rules, spaces: this.spaces, units, tenants: tenantPlans };
   }
 
@@ -184,7 +185,13 @@ class Planner {
     return {
       spec: tenant,
       index,
-      guest: { pages, firstPage, structures: this.take(TABLE_RECORD_BYTES), tables: this.takeSpace({ bytes, gpa: 0 }), spaces },
+      guest: {
+        pages,
+        firstPage,
+        structures: this.take(TABLE_RECORD_BYTES),
+        tables: this.takeSpace({ bytes, gpa: 0 }),
+        spaces,
+      },
     };
   }
 
@@ -202,10 +209,22 @@ class Planner {
     for (const { tenant, index } of tenants) {
       const guest = guests.get(`${index}/${unit}`);
       if (guest !== undefined) unitGuests.set(index, guest);
-      if (tenant.mode === 'host') bytes += this.tablesOf(devices.filter((device) => device.tenant === index), tenant.host);
+      if (tenant.mode === 'host')
+        bytes += this.tablesOf(
+          devices.filter((device) => device.tenant === index),
+          tenant.host,
+        );
     }
     const deviceTable = this.takeSpace({ bytes: DEVICE_TABLE_BYTES, gpa: 0 }, false);
-    return { unit, devices, structures, deviceTable, tables: this.takeSpace({ bytes, gpa: 0 }), guests: unitGuests, historyPages };
+    return {
+      unit,
+      devices,
+      structures,
+      deviceTable,
+      tables: this.takeSpace({ bytes, gpa: 0 }),
+      guests: unitGuests,
+      historyPages,
+    };
   }
 
   /** Page tables and GCR3 tables of these devices. */

@@ -101,6 +101,10 @@ export class Port {
   private readonly tags: Credits;
   private readonly transfers: Credits;
 
+  /** End of the held write's translation, as `translate` says it. */
+  writeDonePs = 0;
+  /** When the request that is being finished is complete. */
+  private endPs = 0;
   private upFreePs = 0;
   private downFreePs = 0;
   private cursor = 0;
@@ -115,7 +119,7 @@ export class Port {
   private completionPs = 0;
 
   private readonly mask: number;
-  private readonly readList: Read[];
+  readonly readList: readonly Read[];
   private readonly freeReads: Int32Array;
   private freeReadCount: number;
   private readonly slotList: BurstSlot[];
@@ -216,7 +220,8 @@ export class Port {
       return FETCHES;
     }
     const { burst } = this;
-    const isThere = this.model.nextBurst(atPs, burst);
+    // A model that is asked ahead does not look at the time: 0 needs no allocation, as a double would.
+    const isThere = this.model.nextBurst(this.ahead ? 0 : atPs, burst);
     this.told = true;
     if (!isThere) return IDLE;
     if (this.limited) this.transfers.take();
@@ -311,14 +316,11 @@ export class Port {
     return index;
   }
 
-  read(index: number): { readonly page: number; readonly op: number } {
-    return this.readList[index];
-  }
-
-  /** What `translate` said of the read: the end of its translation, or -1 - that time if it was aborted. */
-  readTranslated(index: number, endPs: number): void {
+  /** The read's `donePs` is what `translate` said: the end of its translation, or -1 - that time if it was aborted. */
+  readTranslated(index: number): void {
     const read = this.readList[index];
-    let donePs = endPs < 0 ? -1 - endPs : endPs;
+    read.aborted = read.donePs < 0;
+    let donePs = read.aborted ? -1 - read.donePs : read.donePs;
     if (this.readWindow > 0) {
       // In order: it ends no earlier than its predecessor, and its end lets a later one into the window.
       if (this.lastReadPs > donePs) donePs = this.lastReadPs;
@@ -327,7 +329,6 @@ export class Port {
       this.readPlace = this.readPlace + 1 === this.readWindow ? 0 : this.readPlace + 1;
     }
     read.donePs = donePs;
-    read.aborted = endPs < 0;
     read.period = this.period;
     this.reads++;
     this.readBytes += read.bytes;
@@ -380,7 +381,8 @@ export class Port {
     this.freeReads[this.freeReadCount++] = index;
     if (this.tagged) this.tags.give(donePs);
     if (read.slot >= 0) {
-      this.finishRequest(read.slot, donePs, read.aborted);
+      this.endPs = donePs;
+      this.finishRequest(read.slot, read.aborted);
       return;
     }
     this.bursts++;
@@ -391,9 +393,10 @@ export class Port {
     return this.burst.page[this.cursor];
   }
 
-  /** What `translate` said of the write that the stream held. */
-  writeTranslated(endPs: number): void {
-    let donePs = endPs < 0 ? -1 - endPs : endPs;
+  /** `writeDonePs` is what `translate` said of the write that the stream held. */
+  writeTranslated(): void {
+    const aborted = this.writeDonePs < 0;
+    let donePs = aborted ? -1 - this.writeDonePs : this.writeDonePs;
     if (this.writeWindow > 0) {
       if (this.lastWritePs > donePs) donePs = this.lastWritePs;
       this.lastWritePs = donePs;
@@ -405,10 +408,11 @@ export class Port {
     this.writeBytes += this.burst.lengthBytes[this.cursor];
     this.cursor++;
     this.translation.record(donePs - this.writeArrivalPs);
-    if (endPs >= 0) donePs += this.memoryWritePs;
+    if (!aborted) donePs += this.memoryWritePs;
     if (donePs > this.clock.drainedPs) this.clock.drainedPs = donePs;
     this.completion.record(donePs - this.writeIssuePs);
-    this.finishRequest(this.slot, donePs, endPs < 0);
+    this.endPs = donePs;
+    this.finishRequest(this.slot, aborted);
     this.resume();
   }
 
@@ -419,9 +423,9 @@ export class Port {
   }
 
   /** One request of a burst is complete; with the last one the model is told. */
-  private finishRequest(index: number, donePs: number, aborted: boolean): void {
+  private finishRequest(index: number, aborted: boolean): void {
     const slot = this.slotList[index];
-    if (donePs > slot.donePs) slot.donePs = donePs;
+    if (this.endPs > slot.donePs) slot.donePs = this.endPs;
     if (aborted) slot.faulted = true;
     if (--slot.left > 0) return;
     this.freeSlots[this.freeSlotCount++] = index;

@@ -105,7 +105,12 @@ export class UnitSystem implements CommandHandler {
     this.commands = new CommandQueue({ entries, ...latency }, this);
     this.devices = devices.map((device) => this.buildDevice(device));
     this.engine = new Engine({
-      devices: this.devices.map(({ ctx, model, policy, plan }) => ({ ctx, model, timer: policy, link: plan.spec.link })),
+      devices: this.devices.map(({ ctx, model, policy, plan }) => ({
+        ctx,
+        model,
+        timer: policy,
+        link: plan.spec.link,
+      })),
       machine,
       translate: kernel.exports.translate,
       commands: this.commands,

@@ -34,34 +34,56 @@ export function bucketLow(bucket: number): number {
   return bits[0];
 }
 
+/** Values that wait to be counted together: recording is then short enough to be inlined, without boxing the value. */
+const WAITING = 64;
+
 /** A histogram that grows. Untouched buckets cost no real memory. */
 export class Histogram {
   private readonly counts = new Float64Array(HISTOGRAM_BUCKETS);
-  sum = 0;
+  private readonly values = new Float64Array(WAITING);
+  private waiting = 0;
+  private total = 0;
   private min = Infinity;
   private max = -Infinity;
 
   /** Counts one value ≥ 0. */
   record(value: number): void {
-    this.counts[bucketOf(value)]++;
-    this.sum += value;
-    if (value < this.min) this.min = value;
-    if (value > this.max) this.max = value;
+    this.values[this.waiting++] = value;
+    if (this.waiting === WAITING) this.countWaiting();
+  }
+
+  /** Sum of all values. */
+  get sum(): number {
+    this.countWaiting();
+    return this.total;
+  }
+
+  private countWaiting(): void {
+    for (let i = 0; i < this.waiting; i++) {
+      const value = this.values[i];
+      this.counts[bucketOf(value)]++;
+      this.total += value;
+      if (value < this.min) this.min = value;
+      if (value > this.max) this.max = value;
+    }
+    this.waiting = 0;
   }
 
   reset(): void {
     this.counts.fill(0);
-    this.sum = 0;
+    this.waiting = 0;
+    this.total = 0;
     this.min = Infinity;
     this.max = -Infinity;
   }
 
   /** A copy without the empty buckets at the end. */
   data(): HistogramData {
+    this.countWaiting();
     const counts = trimmed(this.counts);
-    const count = counts.reduce((total, bucketCount) => total + bucketCount, 0);
+    const count = counts.reduce((sum, bucketCount) => sum + bucketCount, 0);
     if (count === 0) return emptyHistogram();
-    return { counts, count, sum: this.sum, min: this.min, max: this.max };
+    return { counts, count, sum: this.total, min: this.min, max: this.max };
   }
 }
 

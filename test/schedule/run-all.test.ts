@@ -30,8 +30,20 @@ function fourUnits(requests = 10_000, seed = 1): RunSpec {
     machine: machineSpec({ units: 4 }),
     tenants: [
       tenantSpec({ devices: deviceSpecs(8, { traffic: windows }, 4) }),
-      tenantSpec({ name: 'lazy', mode: 'nested', policy: 'lazy', memoryBytes: 1 << 27, devices: deviceSpecs(3, { traffic: nic }, 4, 8) }),
-      tenantSpec({ name: 'strict', mode: 'nested', policy: 'strict', memoryBytes: 1 << 27, devices: deviceSpecs(3, { traffic: nic }, 4, 11) }),
+      tenantSpec({
+        name: 'lazy',
+        mode: 'nested',
+        policy: 'lazy',
+        memoryBytes: 1 << 27,
+        devices: deviceSpecs(3, { traffic: nic }, 4, 8),
+      }),
+      tenantSpec({
+        name: 'strict',
+        mode: 'nested',
+        policy: 'strict',
+        memoryBytes: 1 << 27,
+        devices: deviceSpecs(3, { traffic: nic }, 4, 11),
+      }),
     ],
     run: runLimits({ requests, warmupRequests: 2000, intervalNs: 5000, missCauses: true }),
   });
@@ -49,7 +61,13 @@ describe('runAll', () => {
   });
 
   it('gives results in the order of the specs, whatever the order of their ends', async () => {
-    const specs = [fourUnits(15_000, 1), fourUnits(2000, 2), fourUnits(6000, 3), fourUnits(2000, 4), fourUnits(3000, 5)];
+    const specs = [
+      fourUnits(15_000, 1),
+      fourUnits(2000, 2),
+      fourUnits(6000, 3),
+      fourUnits(2000, 4),
+      fourUnits(3000, 5),
+    ];
     const expected = specs.map((spec) => simulate(spec, kernelModule));
     const ended: number[] = [];
     const results = await runAll(specs, { threads: 3, onResult: (_result, index) => ended.push(index) });
@@ -84,7 +102,11 @@ describe('runAll', () => {
   });
 
   it('names the run that failed and stops the others', async () => {
-    const bad = { ...fourUnits(1000, 77), point: 'broken', tenants: [tenantSpec({ devices: deviceSpecs(1, { unit: 9 }) })] };
+    const bad = {
+      ...fourUnits(1000, 77),
+      point: 'broken',
+      tenants: [tenantSpec({ devices: deviceSpecs(1, { unit: 9 }) })],
+    };
     const broken: RunSpec = { ...bad, os: undefined as never };
     const failure = await runAll([endless, broken], { threads: 2 }).then(
       () => undefined,

@@ -142,7 +142,10 @@ const anyCase: fc.Arbitrary<Case> = fc.record({
   readWindow: fc.constantFrom(0, 0, 1, 2, 4),
   writeWindow: fc.constantFrom(0, 1, 3),
   tags: fc.constantFrom(1, 2, 3, 8),
-  latencies: fc.array(fc.oneof(fc.integer({ min: 1, max: 900 }), fc.integer({ min: -500, max: -1 })), { minLength: 1, maxLength: 7 }),
+  latencies: fc.array(fc.oneof(fc.integer({ min: 1, max: 900 }), fc.integer({ min: -500, max: -1 })), {
+    minLength: 1,
+    maxLength: 7,
+  }),
 });
 
 describe('Engine', () => {
@@ -159,7 +162,10 @@ describe('Engine', () => {
   });
 
   it('does the same for a model that it asks ahead of time', () => {
-    const withoutSoftware = anyCase.map((kind) => ({ ...kind, scripts: kind.scripts.map((s) => ({ ...s, batch: 0 })) }));
+    const withoutSoftware = anyCase.map((kind) => ({
+      ...kind,
+      scripts: kind.scripts.map((s) => ({ ...s, batch: 0 })),
+    }));
     fc.assert(
       fc.property(withoutSoftware, (kind) => {
         const ahead = runFast(kind, true);
@@ -197,7 +203,14 @@ describe('Engine', () => {
 /** One device, so that times can be worked out by hand (1 ns a byte on the link, 100 ns of memory, 50 ns for a write). */
 function alone(bursts: Script['bursts'], overrides: Partial<Case> & { outstanding?: number } = {}) {
   const { outstanding = Infinity, ...rest } = overrides;
-  const kind = { readWindow: 0, writeWindow: 0, tags: 64, latencies: [10], ...rest, scripts: [{ bursts, outstanding }] };
+  const kind = {
+    readWindow: 0,
+    writeWindow: 0,
+    tags: 64,
+    latencies: [10],
+    ...rest,
+    scripts: [{ bursts, outstanding }],
+  };
   const { calls, done, engine } = runFast(kind);
   return { starts: calls.map((call) => Number(call.split(' ')[3]) / 1000), done: done[0]!, port: engine.ports[0]! };
 }
@@ -250,7 +263,10 @@ describe('limits', () => {
   });
 
   it('a burst waits for one in flight to end', () => {
-    const burst = [[OP_READ, 64], [OP_READ, 64]] as const;
+    const burst = [
+      [OP_READ, 64],
+      [OP_READ, 64],
+    ] as const;
     // The first burst ends with its second completion: ready at 158, but the link carries the first until 214.
     expect(alone([burst, burst], { outstanding: 1 }).starts).toEqual([24, 48, 294 + 24, 294 + 48]);
   });
@@ -261,7 +277,9 @@ describe('translation order', () => {
   const write = [OP_WRITE, 64] as const;
 
   it('without a window lets hits pass a miss', () => {
-    const { starts, done } = alone([[read], [read], [read]], { latencies: [500, 500, 500, 500, 500, 500, 500, 500, 10] });
+    const { starts, done } = alone([[read], [read], [read]], {
+      latencies: [500, 500, 500, 500, 500, 500, 500, 500, 10],
+    });
     expect(starts).toEqual([24, 48, 72]); // pages 0, 8, 16 → 500, 10, 500
     expect(done).toEqual(['0 704000', '1 238000', '2 784000']);
   });
@@ -289,7 +307,13 @@ describe('translation order', () => {
 describe('counting', () => {
   it('begins anew at a reset: reads under way count where they were translated', () => {
     const read = [OP_READ, 64] as const;
-    const kind = { readWindow: 0, writeWindow: 0, tags: 64, latencies: [500], scripts: [{ bursts: [[read], [read], [read]] }] };
+    const kind = {
+      readWindow: 0,
+      writeWindow: 0,
+      tags: 64,
+      latencies: [500],
+      scripts: [{ bursts: [[read], [read], [read]] }],
+    };
     const { config } = build(kind);
     const engine = new Engine(config);
     engine.start();
@@ -298,7 +322,9 @@ describe('counting', () => {
     engine.run(Infinity, Infinity);
     engine.finish();
     const port = engine.ports[0]!;
-    expect([port.reads, port.readBytes, port.translation.data().count, port.completion.data().count]).toEqual([1, 64, 1, 1]);
+    expect([port.reads, port.readBytes, port.translation.data().count, port.completion.data().count]).toEqual([
+      1, 64, 1, 1,
+    ]);
     expect(port.downBusyPs).toBe(80_000);
   });
 
@@ -338,7 +364,13 @@ describe('actors', () => {
         commandPs = Infinity;
       },
     };
-    const { config } = build({ readWindow: 0, writeWindow: 0, tags: 1, latencies: [1], scripts: [{ bursts: [[[OP_READ, 64]]] }] });
+    const { config } = build({
+      readWindow: 0,
+      writeWindow: 0,
+      tags: 1,
+      latencies: [1],
+      scripts: [{ bursts: [[[OP_READ, 64]]] }],
+    });
     const engine = new Engine({ ...config, devices: [{ ...config.devices[0]!, timer }], commands });
     engine.start();
     engine.run(Infinity, Infinity);

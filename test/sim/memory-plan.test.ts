@@ -25,8 +25,14 @@ function spaRanges(plan: MemoryPlan): Range[] {
   const guests = plan.tenants.flatMap(({ guest }): Range[] =>
     guest === undefined ? [] : [[guest.firstPage * 4096, (guest.firstPage + guest.pages) * 4096]],
   );
-  const devices = plan.units.flatMap((unit) => unit.devices).filter(({ tenant }) => plan.tenants[tenant]!.guest === undefined);
-  return [...tables, ...guests, ...devices.map((d): Range => [d.firstPage * 4096, (d.firstPage + d.footprint.memoryPages) * 4096])];
+  const devices = plan.units
+    .flatMap((unit) => unit.devices)
+    .filter(({ tenant }) => plan.tenants[tenant]!.guest === undefined);
+  return [
+    ...tables,
+    ...guests,
+    ...devices.map((d): Range => [d.firstPage * 4096, (d.firstPage + d.footprint.memoryPages) * 4096]),
+  ];
 }
 
 const tenant = fc.record({
@@ -71,7 +77,9 @@ describe('a memory plan', () => {
         plan.tenants.forEach(({ guest, spec: { memoryBytes } }, index) => {
           if (guest === undefined) return;
           const devices = plan.units.flatMap((unit) => unit.devices).filter(({ tenant: owner }) => owner === index);
-          const buffers = devices.map((d): Range => [d.firstPage * 4096, (d.firstPage + d.footprint.memoryPages) * 4096]);
+          const buffers = devices.map(
+            (d): Range => [d.firstPage * 4096, (d.firstPage + d.footprint.memoryPages) * 4096],
+          );
           const tables = guest.spaces.map(({ gpa, bytes }): Range => [gpa, gpa + bytes]);
           expectDisjoint([...buffers, ...tables]);
           expect(guest.pages * 4096).toBeGreaterThanOrEqual(memoryBytes);
@@ -92,6 +100,8 @@ describe('a memory plan', () => {
 
   it('refuses more tables than 4 GiB', () => {
     const devices = deviceSpecs(4, { traffic: uniformTraffic({ windowBytes: 2 ** 40 }) });
-    expect(() => planMemory(runSpec({ tenants: [tenantSpec({ devices, memoryBytes: 2 ** 42 })] }))).toThrow(/more than 4294967296/);
+    expect(() => planMemory(runSpec({ tenants: [tenantSpec({ devices, memoryBytes: 2 ** 42 })] }))).toThrow(
+      /more than 4294967296/,
+    );
   });
 });

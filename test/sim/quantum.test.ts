@@ -19,7 +19,11 @@ function play(run: Partial<RunLimits>, gaps: readonly number[], until = Infinity
   const ends: number[] = [];
   let base = 0;
   for (;;) {
-    const endPs = steps.next({ units: gaps.length, requests: (u) => requests[u]!, nextPs: (u) => (next[u]! < until ? next[u]! : Infinity) });
+    const endPs = steps.next({
+      units: gaps.length,
+      requests: (u) => requests[u]!,
+      nextPs: (u) => (next[u]! < until ? next[u]! : Infinity),
+    });
     if (steps.resets) base = requests.reduce((sum, n) => sum + n, 0);
     if (steps.done) break;
     ends.push(endPs);
@@ -30,7 +34,12 @@ function play(run: Partial<RunLimits>, gaps: readonly number[], until = Infinity
       }
     });
   }
-  return { ends, counted: requests.reduce((sum, n) => sum + n, 0) - base, measureFromPs: steps.measureFromPs, nowPs: steps.nowPs };
+  return {
+    ends,
+    counted: requests.reduce((sum, n) => sum + n, 0) - base,
+    measureFromPs: steps.measureFromPs,
+    nowPs: steps.nowPs,
+  };
 }
 
 const gaps = fc.array(fc.integer({ min: 500, max: 200_000 }), { minLength: 1, maxLength: 5 });
@@ -38,11 +47,17 @@ const gaps = fc.array(fc.integer({ min: 500, max: 200_000 }), { minLength: 1, ma
 describe('Steps', () => {
   it('meet the number of requests exactly, after warm-up', () => {
     fc.assert(
-      fc.property(gaps, fc.integer({ min: 1, max: 5000 }), fc.nat(2000), fc.nat(50_000), (units, requests, warmupRequests, warmupNs) => {
-        const played = play({ requests, warmupRequests, warmupNs }, units);
-        expect(played.counted).toBe(requests);
-        expect(played.measureFromPs).toBeGreaterThanOrEqual(warmupNs * 1000);
-      }),
+      fc.property(
+        gaps,
+        fc.integer({ min: 1, max: 5000 }),
+        fc.nat(2000),
+        fc.nat(50_000),
+        (units, requests, warmupRequests, warmupNs) => {
+          const played = play({ requests, warmupRequests, warmupNs }, units);
+          expect(played.counted).toBe(requests);
+          expect(played.measureFromPs).toBeGreaterThanOrEqual(warmupNs * 1000);
+        },
+      ),
     );
   });
 

@@ -1,6 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import {
-  C_DEPTH, C_FAULTS, C_HITS, C_LOOKUPS, C_MISSES, C_READS, C_TRANSLATED, C_UNTRANSLATED, C_WALKS, FAULT_NOT_PRESENT,
+  C_DEPTH,
+  C_FAULTS,
+  C_HITS,
+  C_LOOKUPS,
+  C_MISSES,
+  C_READS,
+  C_TRANSLATED,
+  C_UNTRANSLATED,
+  C_WALKS,
+  FAULT_NOT_PRESENT,
 } from '../../src/kernel/layout.ts';
 import { OP_READ, OP_WRITE } from '../../src/request.ts';
 import { dealUnits, simulate } from '../../src/sim/simulate.ts';
@@ -9,7 +18,17 @@ import { sumCounters, sumSlots } from '../../src/stats/counters.ts';
 import type { RunResult } from '../../src/stats/result.ts';
 import { kernelModule } from '../support/kernel.ts';
 import {
-  cacheSpec, deviceSpecs, machineSpec, noCache, osSpec, runLimits, runSpec, stageSpec, tenantSpec, uniformTraffic, withoutWalkCaches,
+  cacheSpec,
+  deviceSpecs,
+  machineSpec,
+  noCache,
+  osSpec,
+  runLimits,
+  runSpec,
+  stageSpec,
+  tenantSpec,
+  uniformTraffic,
+  withoutWalkCaches,
 } from '../support/spec.mjs';
 
 const MIB = 1 << 20;
@@ -64,13 +83,23 @@ describe('walks without caches', () => {
     ['one stage, 4 levels', { mode: 'host', host: stageSpec('amd-v1', 4) }, 4],
     ['one stage, amd-v2, 5 levels', { mode: 'host', host: stageSpec('amd-v2', 5) }, 5],
     ['nested 4 × 4, 4 KiB leaves', { mode: 'nested', host: stageSpec('amd-v1', 4), guest: stageSpec('amd-v2', 4) }, 24],
-    ['nested 4 × 4, 2 MiB guest', { mode: 'nested', host: stageSpec('amd-v1', 4), guest: stageSpec('amd-v2', 4, 21) }, 19],
+    [
+      'nested 4 × 4, 2 MiB guest',
+      { mode: 'nested', host: stageSpec('amd-v1', 4), guest: stageSpec('amd-v2', 4, 21) },
+      19,
+    ],
     // The guest's tables lie behind 2 MiB leaves as well: 3 pointers × (3 + 1) reads, and 3 for the data.
-    ['nested 4 × 4, 2 MiB leaves', { mode: 'nested', host: stageSpec('amd-v1', 4, 21), guest: stageSpec('amd-v2', 4, 21) }, 15],
+    [
+      'nested 4 × 4, 2 MiB leaves',
+      { mode: 'nested', host: stageSpec('amd-v1', 4, 21), guest: stageSpec('amd-v2', 4, 21) },
+      15,
+    ],
     ['nested 5 × 4', { mode: 'nested', host: stageSpec('amd-v1', 4), guest: stageSpec('amd-v2', 5) }, 29],
   ] as const)('%s: every walk reads as many entries', (_name, tenant, reads) => {
     const memoryBytes = 64 * MIB;
-    const result = run(runSpec({ machine: machineSpec(tiny), tenants: [tenantSpec({ ...tenant, devices, memoryBytes })] }));
+    const result = run(
+      runSpec({ machine: machineSpec(tiny), tenants: [tenantSpec({ ...tenant, devices, memoryBytes })] }),
+    );
     const total = counters(result);
     expect(total[C_FAULTS]).toBe(0);
     expect(total[C_WALKS]).toBeGreaterThan(9000);
@@ -89,7 +118,11 @@ describe('modes', () => {
 
   it('a table of three levels grows when the IOVAs leave it', () => {
     const os = osSpec({ iova: { forcedac: true, maskBits: 48 } });
-    const spec = runSpec({ os, machine: machineSpec({ ...withoutWalkCaches, iotlb: fullyAssociative(1) }), tenants: [tenantSpec({ host: stageSpec('amd-v1', 3) })] });
+    const spec = runSpec({
+      os,
+      machine: machineSpec({ ...withoutWalkCaches, iotlb: fullyAssociative(1) }),
+      tenants: [tenantSpec({ host: stageSpec('amd-v1', 3) })],
+    });
     const total = counters(run(spec));
     expect(total[C_FAULTS]).toBe(0);
     expect(total[C_DEPTH + 4]).toBe(total[C_WALKS]);
@@ -130,11 +163,15 @@ describe('limits', () => {
     const result = run(runSpec({ tenants: [tenantSpec({ devices })], run: runLimits(limits) }));
     expect(counters(result)[C_MISSES]).toBe(0);
     expect(counters(result)[C_LOOKUPS]).toBe(5000);
-    expect(run(runSpec({ tenants: [tenantSpec({ devices })] })).devices[0]!.counters[C_MISSES]).toBeGreaterThanOrEqual(256);
+    expect(run(runSpec({ tenants: [tenantSpec({ devices })] })).devices[0]!.counters[C_MISSES]).toBeGreaterThanOrEqual(
+      256,
+    );
   });
 
   it('a timeline adds up to the whole', () => {
-    const result = run(runSpec({ tenants: [tenantSpec({ devices: deviceSpecs(3) })], run: runLimits({ intervalNs: 10_000 }) }));
+    const result = run(
+      runSpec({ tenants: [tenantSpec({ devices: deviceSpecs(3) })], run: runLimits({ intervalNs: 10_000 }) }),
+    );
     const sum = (field: 'requests' | 'bytes' | 'iotlbHits' | 'translationPs'): number =>
       result.timeline.reduce((total, row) => total + row[field], 0);
     expect(sum('requests')).toBe(10_000);
@@ -151,7 +188,12 @@ describe('operating system', () => {
   it.each(['strict', 'lazy', 'static'] as const)('%s: a NIC maps and unmaps without ever faulting', (policy) => {
     for (const mode of ['host', 'nested'] as const) {
       const devices = deviceSpecs(2, { traffic: nicTraffic({ direction: 'both' }) });
-      const result = run(runSpec({ tenants: [tenantSpec({ mode, policy, devices, memoryBytes: 64 * MIB })], run: runLimits({ requests: 20_000, warmupRequests: 2000 }) }));
+      const result = run(
+        runSpec({
+          tenants: [tenantSpec({ mode, policy, devices, memoryBytes: 64 * MIB })],
+          run: runLimits({ requests: 20_000, warmupRequests: 2000 }),
+        }),
+      );
       expect(counters(result)[C_FAULTS]).toBe(0);
       const maps = result.devices.reduce((sum, { driver }) => sum + driver.maps, 0);
       const exits = result.devices.reduce((sum, { driver }) => sum + driver.vmExits, 0);
@@ -163,7 +205,9 @@ describe('operating system', () => {
 
   it('invalidations of strict mode empty the IOTLB of what was unmapped', () => {
     const devices = deviceSpecs(1, { traffic: nicTraffic() });
-    const result = run(runSpec({ tenants: [tenantSpec({ policy: 'strict', devices })], run: runLimits({ requests: 20_000 }) }));
+    const result = run(
+      runSpec({ tenants: [tenantSpec({ policy: 'strict', devices })], run: runLimits({ requests: 20_000 }) }),
+    );
     expect(result.units[0]!.invalidatedEntries).toBeGreaterThan(500);
     expect(result.units[0]!.commands).toBe(2 * result.devices[0]!.driver.invalidationCommands);
   });
@@ -181,7 +225,16 @@ describe('replay', () => {
   }
 
   it('ends with the trace', () => {
-    const traffic = { model: 'replay' as const, path: '', outstanding: 0, rows: rows([[0, 5, OP_READ], [1e6, 6, OP_WRITE], [2e6, 1e9, OP_READ]]) };
+    const traffic = {
+      model: 'replay' as const,
+      path: '',
+      outstanding: 0,
+      rows: rows([
+        [0, 5, OP_READ],
+        [1e6, 6, OP_WRITE],
+        [2e6, 1e9, OP_READ],
+      ]),
+    };
     const result = run(runSpec({ tenants: [tenantSpec({ devices: deviceSpecs(1, { traffic }) })] }));
     expect(result.devices[0]).toMatchObject({ reads: 2, writes: 1, readBytes: 128, writeBytes: 64 });
     expect(counters(result)[C_FAULTS]).toBe(0);
@@ -191,7 +244,13 @@ describe('replay', () => {
   it('of an address outside every mapping faults and goes on', () => {
     const map = 4;
     const unmap = 5;
-    const list = [[0, 5, map], [10_000, 5, OP_READ], [20_000, 5, unmap], [50_000, 5, OP_READ], [60_000, 5, OP_READ]] as const;
+    const list = [
+      [0, 5, map],
+      [10_000, 5, OP_READ],
+      [20_000, 5, unmap],
+      [50_000, 5, OP_READ],
+      [60_000, 5, OP_READ],
+    ] as const;
     const traffic = { model: 'replay' as const, path: '', outstanding: 0, rows: rows(list) };
     const result = run(runSpec({ tenants: [tenantSpec({ policy: 'strict', devices: deviceSpecs(1, { traffic }) })] }));
     expect(counters(result)[C_FAULTS]).toBe(2);
@@ -205,7 +264,15 @@ describe('replay', () => {
 
 describe('dealing units', () => {
   it('gives every unit to one thread, the heaviest apart', () => {
-    const tenants = [tenantSpec({ devices: [...deviceSpecs(6, { unit: 0 }), ...deviceSpecs(2, { unit: 1 }, 1, 6), ...deviceSpecs(3, { unit: 2 }, 1, 8)] })];
+    const tenants = [
+      tenantSpec({
+        devices: [
+          ...deviceSpecs(6, { unit: 0 }),
+          ...deviceSpecs(2, { unit: 1 }, 1, 6),
+          ...deviceSpecs(3, { unit: 2 }, 1, 8),
+        ],
+      }),
+    ];
     const spec = runSpec({ machine: machineSpec({ units: 4 }), tenants });
     expect(dealUnits(spec, 1)).toEqual([[0, 1, 2, 3]]);
     expect(dealUnits(spec, 2)).toEqual([[0], [1, 2, 3]]);

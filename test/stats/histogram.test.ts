@@ -2,7 +2,14 @@ import fc from 'fast-check';
 import * as hdr from 'hdr-histogram-js';
 import { describe, expect, it } from 'vitest';
 import {
-  HISTOGRAM_BUCKETS, Histogram, bucketLow, bucketOf, emptyHistogram, meanOf, mergeHistograms, quantileOf,
+  HISTOGRAM_BUCKETS,
+  Histogram,
+  bucketLow,
+  bucketOf,
+  emptyHistogram,
+  meanOf,
+  mergeHistograms,
+  quantileOf,
 } from '../../src/stats/histogram.ts';
 
 const QUANTILES = [0, 0.01, 0.25, 0.5, 0.9, 0.99, 0.999, 1];
@@ -59,7 +66,11 @@ describe('quantiles', () => {
   });
 
   it('agree with HdrHistogram on a long-tailed distribution', () => {
-    const reference = hdr.build({ highestTrackableValue: 2 ** 40, numberOfSignificantValueDigits: 3, useWebAssembly: false });
+    const reference = hdr.build({
+      highestTrackableValue: 2 ** 40,
+      numberOfSignificantValueDigits: 3,
+      useWebAssembly: false,
+    });
     const values: number[] = [];
     let state = 12345;
     for (let i = 0; i < 50_000; i++) {
