@@ -88,7 +88,7 @@ const NO_DRIVER: DriverCounts = {
 
 function sumDriver(parts: readonly DriverCounts[]): DriverCounts {
   const keys = Object.keys(NO_DRIVER) as (keyof DriverCounts)[];
-  return Object.fromEntries(keys.map((key) => [key, parts.reduce((sum, part) => sum + part[key], 0)])) as unknown as DriverCounts;
+  return Object.fromEntries(keys.map((key) => [key, parts.reduce((sum, part) => sum + (part[key] ?? 0), 0)])) as unknown as DriverCounts;
 }
 
 /** Reads of page tables by stage: 0 = guest or first stage, 1 = host or second stage. */
