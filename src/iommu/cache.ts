@@ -18,6 +18,7 @@ import {
   CACHE_SETS,
   CACHE_SLOTS,
   CACHE_STAMPS,
+  CACHE_STRIDE,
   CACHE_TABLE,
   CACHE_TABLE_MASK,
   CACHE_TAGS,
@@ -74,8 +75,10 @@ export function layCache(kernel: Kernel, regions: Regions, spec: CacheSpec, seed
   put(CACHE_MASK, (sets & (sets - 1)) === 0 ? sets - 1 : NONE);
   put(CACHE_INDEX, INDEX[spec.index]);
   put(CACHE_REPLACEMENT, REPLACEMENT[spec.replacement]);
-  put(CACHE_TAGS, regions.take(slots * 4));
-  put(CACHE_STAMPS, regions.take(slots * 4));
+  const tags = regions.take(slots * 8);
+  put(CACHE_TAGS, tags);
+  put(CACHE_STAMPS, tags + (lines ? pad : slots) * 4);
+  put(CACHE_STRIDE, lines ? 2 * pad : pad);
   put(CACHE_SLOTS, lines ? 0 : regions.take(slots * SLOT_BYTES));
   put(CACHE_SEED, seed >>> 0 || 1);
   if (indexed(spec) && !lines) layIndex(kernel, regions, spec, cache, slots, put);
@@ -103,11 +106,12 @@ export function clearCache(kernel: Kernel, cache: number): void {
   const words = new Uint32Array(kernel.memory.buffer);
   const [sets, ways, pad] = [get(CACHE_SETS), get(CACHE_WAYS), get(CACHE_PAD)];
   const [tags, stamps, ends] = [get(CACHE_TAGS) / 4, get(CACHE_STAMPS) / 4, get(CACHE_ENDS) / 4];
-  words.fill(0, tags, tags + sets * pad);
-  words.fill(0, stamps, stamps + sets * pad);
+  const stride = get(CACHE_STRIDE);
   for (let set = 0; set < sets; set++) {
-    words.fill(NONE, tags + set * pad + ways, tags + (set + 1) * pad);
-    words.fill(NONE, stamps + set * pad + ways, stamps + (set + 1) * pad);
+    for (const lanes of [tags + set * stride, stamps + set * stride]) {
+      words.fill(0, lanes, lanes + ways);
+      words.fill(NONE, lanes + ways, lanes + pad);
+    }
     if (ends !== 0) linkSet(words, get(CACHE_LINKS) / 4, ends + set * 2, set * pad, ways);
   }
   if (get(CACHE_SLOTS) !== 0) markUnused(view, get(CACHE_SLOTS), sets, ways, pad);

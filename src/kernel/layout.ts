@@ -220,6 +220,7 @@ export const CACHE_TABLE = 44; // pointer to the hash index u32 × (TABLE_MASK +
 export const CACHE_TABLE_MASK = 48;
 export const CACHE_LINKS = 52; // pointer to {u32 newer, u32 older} × slots: recency list of each set (hash-indexed caches)
 export const CACHE_ENDS = 56; // pointer to {u32 newest, u32 oldest} × SETS
+export const CACHE_STRIDE = 60; // lanes from one set's tags to the next's: PAD, or 2 PAD in the line cache, where the stamps lie between
 export const CACHE_RESIDENT = 64; // i32 × 4: valid entries by leaf class
 export const CACHE_FILLS = 80; // f64
 export const CACHE_EVICTIONS = 88; // f64

@@ -6,7 +6,7 @@
 
 import {
   CACHE_CLOCK, CACHE_DROPPED, CACHE_ENDS, CACHE_EVICTIONS, CACHE_FILLS, CACHE_INDEX, CACHE_LINKS, CACHE_MASK, CACHE_PAD,
-  CACHE_REPLACEMENT, CACHE_RESIDENT, CACHE_SEED, CACHE_SETS, CACHE_SLOTS, CACHE_STAMPS, CACHE_TABLE, CACHE_TABLE_MASK,
+  CACHE_REPLACEMENT, CACHE_RESIDENT, CACHE_SEED, CACHE_SETS, CACHE_SLOTS, CACHE_STAMPS, CACHE_STRIDE, CACHE_TABLE, CACHE_TABLE_MASK,
   CACHE_TAGS, CACHE_WAYS, INDEX_HASH, INDEX_SHIFTED, REPLACE_FIFO, REPLACE_LFU, REPLACE_LRU, REPLACE_PLRU,
   REPLACE_RANDOM, REPLACE_SRRIP, SLOT_BYTES, SLOT_KEY0, SLOT_KEY1,
 } from '../layout';
@@ -119,15 +119,16 @@ export function stamp(cache: usize, slot: u32): void {
 }
 
 /** Stamps stay below this; renumbering marks finished ranks by being above it. */
-const RANK_BASE: u32 = 0xffffff00;
+const RANK_BASE: u32 = 0xffff0000;
 
 /** The 32-bit clock is used up: replaces every set's stamps by their ranks. Returns the next clock value. */
 function renumber(cache: usize): u32 {
   const stamps = load<usize>(cache, CACHE_STAMPS);
   const pad = load<u32>(cache, CACHE_PAD);
+  const stride = load<u32>(cache, CACHE_STRIDE);
   const sets = load<u32>(cache, CACHE_SETS);
   for (let set: u32 = 0; set < sets; set++) {
-    const base = stamps + set * pad * 4;
+    const base = stamps + set * stride * 4;
     for (let rank: u32 = 1; rank <= pad; rank++) {
       let least: u32 = 0xffffffff;
       let at: i32 = -1;

@@ -26,7 +26,8 @@ export function locate(address: u64): usize {
 }
 
 /**
- * Line cache: 64-byte lines of table memory, found by number alone, always LRU. True if the read hits: then the line is the
+ * Line cache: 64-byte lines of table memory, found by number alone, always LRU. A set's stamps follow its tags, so that a
+ * read touches one host line for both. True if the read hits: then the line is the
  * newest. Inlined without calls into the walk's loop, which checks the clock when it leaves.
  */
 // @ts-ignore: decorator
@@ -35,7 +36,7 @@ export function useLine(cache: usize, at: usize): bool {
   const line = <u32>(at >> 6);
   const mask = load<i32>(cache, CACHE_MASK);
   const pad = load<u32>(cache, CACHE_PAD);
-  const first = (mask >= 0 ? line & <u32>mask : line % load<u32>(cache, CACHE_SETS)) * pad;
+  const first = (mask >= 0 ? line & <u32>mask : line % load<u32>(cache, CACHE_SETS)) * pad * 2;
   const tags = load<usize>(cache, CACHE_TAGS) + (first << 2);
   const wanted = i32x4.splat(<i32>line);
   let way: u32 = 0;
@@ -71,7 +72,7 @@ export function fetchLine(cache: usize, at: usize): void {
   const line = <u32>(at >> 6);
   const mask = load<i32>(cache, CACHE_MASK);
   const pad = load<u32>(cache, CACHE_PAD);
-  const first = (mask >= 0 ? line & <u32>mask : line % load<u32>(cache, CACHE_SETS)) * pad;
+  const first = (mask >= 0 ? line & <u32>mask : line % load<u32>(cache, CACHE_SETS)) * pad * 2;
   const slot = first + leastStamp(cache, first, pad);
   store<u32>(load<usize>(cache, CACHE_TAGS) + (slot << 2), line);
   stamp(cache, slot);
