@@ -77,6 +77,7 @@ import {
   UNIT_WALKERS,
   UNIT_WALKER_COUNT,
 } from '../kernel/layout.ts';
+import { assert } from '../lib/assert.ts';
 import { PS_PER_NS } from '../request.ts';
 import type { CacheSpec, MachineSpec } from '../spec.ts';
 import type { CacheResult, FaultRecord } from '../stats/result.ts';
@@ -140,6 +141,7 @@ export class IommuUnit {
   private readonly requesters: number[] = [];
   private readonly l1s: number[] = [];
   private readonly l1List: number;
+  private readonly maxRequesters: number;
   private seed: number;
 
   /** `maxRequesters` bounds the list of first-level IOTLBs. */
@@ -147,6 +149,7 @@ export class IommuUnit {
     this.kernel = kernel;
     this.regions = regions;
     this.machine = machine;
+    this.maxRequesters = maxRequesters;
     this.seed = options.seed;
     this.pointer = regions.take(UNIT_BYTES);
     this.l1List = regions.take(4 * Math.max(1, maxRequesters));
@@ -244,6 +247,7 @@ export class IommuUnit {
     view.setUint32(ctx + CTX_L1, l1, true);
     view.setInt32(ctx + CTX_INDEX, index, true);
     if (l1 !== 0) {
+      assert(this.l1s.length < this.maxRequesters, 'a unit has no more requesters than it was laid out for');
       view.setUint32(this.l1List + 4 * this.l1s.length, l1, true);
       this.l1s.push(l1);
       this.put(UNIT_L1_FIRST, this.l1List);

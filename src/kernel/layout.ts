@@ -280,7 +280,7 @@ export const UNIT_LOG_OVERFLOW = 232; // f64
 export const UNIT_HISTORY_MASK = 240; // i32: slots - 1
 export const UNIT_HISTORY_USED = 244; // i32
 export const UNIT_HISTORY_LIMIT = 248; // i32: slots that the reserved region can hold
-export const UNIT_HISTORY_LOST = 256; // f64: pages that did not fit (then counted as capacity misses)
+export const UNIT_HISTORY_LOST = 256; // f64: misses of pages that did not fit (counted as cold)
 export const UNIT_EPOCH = 264; // u32: changes with every change of the device or PASID cache
 export const UNIT_PWC_MASK = 268; // i32 × 2 by stage: bit n = there is a walk cache for level n
 export const UNIT_BYTES = 320;

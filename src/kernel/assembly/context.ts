@@ -6,7 +6,7 @@ import {
   CTX_SPACE, CTX_SPACE_TAG, C_DTE_HITS, C_DTE_LOOKUPS, C_DTE_READS, C_PASID_HITS, C_PASID_LOOKUPS, C_PASID_READS,
   C_REMEMBERED, FAULT_BLOCKED, FAULT_DTE, FAULT_GUEST_TABLE, FAULT_PASID, KEY_GUEST_LOG2, REPLACE_FIFO, REPLACE_LRU,
   REPLACE_RANDOM, SLOT_BYTES, SLOT_META, SLOT_READY, SLOT_VALUE, TRACE_DTE_HIT, TRACE_DTE_READ, TRACE_PASID_HIT,
-  TRACE_PASID_READ, UNIT_DEVICE_CACHE, UNIT_DEVICE_TABLE, UNIT_EPOCH, UNIT_HOST_RULE,
+  TRACE_PASID_READ, UNIT_DEVICE_CACHE, UNIT_DEVICE_TABLE, UNIT_EPOCH, UNIT_GUEST_RULE, UNIT_HOST_RULE,
   UNIT_PASID_CACHE,
 } from '../layout';
 import { find, insert, setOf, spaceTag, stamp, tagOf, touch } from './cache';
@@ -30,6 +30,10 @@ function stampOf(cache: usize, slot: u32): usize {
   const listed = load<usize>(cache, CACHE_LINKS) != 0;
   const lru = load<i32>(cache, CACHE_REPLACEMENT) == REPLACE_LRU;
   return lru && !listed ? load<usize>(cache, CACHE_STAMPS) + (slot << 2) : 0;
+}
+
+function slotOf(cache: usize, record: usize): u32 {
+  return <u32>(record - load<usize>(cache, CACHE_SLOTS)) / SLOT_BYTES;
 }
 
 /** Whether a use of an entry of this cache can be renewed by a stamp alone (or needs nothing at all). */
@@ -100,7 +104,7 @@ export function resolveContext(access: i32): i32 {
   // GV: guest table valid. GIOV: a request without PASID uses PASID 0's.
   if (((dte0 >> 55) & 1) != 0 && (pasid >= 0 || ((dte0 >> 54) & 1) != 0)) {
     const paging = <i32>(dte2 >> 54) & 3; // GuestPagingMode: 0 = four levels, 1 = five
-    if (paging > 1) return FAULT_DTE;
+    if (paging > 1 || load<usize>(unit + (<usize>paging << 2), UNIT_GUEST_RULE) == 0) return FAULT_DTE;
     guestLevels = 4 + paging;
     setHostStage(load<usize>(unit, UNIT_HOST_RULE), mode, hostRoot, space);
     const index = pasid < 0 ? 0 : <u64>pasid;
@@ -138,6 +142,7 @@ function fetchDeviceEntry(cache: usize, bdf: u64, tag: u32, set: u32): i32 {
   if (code != 0) return code;
   newEpoch();
   const at = insert(cache, bdf, 0, tag, set);
+  store<u32>(ctx, <u32>stampOf(cache, slotOf(cache, at)), CTX_DTE_STAMP);
   store<u64>(at, dte0, SLOT_VALUE);
   store<u64>(at, dte1, SLOT_META);
   store<u64>(at, dte2, SLOT_READY); // the third word instead of a time: entries are usable at once
@@ -176,7 +181,9 @@ function guestTable(pasid: u64, nested: bool): i32 {
     const code = readGcr3(pasid, nested);
     if (code != 0) return code;
     newEpoch();
-    store<u64>(insert(cache, key0, key1, tag, set), guestRoot, SLOT_VALUE);
+    const at = insert(cache, key0, key1, tag, set);
+    store<u32>(ctx, <u32>stampOf(cache, slotOf(cache, at)), CTX_PASID_STAMP);
+    store<u64>(at, guestRoot, SLOT_VALUE);
     return 0;
   }
   touch(cache, <u32>slot);

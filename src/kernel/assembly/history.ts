@@ -1,14 +1,15 @@
 // Why an IOTLB lookup missed: a set of all leaf entries ever filled, with a mark for those that an invalidation dropped.
 //
-// cold: never filled before · invalidated: dropped by an invalidation since · conflict: a fully associative LRU cache of the same
-// capacity would have hit · capacity: the rest (Hill's three Cs plus invalidation). Open addressing in a region that is reserved
-// for the largest size and grows by doubling in place: untouched wasm pages cost no memory.
+// cold: never filled before · invalidated: an invalidation dropped it since, or would have if the IOTLB were the shadow cache ·
+// conflict: the shadow, a fully associative LRU cache of the same capacity, would have hit · capacity: the rest (Hill's three Cs
+// plus invalidation). Open addressing in a region that is reserved for the largest size and grows by doubling in place: untouched
+// wasm pages cost no memory.
 
 import {
   CAUSE_CAPACITY, CAUSE_COLD, CAUSE_CONFLICT, CAUSE_INVALIDATED, UNIT_HISTORY, UNIT_HISTORY_LIMIT, UNIT_HISTORY_LOST,
   UNIT_HISTORY_MASK, UNIT_HISTORY_USED, UNIT_SHADOW,
 } from '../layout';
-import { drop, find, insert, setOf, tagOf, touch } from './cache';
+import { find, insert, setOf, tagOf, touch } from './cache';
 import { unit } from './state';
 
 /** Slots of 16 bytes: key0, then key1 | SEEN | DROPPED. */
@@ -75,17 +76,13 @@ function grow(slots: u32): void {
   store<u32>(unit, mask, UNIT_HISTORY_MASK);
 }
 
-/** An invalidation dropped this key from the IOTLB. */
+/** An invalidation dropped this key from the IOTLB or from the shadow cache. */
 export function noteDropped(key0: u64, key1: u64): void {
   const table = load<usize>(unit, UNIT_HISTORY);
   if (table == 0) return;
   const slot = probe(table, load<u32>(unit, UNIT_HISTORY_MASK), key0, key1);
   const marked = load<u64>(slot, 8);
   if (marked != 0) store<u64>(slot, marked | DROPPED, 8);
-  const shadow = load<usize>(unit, UNIT_SHADOW);
-  if (shadow == 0) return;
-  const at = find(shadow, key0, key1, tagOf(key0, key1), setOf(shadow, key0, key1));
-  if (at >= 0) drop(shadow, <u32>at);
 }
 
 /** An access of the shadow cache: true if it held the key. Without one every repeated miss is a capacity miss. */

@@ -2,8 +2,8 @@
 // a larger one by a sweep over the cache.
 
 import {
-  CACHE_PAD, CACHE_SETS, CACHE_SLOTS, CACHE_TAGS, CACHE_WAYS, KEY_GUEST_LOG2, LV_SHIFT, RULE_LEVEL0, RULE_LEVEL_BYTES, SLOT_BYTES, SLOT_KEY0, SLOT_KEY1, UNIT_CLASSES,
-  UNIT_CLASS_LOG2, UNIT_DEVICE_CACHE, UNIT_GUEST_RULE, UNIT_HOST_RULE, UNIT_IOTLB, UNIT_L1_COUNT, UNIT_L1_FIRST, UNIT_NESTED_TLB, UNIT_PASID_CACHE, UNIT_PWC,
+  CACHE_PAD, CACHE_SETS, CACHE_SLOTS, CACHE_TAGS, CACHE_WAYS, KEY_GUEST_LOG2, LV_SHIFT, RULE_LEVEL0, RULE_LEVEL_BYTES, RULE_LEVELS, SLOT_BYTES, SLOT_KEY0, SLOT_KEY1, UNIT_CLASSES,
+  UNIT_CLASS_LOG2, UNIT_DEVICE_CACHE, UNIT_GUEST_RULE, UNIT_HOST_RULE, UNIT_IOTLB, UNIT_L1_COUNT, UNIT_L1_FIRST, UNIT_NESTED_TLB, UNIT_PASID_CACHE, UNIT_PWC, UNIT_SHADOW,
 } from '../layout';
 import { newEpoch } from './context';
 import { drop, find, setOf, tagOf } from './cache';
@@ -85,13 +85,25 @@ function dropIotlbs(space: u64, spaceMask: u64, page: u64, pagesLog2: i32): void
   for (let i: u32 = 0; i < load<u32>(unit, UNIT_L1_COUNT); i++) {
     dropLeaves(load<usize>(l1s + (i << 2)), space, spaceMask, page, pagesLog2, -1);
   }
+  const before = dropped; // the shadow cache is no hardware
+  dropLeaves(load<usize>(unit, UNIT_SHADOW), space, spaceMask, page, pagesLog2, -1);
+  dropped = before;
   noting = false;
 }
 
-/** Walk caches of a stage: every entry whose span meets the range. */
+/** The rule whose level shifts a stage's walk caches have: of the guest's two the one with more levels, if the unit has it. */
+function ruleOf(stage: i32): usize {
+  if (stage == HOST) return load<usize>(unit, UNIT_HOST_RULE);
+  const five = load<usize>(unit, UNIT_GUEST_RULE + 4);
+  return five != 0 ? five : load<usize>(unit, UNIT_GUEST_RULE);
+}
+
+/** Walk caches of a stage: every entry whose span meets the range. A unit without tables of the stage cached nothing. */
 function dropWalkCaches(stage: i32, space: u64, spaceMask: u64, page: u64, pagesLog2: i32): void {
-  const rule = stage == HOST ? load<usize>(unit, UNIT_HOST_RULE) : load<usize>(unit, UNIT_GUEST_RULE);
-  for (let level = 1; level < MAX_LEVELS; level++) {
+  const rule = ruleOf(stage);
+  if (rule == 0) return;
+  const levels = stage == HOST ? MAX_LEVELS : load<i32>(rule, RULE_LEVELS);
+  for (let level = 1; level < levels; level++) {
     const cache = load<usize>(unit + ((stage << 5) + (level << 2)), UNIT_PWC);
     if (cache == 0) continue;
     const shift = <u64>(load<i32>(rule + RULE_LEVEL0 + level * RULE_LEVEL_BYTES, LV_SHIFT) - 12);

@@ -93,7 +93,7 @@ function askWalkCaches(stage: i32, rule: usize, levels: u32, page: u64, space: u
     const slot = find(cache, key0, space, tagOf(key0, space), setOf(cache, key0, space));
     if (slot < 0) continue;
     const at = load<usize>(cache, CACHE_SLOTS) + <u32>slot * SLOT_BYTES;
-    if (load<f64>(at, SLOT_READY) > nowPs) {
+    if (load<f64>(at, SLOT_READY) > nowPs + costPs) {
       pending |= 1 << level;
       continue;
     }
@@ -313,7 +313,7 @@ export function throughHost(page: u64): i32 {
     const slot = find(cache, key0, hostSpace, tagOf(key0, hostSpace), setOf(cache, key0, hostSpace));
     if (slot < 0) continue;
     const at = load<usize>(cache, CACHE_SLOTS) + <u32>slot * SLOT_BYTES;
-    if (load<f64>(at, SLOT_READY) > nowPs) {
+    if (load<f64>(at, SLOT_READY) > nowPs + costPs) {
       pending = true;
       continue;
     }

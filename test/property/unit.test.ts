@@ -1,0 +1,314 @@
+/**
+ * The whole unit against the slow reference unit: random machines, devices of every mode, tables that change under the
+ * caches, faulty requests, invalidations of every kind. They must agree on each request's time, fault and target, on every
+ * counter, on the fault log and on what each invalidation drops.
+ */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { PageTable } from '../../src/iommu/page-table.ts';
+import * as L from '../../src/kernel/layout.ts';
+import { Prng } from '../../src/lib/prng.ts';
+import type { CacheSpec, IndexFunction, MachineSpec, Replacement } from '../../src/spec.ts';
+import { DEVICES, GUEST_BASE_PAGE, type Guest, machineOf, NO_CACHE, type Requester, World } from '../kernel/world.ts';
+
+const READ_WRITE = 3;
+const PAGES_2M = 512;
+/** Clusters of input pages: near each other, in other tables of each level, and the last of 2 MiB. */
+const CLUSTERS = [0, 1000, PAGES_2M * 40, 2 ** 18 * 3, 2 ** 27 * 2 + 7];
+
+// ---- Machines ------------------------------------------------------------------------------------------------------------
+
+const replacement = fc.constantFrom<Replacement>('lru', 'lru', 'lru', 'fifo', 'random', 'plru', 'srrip', 'lfu');
+const index = fc.constantFrom<IndexFunction>('modulo', 'shifted', 'hash');
+
+function cache(sizes: readonly (readonly [number, number])[]): fc.Arbitrary<CacheSpec> {
+  const spec = fc.tuple(fc.constantFrom(...sizes), replacement, index).map(([[sets, ways], policy, index]) => {
+    const isTree = policy === 'plru' && (ways & (ways - 1)) !== 0;
+    return { entries: sets * ways, ways, replacement: isTree ? ('lru' as const) : policy, index };
+  });
+  return fc.oneof({ weight: 5, arbitrary: spec }, { weight: 1, arbitrary: fc.constant(NO_CACHE) });
+}
+
+const SMALL = [
+  [1, 1],
+  [1, 2],
+  [2, 2],
+  [1, 5],
+  [3, 2],
+  [4, 4],
+] as const;
+const MIXED = [...SMALL, [8, 4], [1, 24], [5, 3], [2, 17]] as const;
+
+const machine: fc.Arbitrary<MachineSpec> = fc
+  .record({
+    iotlb: cache(MIXED),
+    l1: fc.oneof({ weight: 2, arbitrary: fc.constant(NO_CACHE) }, { weight: 1, arbitrary: cache(SMALL) }),
+    leafLog2: fc.constantFrom([12, 21, 30], [12, 21], [12]),
+    guestWalk: fc.array(cache(SMALL), { maxLength: 4 }),
+    hostWalk: fc.array(cache(SMALL), { maxLength: 5 }),
+    nestedTlb: cache(MIXED),
+    deviceCache: cache(MIXED),
+    pasidCache: cache(SMALL),
+    lineCache: cache(MIXED),
+    walkers: fc.integer({ min: 1, max: 4 }),
+    walkStartNs: fc.constantFrom(0, 0, 48, 500),
+    fracture: fc.boolean(),
+  })
+  .map(({ iotlb, l1, leafLog2, guestWalk, hostWalk, fracture, ...rest }) =>
+    machineOf({
+      ...rest,
+      iotlb: { ...iotlb, leafLog2, fracture, l1 },
+      walkCaches: { guest: guestWalk, host: hostWalk },
+    }),
+  );
+
+// ---- Domains and devices ---------------------------------------------------------------------------------------------------
+
+interface Domain {
+  readonly id: number;
+  /** What its devices' DMA maps into: the guest's table, or the only one. */
+  readonly table: PageTable;
+  readonly host: PageTable;
+  readonly guest: Guest | undefined;
+  readonly isGuestTable: boolean;
+  /** Leaf sizes by input page, 2 MiB regions: a region keeps its leaf size until it is invalidated. */
+  readonly pasid: number;
+}
+
+class Scene {
+  readonly world: World;
+  readonly domains: Domain[] = [];
+  readonly requesters: { readonly requester: Requester; readonly bdf: number; readonly domain: Domain | undefined }[] =
+    [];
+  private readonly prng: Prng;
+  private now = 0;
+
+  constructor(machine: MachineSpec, seed: number, historyPages: number) {
+    this.prng = new Prng(seed, 0);
+    const known = this.prng.below(3);
+    const guestLevels = known === 0 ? ([5] as const) : ([4, 5] as const);
+    this.world = new World(machine, { historyPages, requesters: 32, tableBytes: 3 << 19, guestLevels });
+    this.addHost(1, 3 + this.prng.below(4));
+    this.addFirstStage(2, guestLevels[this.prng.below(guestLevels.length)]!);
+    this.addNested(3, guestLevels[this.prng.below(guestLevels.length)]!, 0);
+    this.addNested(4, 5, 300);
+    this.addOthers();
+    for (const domain of this.domains) for (let i = 0; i < 12; i++) this.map(domain);
+  }
+
+  private add(bdf: number, pasid: number, domain: Domain | undefined): void {
+    this.requesters.push({ requester: this.world.requester(bdf, pasid), bdf, domain });
+  }
+
+  private addHost(id: number, levels: number): void {
+    const table = this.world.hostTable(levels);
+    const domain = { id, table, host: table, guest: undefined, isGuestTable: false, pasid: -1 };
+    this.domains.push(domain);
+    for (const bdf of [1, 2, 3]) {
+      this.world.setDevice(bdf, { domain: id, mode: levels, root: table.rootAddress, write: bdf !== 3 });
+      this.add(bdf, -1, domain);
+    }
+  }
+
+  /** A guest format as the only stage: PASID 0 without one in the request, and a PASID of its own. */
+  private addFirstStage(id: number, levels: 4 | 5): void {
+    const { world } = this;
+    const table = world.guestTable(levels);
+    const gcr3 = world.setGcr3(0, 1, 0, table.rootAddress);
+    world.setGcr3(0, 1, 7, table.rootAddress);
+    const fields = { domain: id, gcr3, glx: 1, giov: true, fiveLevels: levels === 5 };
+    for (const pasid of [0, 7]) {
+      const domain = { id, table, host: table, guest: undefined, isGuestTable: true, pasid };
+      this.domains.push(domain);
+      world.setDevice(4, fields);
+      this.add(4, pasid === 0 ? -1 : pasid, domain);
+    }
+  }
+
+  private addNested(id: number, levels: 4 | 5, pasid: number): void {
+    const { world } = this;
+    const host = world.hostTable(4);
+    const guest = world.guest(host, this.prng.chance(0x80000000) ? 21 : 12);
+    const table = world.guestTable(levels, guest);
+    const glx = this.prng.below(3);
+    const gcr3 = world.setGcr3(0, glx, pasid, table.rootAddress, guest);
+    const domain = { id, table, host, guest, isGuestTable: true, pasid };
+    this.domains.push(domain);
+    const root = host.rootAddress;
+    for (const bdf of [10 * id, 10 * id + 1]) {
+      world.setDevice(bdf, { domain: id, mode: 4, root, gcr3, glx, giov: true, fiveLevels: levels === 5 });
+      this.add(bdf, pasid === 0 ? -1 : pasid, domain);
+    }
+    this.add(10 * id, 511, domain); // a PASID without a table
+    world.setDevice(10 * id + 2, { domain: id, mode: 4, root, gcr3, glx: 3, giov: true });
+    this.add(10 * id + 2, -1, undefined);
+  }
+
+  private addOthers(): void {
+    const { world } = this;
+    world.setDevice(50, { domain: 9, mode: 0 });
+    world.setDevice(51, { domain: 9, valid: false });
+    world.setDevice(52, { domain: 9, mode: 7 });
+    world.setDevice(53, { domain: 9, read: false });
+    world.setDevice(54, { domain: 9, mode: 4, root: 0x123456000n });
+    for (const bdf of [50, 51, 52, 53, 54]) this.add(bdf, -1, undefined);
+    this.add(50, 3, undefined);
+    this.add(DEVICES, -1, undefined);
+  }
+
+  private inputPage(): number {
+    return CLUSTERS[this.prng.below(CLUSTERS.length)]! + this.prng.below(24);
+  }
+
+  /** Maps at random: single pages, 2 MiB and 1 GiB leaves, read-only ones; what collides is refused, which is fine. */
+  map(domain: Domain): void {
+    const { prng } = this;
+    const sizeLog2 = [12, 12, 12, 12, 13, 21, 30][prng.below(7)]!;
+    const pages = 2 ** (sizeLog2 - 12);
+    const align = (page: number): number => Math.floor(page / pages) * pages;
+    const input = align(this.inputPage());
+    const target = align(2 ** 24 + prng.below(2 ** 20));
+    domain.table.mapSize(input, target, sizeLog2, 1, 1 + prng.below(3));
+    if (domain.guest === undefined) return;
+    // The data pages' own mapping in the host table, now and then missing.
+    const hostLog2 = [12, 21, 30][prng.below(3)]!;
+    const hostPages = 2 ** (hostLog2 - 12);
+    if (prng.chance(0xe0000000)) {
+      const gpa = Math.floor(target / hostPages) * hostPages;
+      const count = Math.max(1, Math.min(16, pages / hostPages));
+      const system = Math.floor((2 ** 28 + prng.below(2 ** 24)) / hostPages) * hostPages;
+      domain.host.mapSize(gpa, system, hostLog2, count, prng.chance(0xe0000000) ? READ_WRITE : 1);
+    }
+  }
+
+  unmap(domain: Domain): void {
+    domain.table.unmap(this.inputPage(), 1 + this.prng.below(4));
+  }
+
+  /** Moves a guest's table page or a data page to nowhere: the host unmaps it. */
+  private unmapHost(domain: Domain): void {
+    if (domain.guest !== undefined && this.prng.below(8) === 0)
+      domain.host.unmap(2 ** 24 + this.prng.below(2 ** 20), 1);
+  }
+
+  request(): string | undefined {
+    const { prng, world } = this;
+    const { requester } = this.requesters[prng.below(this.requesters.length)]!;
+    const page = prng.below(60) === 0 ? prng.below(2 ** 36) * 2 ** prng.below(17) : this.inputPage();
+    const access = 1 + prng.below(3);
+    // Mostly dense in time, so that walks overlap; now and then later than all of them.
+    this.now += prng.below(20) === 0 ? 50_000_000 : prng.below(3) * prng.below(200_000);
+    const expected = world.expected(requester, page, access, this.now);
+    const actual = world.translate(requester, page, access, this.now);
+    return difference(`bdf ${requester.reference.bdf} page ${page} access ${access}`, actual, expected);
+  }
+
+  /** The same page by the same device, over and over: the way that most requests of a run take. */
+  burst(): string | undefined {
+    const { prng, world } = this;
+    const { requester } = this.requesters[prng.below(8)]!;
+    const pages = [this.inputPage(), this.inputPage(), this.inputPage()];
+    for (let i = 0; i < 12; i++) {
+      const page = pages[prng.below(3)]!;
+      this.now += prng.below(2_000_000);
+      const expected = world.expected(requester, page, 1, this.now);
+      const wrong = difference(`burst page ${page}`, world.translate(requester, page, 1, this.now), expected);
+      if (wrong !== undefined) return wrong;
+    }
+    return undefined;
+  }
+
+  invalidate(): string | undefined {
+    const { prng, world } = this;
+    const domain = this.domains[prng.below(this.domains.length)]!;
+    const { unit, reference } = world;
+    const pde = prng.chance(0x80000000);
+    const pasid = domain.isGuestTable && prng.below(4) !== 0 ? domain.pasid : -1;
+    const pagesLog2 = [0, 0, 1, 4, 6, 9, 18, 52][prng.below(8)]!;
+    const page = pasid < 0 && domain.isGuestTable ? GUEST_BASE_PAGE + prng.below(600) : this.inputPage();
+    switch (prng.below(8)) {
+      case 0:
+        return difference('all', unit.invalidateAll(), reference.invalidateAll());
+      case 1:
+      case 2: {
+        const { bdf } = this.requesters[prng.below(this.requesters.length)]!;
+        return difference(`device ${bdf}`, unit.invalidateDevice(bdf), reference.invalidateDevice(bdf));
+      }
+      default:
+        return difference(
+          `pages of domain ${domain.id} pasid ${pasid} page ${page} log2 ${pagesLog2} pde ${pde}`,
+          unit.invalidatePages(domain.id, pasid, page, pagesLog2, pde),
+          reference.invalidatePages(domain.id, pasid, page, pagesLog2, pde),
+        );
+    }
+  }
+
+  change(): undefined {
+    const domain = this.domains[this.prng.below(this.domains.length)]!;
+    if (this.prng.chance(0x80000000)) this.map(domain);
+    else this.unmap(domain);
+    this.unmapHost(domain);
+    return undefined;
+  }
+
+  /** Everything that is counted, at the end. */
+  counts(): string | undefined {
+    const { unit, reference } = this.world;
+    const wrong =
+      difference('fault log', unit.drainFaults(), reference.faults) ??
+      difference('log overflow', unit.logOverflow, reference.logOverflow);
+    if (wrong !== undefined) return wrong;
+    for (const { requester } of this.requesters) {
+      const actual = this.world.counters(requester);
+      for (let c = 0; c < L.COUNTERS; c++) {
+        const found = difference(
+          `counter ${c} of bdf ${requester.reference.bdf}`,
+          actual[c],
+          requester.reference.counters[c],
+        );
+        if (found !== undefined) return found;
+      }
+    }
+    return undefined;
+  }
+}
+
+function difference(what: string, actual: unknown, expected: unknown): string | undefined {
+  const [a, e] = [JSON.stringify(actual), JSON.stringify(expected)];
+  return a === e ? undefined : `${what}: unit ${a}, reference ${e}`;
+}
+
+const STEPS = [
+  'request',
+  'request',
+  'request',
+  'request',
+  'request',
+  'request',
+  'burst',
+  'change',
+  'invalidate',
+] as const;
+
+/** First disagreement of unit and reference, or undefined. */
+function play(machine: MachineSpec, seed: number, steps: number, historyPages: number): string | undefined {
+  const scene = new Scene(machine, seed, historyPages);
+  const prng = new Prng(seed, 1);
+  for (let i = 0; i < steps; i++) {
+    const step = STEPS[prng.below(STEPS.length)]!;
+    const wrong = scene[step]();
+    if (wrong !== undefined) return `step ${i} of ${steps}: ${wrong}`;
+  }
+  return scene.counts();
+}
+
+describe('the unit against the slow reference unit', () => {
+  it('agrees on random machines, tables, requests and invalidations', () => {
+    fc.assert(
+      fc.property(machine, fc.nat(), fc.integer({ min: 1, max: 500 }), fc.boolean(), (machine, seed, steps, causes) => {
+        expect(play(machine, seed, steps, causes ? 1000 : 0)).toBeUndefined();
+      }),
+      { numRuns: 150 },
+    );
+  });
+});
