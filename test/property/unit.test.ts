@@ -71,7 +71,6 @@ interface Domain {
   readonly host: PageTable;
   readonly guest: Guest | undefined;
   readonly isGuestTable: boolean;
-  /** Leaf sizes by input page, 2 MiB regions: a region keeps its leaf size until it is invalidated. */
   readonly pasid: number;
 }
 
@@ -81,10 +80,12 @@ class Scene {
   readonly requesters: { readonly requester: Requester; readonly bdf: number; readonly domain: Domain | undefined }[] =
     [];
   private readonly prng: Prng;
+  private readonly hasCauses: boolean;
   private now = 0;
 
   constructor(machine: MachineSpec, seed: number, historyPages: number) {
     this.prng = new Prng(seed, 0);
+    this.hasCauses = historyPages > 0;
     const known = this.prng.below(3);
     const guestLevels = known === 0 ? ([5] as const) : ([4, 5] as const);
     this.world = new World(machine, { historyPages, requesters: 32, tableBytes: 3 << 19, guestLevels });
@@ -260,6 +261,12 @@ class Scene {
     if (wrong !== undefined) return wrong;
     for (const { requester } of this.requesters) {
       const actual = this.world.counters(requester);
+      const sums = difference('sums', sumsOf(actual, this.hasCauses), {
+        hitsAndMisses: 0,
+        walksAndMerged: 0,
+        causes: 0,
+      });
+      if (sums !== undefined) return sums;
       for (let c = 0; c < L.COUNTERS; c++) {
         const found = difference(
           `counter ${c} of bdf ${requester.reference.bdf}`,
@@ -271,6 +278,18 @@ class Scene {
     }
     return undefined;
   }
+}
+
+/** By how much the counts of a requester break the rules of sums. */
+function sumsOf(counters: Float64Array, hasCauses: boolean): Record<string, number> {
+  const sum = (first: number, slots: number): number =>
+    counters.subarray(first, first + slots).reduce((a, b) => a + b, 0);
+  const misses = counters[L.C_MISSES]!;
+  return {
+    hitsAndMisses: counters[L.C_LOOKUPS]! - sum(L.C_HITS, 4) - misses,
+    walksAndMerged: misses - counters[L.C_WALKS]! - counters[L.C_MERGED]!,
+    causes: hasCauses ? misses - sum(L.C_COLD, 4) : 0,
+  };
 }
 
 function difference(what: string, actual: unknown, expected: unknown): string | undefined {
