@@ -23,12 +23,13 @@ export interface Places {
 }
 
 export interface RawDocument {
-  readonly value: Raw;
+  /** undefined when the text could not be read as a whole; other problems leave the rest usable. */
+  readonly value: Raw | undefined;
   readonly places: Places;
   readonly problems: readonly Problem[];
 }
 
-/** Parses one document. Problems are syntax errors; then `value` is null. */
+/** Parses one document. */
 export function parseText(text: string, file: string): RawDocument {
   const lines = new LineCounter();
   const at = (offset: number): Place => {
@@ -36,7 +37,7 @@ export function parseText(text: string, file: string): RawDocument {
     return { file, line: Math.max(1, line), column: Math.max(1, col) };
   };
   const empty: Places = { values: new Map([['', at(0)]]), keys: new Map() };
-  const failed = (problems: readonly Problem[]): RawDocument => ({ value: null, places: empty, problems });
+  const failed = (problems: readonly Problem[]): RawDocument => ({ value: undefined, places: empty, problems });
   try {
     // uniqueKeys is off because its check takes quadratic time; the walk below checks with a set.
     const document = parseDocument(text, {
@@ -44,7 +45,7 @@ export function parseText(text: string, file: string): RawDocument {
       intAsBigInt: true,
       uniqueKeys: false,
       prettyErrors: false,
-      logLevel: 'silent',
+      logLevel: 'error',
     });
     const found = [...document.errors, ...document.warnings].slice(0, 20);
     if (found.length > 0) return failed(found.map((e) => ({ place: at(e.pos[0]), message: syntaxMessage(e.message) })));
@@ -56,11 +57,14 @@ export function parseText(text: string, file: string): RawDocument {
   }
 }
 
-const syntaxMessage = (message: string): string => `not valid YAML: ${message.replace(/\s+/g, ' ').slice(0, 200)}`;
+function syntaxMessage(message: string): string {
+  if (message.startsWith('Source contains multiple documents')) return 'a second document begins; expected one scenario';
+  return `not valid YAML: ${message.replace(/\s+/g, ' ').slice(0, 200)}`;
+}
 
 /** A value given on the command line (`--set path=value`), read like a YAML value: `64`, `4KiB`, `[1, 2]`. */
 export function parseValue(text: string, flag: string): { readonly value: Raw; readonly problems: readonly Problem[] } {
-  const { value, problems } = parseText(text, flag);
+  const { value = null, problems } = parseText(text, flag);
   return { value, problems: problems.map((problem) => ({ place: { flag }, message: problem.message })) };
 }
 
@@ -76,6 +80,7 @@ class Walk {
   private readonly problems: Problem[] = [];
   private readonly places: Places = { values: new Map(), keys: new Map() };
   private count = 0;
+  private broken = false;
 
   constructor(at: (offset: number) => Place) {
     this.at = at;
@@ -83,28 +88,28 @@ class Walk {
 
   run(contents: Node | null): RawDocument {
     const value = this.convert(contents, '', 0, this.at(0));
-    return { value: this.problems.length > 0 ? null : value, places: this.places, problems: this.problems };
+    return { value: this.broken ? undefined : value, places: this.places, problems: this.problems };
   }
 
   /** `usedAt`: where an alias was written; a value from an anchor is reported there. */
   private convert(node: Node | null, path: string, depth: number, parent: Place, usedAt?: Place): Raw {
     const place = usedAt ?? (node?.range ? this.at(node.range[0]) : parent);
     if (++this.count > MAX_VALUES) {
-      return this.fail(place, `more than ${MAX_VALUES} values (aliases counted as often as used)`);
+      return this.giveUp(place, `more than ${MAX_VALUES} values (aliases counted as often as used)`);
     }
     this.places.values.set(path, place);
-    if (depth > MAX_DEPTH) return this.fail(place, `nested deeper than ${MAX_DEPTH} levels`);
+    if (depth > MAX_DEPTH) return this.giveUp(place, `nested deeper than ${MAX_DEPTH} levels`);
     if (node === null) return null;
     if (isAlias(node)) {
       const target = this.anchors.get(node.source);
       return target === undefined
-        ? this.fail(place, 'alias without anchor')
+        ? this.giveUp(place, 'alias without anchor')
         : this.convert(target, path, depth + 1, place, place);
     }
     if (usedAt === undefined && 'anchor' in node && node.anchor) this.anchors.set(node.anchor as string, node);
     if (isSeq(node)) return this.list(node.items as Node[], path, depth, place, usedAt);
     if (isMap(node)) return this.map(node.items as never, path, depth, place, usedAt);
-    return isScalar(node) ? this.scalar(node.value, place) : this.fail(place, 'unknown kind of value');
+    return isScalar(node) ? this.scalar(node.value, place) : this.giveUp(place, 'unknown kind of value');
   }
 
   private list(items: readonly Node[], path: string, depth: number, place: Place, usedAt?: Place): Raw {
@@ -142,9 +147,13 @@ class Walk {
 
   private scalar(value: unknown, place: Place): Raw {
     if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : value;
-    if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
-    if (typeof value === 'number' && Number.isFinite(value)) return value;
-    return this.fail(place, `${show(String(value))} is not a finite number`);
+    if (value === null || typeof value === 'string' || typeof value === 'boolean' || typeof value === 'number') return value;
+    return this.giveUp(place, 'expected a plain value');
+  }
+
+  private giveUp(place: Place, message: string): null {
+    this.broken = true;
+    return this.fail(place, message);
   }
 
   private fail(place: Place, message: string): null {

@@ -2,7 +2,7 @@
  * Scenario file → checked scenario with all its points, or every mistake in it at once.
  */
 import type { z } from 'zod';
-import { join, parseText, parseValue, type Places, type Raw, type RawMap } from './document.ts';
+import { join, parseText, parseValue, type Places, type Raw, type RawDocument, type RawMap } from './document.ts';
 import { findScenario, readText, slug } from './files.ts';
 import { explain } from './messages.ts';
 import { isMap, type Override, pathError, PlaceFinder, valueAt, withOverrides, without } from './paths.ts';
@@ -62,8 +62,8 @@ export function loadScenario(path: string, options: LoadOptions = {}): LoadResul
 /** The same for text that is already there. `file` is only a name. */
 export function loadText(text: string, file: string, options: LoadOptions = {}): LoadResult {
   const document = parseText(text, file);
-  if (document.problems.length > 0) return { ok: false, problems: document.problems };
-  const loader = new Loader(document.value, document.places, file);
+  if (document.value === undefined) return { ok: false, problems: document.problems };
+  const loader = new Loader(document.value, document, file);
   const scenario = loader.load(options);
   return loader.problems.length > 0 || scenario === undefined
     ? { ok: false, problems: limited(loader.problems) }
@@ -83,9 +83,10 @@ class Loader {
   private readonly file: string;
   private readonly seen = new Set<string>();
 
-  constructor(raw: Raw, places: Places, file: string) {
+  constructor(raw: Raw, { places, problems }: RawDocument, file: string) {
     this.raw = raw;
     this.places = places;
+    this.problems.push(...problems);
     this.file = file;
   }
 
@@ -104,10 +105,10 @@ class Loader {
     const parsed = this.parse(this.raw, finder);
     if (parsed === undefined) return undefined;
     const { input } = parsed;
-    const points = this.points(parsed, overrides, finder);
-    const names = points.map((point) => point.name);
+    const combinations = this.combinations(input, overrides, finder);
+    const points = this.points(combinations, overrides);
     this.checkMetrics(input, metrics, finder);
-    if (!reshaped) this.checkPointNames(input, names, finder);
+    if (!reshaped) this.checkPointNames(input, combinations.map((combination) => combination.name), finder);
     if (this.problems.length > 0) return undefined;
     return this.scenario(input, points);
   }
@@ -186,6 +187,7 @@ class Loader {
         // After the first attempt only what the pruning itself broke is left.
         if (attempt === 0) for (const problem of explain(issue, raw, finder)) this.add(problem);
         for (const keys of faulty(issue, rest)) {
+          if (pruned.length >= MAX_PRUNED) return undefined;
           rest = FILLERS[keys.join('.')] === undefined ? without(rest, keys) : withValue(rest, keys);
           pruned.push(keys.join('.'));
         }
@@ -212,10 +214,10 @@ class Loader {
   }
 
   // ---- sweep -------------------------------------------------------------------------------------------------------------
-  private points(base: Parsed, overrides: readonly Override[], finder: PlaceFinder): ScenarioPoint[] {
-    const { input } = base;
-    const flags = new Map(overrides.map((override) => [override.path, override]));
-    const combinations = this.combinations(input, flags, finder);
+  private points(
+    combinations: readonly Combination[],
+    overrides: readonly Override[],
+  ): ScenarioPoint[] {
     return combinations.flatMap(({ name, values }) => {
       const raw = withOverrides(this.raw, values);
       const at = new PlaceFinder(this.places, [...overrides, ...values]);
@@ -228,7 +230,8 @@ class Loader {
     });
   }
 
-  private combinations(input: ScenarioInput, flags: ReadonlyMap<string, Override>, finder: PlaceFinder): Combination[] {
+  private combinations(input: ScenarioInput, overrides: readonly Override[], finder: PlaceFinder): Combination[] {
+    const flags = new Map(overrides.map((override) => [override.path, override]));
     const cases = Object.entries(input.sweep?.cases ?? {});
     const vary = Object.entries(input.sweep?.vary ?? {});
     const usable = vary.filter(([path]) => this.settable(path));
@@ -289,8 +292,8 @@ class Loader {
   }
 
   private checkPointNames(input: ScenarioInput, names: readonly string[], finder: PlaceFinder): void {
-    if (this.problems.length > 0) return;
     const known = new Set(names);
+    if (known.size === 0) return;
     const check = (path: string, name: string | undefined): void => {
       if (name === undefined || known.has(name)) return;
       this.add({ place: finder.key(path), message: `no point is called ${show(name)}${didYouMean(name, names)}` });
@@ -309,6 +312,9 @@ interface Parsed {
   readonly input: ScenarioInput;
   readonly pruned: readonly string[];
 }
+
+/** Wrong values that are left out to look further; each costs a copy of its section. */
+const MAX_PRUNED = 1000;
 
 /** What stands in for a wrong or missing section without which nothing else could be checked. */
 const FILLERS: Readonly<Record<string, Raw>> = { question: '?', run: { requests: 1 } };
@@ -329,7 +335,9 @@ function withValue(raw: Raw, keys: readonly string[]): Raw {
 /** A finding about a section of which a part was left out may be an effect of that. */
 function related(path: string, gone: string): boolean {
   const parent = (text: string): string => text.slice(0, Math.max(0, text.lastIndexOf('.')));
-  return parent(path) === parent(gone) || gone.startsWith(`${path}.`) || path.startsWith(`${gone}.`);
+  const section = parent(path);
+  const named = section === 'tenants' || section.endsWith('.devices');
+  return (!named && section === parent(gone)) || parent(gone) === path || path.startsWith(`${gone}.`);
 }
 
 interface Combination {

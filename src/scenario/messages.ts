@@ -26,6 +26,8 @@ function wrongValue(issue: z.core.$ZodIssue, value: Raw): string {
     const hint = typeof value === 'string' && nearest(value, options) !== undefined ? didYouMean(value, options) : '';
     return `${described(value)} is not one of ${options.join(', ')}${hint}`;
   }
+  // zod's own words begin so; the schema's say more.
+  if (!/^(Invalid|Too) /.test(issue.message)) return issue.message;
   if (issue.code === 'invalid_type') return `${described(value)} is not ${KINDS[issue.expected] ?? issue.expected}`;
   if (issue.code === 'too_small' && Array.isArray(value)) return 'expected at least one value';
   return issue.message;

@@ -136,7 +136,7 @@ function resolveOs(preset: Preset, { os }: ScenarioInput): OsSpec {
 
 function resolveRun(run: ScenarioInput['run'], report: Report): RunLimits {
   if ((run.requests === undefined) === (run.durationNs === undefined)) {
-    report('run', 'expected either requests or durationNs');
+    report('run', run.requests === undefined ? 'missing "requests" or "durationNs"' : 'expected requests or durationNs, not both');
   }
   return {
     requests: run.requests ?? 0,
@@ -316,8 +316,9 @@ function checkMode(path: string, tenant: TenantInput, host: StageSpec, guest: St
   }
   if (tenant.mode !== 'nested') return;
   const [hostFacts, guestFacts]: FormatFacts[] = [FORMATS[host.format as FormatName], FORMATS[guest.format as FormatName]];
-  if (hostFacts!.architecture !== guestFacts!.architecture || host.format !== 'amd-v1') {
-    report(`${path}.host.format`, `a ${guest.format} guest table nests in amd-v1, not in ${host.format}`);
+  const nests = hostFacts!.architecture === guestFacts!.architecture && host.format === 'amd-v1';
+  if (!nests && guestFacts!.stages.includes('guest')) {
+    report(`${path}.host.format`, `guest tables of ${guest.format} nest in amd-v1, not in ${host.format}`);
   }
   const reachBits = hostFacts!.inputBits(host.levels);
   if (memoryBytes > 2 ** reachBits) {

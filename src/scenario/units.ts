@@ -78,7 +78,8 @@ export function dimensionOf(key: string): Dimension | undefined {
 
 /** `text` quoted and cut for a message, control characters made visible. */
 export function show(value: unknown): string {
-  const text = typeof value === 'bigint' ? String(value) : (JSON.stringify(value) ?? String(value));
+  const isPlain = typeof value === 'bigint' || typeof value === 'number';
+  const text = isPlain ? String(value) : (JSON.stringify(value) ?? String(value));
   // JSON leaves DEL, C1 controls and bidirectional overrides as they are: a terminal must not act on them.
   const visible = text.replace(/[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g, (c) => {
     return `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`;
