@@ -10,7 +10,7 @@ const MAX_FILE_BYTES = 1 << 20;
 
 /** Name of the scenario: its file's name without ending, fit for a folder. */
 export function slug(file: string): string {
-  const name = basename(file).replace(/\.(ya?ml|json)$/i, '').replace(/[^A-Za-z0-9_-]+/g, '-').replace(/^-+|-+$/g, '');
+  const name = basename(file).replace(/\.(ya?ml|json)$/i, '').replace(/[^A-Za-z0-9_]+/g, '-').replace(/^-+|-+$/g, '');
   return name.slice(0, 60) || 'scenario';
 }
 

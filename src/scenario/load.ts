@@ -314,7 +314,7 @@ interface Parsed {
 }
 
 /** Wrong values that are left out to look further; each costs a copy of its section. */
-const MAX_PRUNED = 1000;
+const MAX_PRUNED = 50;
 
 /** What stands in for a wrong or missing section without which nothing else could be checked. */
 const FILLERS: Readonly<Record<string, Raw>> = { question: '?', run: { requests: 1 } };

@@ -103,7 +103,7 @@ describe('--set', () => {
     ['machine.iotlb.entriez=1', /^--set machine\.iotlb\.entriez: unknown path .*did you mean "entries"/],
     ['machine.iotlb.entries=lots', /^--set machine\.iotlb\.entries: "lots" is not a whole number; expected 0 to/],
     ['machine.iotlb.entries=100', /^--set machine\.iotlb\.entries: 100 entries cannot be divided into sets of 8 ways/],
-    ['tenants.hots.mode=host', /^--set tenants\.hots\.mode: there is no "hots" in tenants; did you mean "host"/],
+    ['tenants.hst.mode=host', /^--set tenants\.hst\.mode: there is no "hst" in tenants; did you mean "host"/],
     ['tenants.host.mode.x=1', /is a single value and has no "x"/],
     ['machine.walkers=', /^--set machine\.walkers: expected a value after =/],
     ['machine.walkers=[', /^--set machine\.walkers: not valid YAML/],
