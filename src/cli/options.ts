@@ -35,7 +35,8 @@ export function scenarioOptions<T>(yargs: Argv<T>) {
       describe: 'first seed',
       type: 'string',
       requiresArg: true,
-      coerce: (value: string | string[] | undefined) => (value === undefined ? undefined : wholeNumber('--seed', value, 0, 2 ** 32 - 1)),
+      coerce: (value: string | string[] | undefined) =>
+        value === undefined ? undefined : wholeNumber('--seed', value, 0, 2 ** 32 - 1),
     });
 }
 

@@ -16,13 +16,21 @@ const LABEL_WIDTH = 28;
 
 export function createProgress(wanted: boolean): Progress {
   if (!wanted) return { update() {}, stop() {} };
-  return process.stderr.isTTY === true ? bar() : lines();
+  return process.stderr.isTTY ? bar() : lines();
 }
 
 function bar(): Progress {
   const format = '{bar} {percentage}%  {duration_formatted}  {label}';
   const single = new SingleBar(
-    { format, stream: process.stderr, hideCursor: true, clearOnComplete: true, barsize: 24, fps: 8, gracefulExit: false },
+    {
+      format,
+      stream: process.stderr,
+      hideCursor: true,
+      clearOnComplete: true,
+      barsize: 24,
+      fps: 8,
+      gracefulExit: false,
+    },
     Presets.shades_classic,
   );
   single.start(1000, 0, { label: '' });

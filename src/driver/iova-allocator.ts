@@ -102,7 +102,7 @@ export class IovaAllocator {
   free(cpu: number, page: number, pages: number, nowPs: number): void {
     if (nowPs >= this.nextTrimPs) this.trimDepots(nowPs);
     const sizeLog2 = log2Ceil(pages);
-    if (sizeLog2 < SIZE_CLASSES) this.push(this.classes[sizeLog2]!, cpu, page, nowPs);
+    if (sizeLog2 < SIZE_CLASSES) this.push(this.classes[sizeLog2], cpu, page, nowPs);
     else this.removeRange(page);
   }
 
@@ -110,15 +110,15 @@ export class IovaAllocator {
   private reserve(first: number, last: number): void {
     let lo = first;
     let hi = last;
-    for (let node = this.tree.atOrAbove(lo); this.tree.lo[node]! <= hi; node = this.tree.atOrAbove(lo)) {
-      hi = Math.max(hi, this.tree.hi[node]!);
+    for (let node = this.tree.atOrAbove(lo); this.tree.lo[node] <= hi; node = this.tree.atOrAbove(lo)) {
+      hi = Math.max(hi, this.tree.hi[node]);
       this.tree.remove(node);
     }
     const above = this.tree.atOrAbove(lo);
     const below = this.tree.before(above);
-    if (below !== NONE && this.tree.hi[below]! >= lo) {
+    if (below !== NONE && this.tree.hi[below] >= lo) {
       lo = this.tree.lo[below]!;
-      hi = Math.max(hi, this.tree.hi[below]!);
+      hi = Math.max(hi, this.tree.hi[below]);
       this.tree.remove(below);
     }
     this.tree.insertBefore(above, lo, hi);
@@ -130,7 +130,7 @@ export class IovaAllocator {
     const size = pages < 1 << (SIZE_CLASSES - 1) ? roundUpPowerOfTwo(pages) : pages;
     const sizeLog2 = log2Ceil(size);
     if (sizeLog2 < SIZE_CLASSES) {
-      const page = this.pop(this.classes[sizeLog2]!, cpu, limit + 1 - size);
+      const page = this.pop(this.classes[sizeLog2], cpu, limit + 1 - size);
       if (page !== 0) return page;
     }
     this.slow = true;
@@ -142,32 +142,32 @@ export class IovaAllocator {
 
   /** __iova_rcache_get. */
   private pop(sizeClass: SizeClass, cpu: number, limit: number): number {
-    if (sizeClass.loaded[cpu]!.size === 0) {
-      if (sizeClass.previous[cpu]!.size > 0) {
+    if (sizeClass.loaded[cpu].size === 0) {
+      if (sizeClass.previous[cpu].size > 0) {
         swapMagazines(sizeClass, cpu);
       } else {
         const refill = sizeClass.depot.pop();
         if (refill === undefined) return 0;
-        sizeClass.spare.push(sizeClass.loaded[cpu]!);
+        sizeClass.spare.push(sizeClass.loaded[cpu]);
         sizeClass.loaded[cpu] = refill;
       }
     }
-    return popMagazine(sizeClass.loaded[cpu]!, limit);
+    return popMagazine(sizeClass.loaded[cpu], limit);
   }
 
   /** __iova_rcache_insert. */
   private push(sizeClass: SizeClass, cpu: number, page: number, nowPs: number): void {
-    if (sizeClass.loaded[cpu]!.size === MAGAZINE_RANGES) {
-      if (sizeClass.previous[cpu]!.size < MAGAZINE_RANGES) swapMagazines(sizeClass, cpu);
+    if (sizeClass.loaded[cpu].size === MAGAZINE_RANGES) {
+      if (sizeClass.previous[cpu].size < MAGAZINE_RANGES) swapMagazines(sizeClass, cpu);
       else this.storeLoaded(sizeClass, cpu, nowPs);
     }
-    const loaded = sizeClass.loaded[cpu]!;
+    const loaded = sizeClass.loaded[cpu];
     loaded.pages[loaded.size++] = page;
   }
 
   /** Moves the full loaded magazine to the depot, or back to the tree when the depot is full. */
   private storeLoaded(sizeClass: SizeClass, cpu: number, nowPs: number): void {
-    const full = sizeClass.loaded[cpu]!;
+    const full = sizeClass.loaded[cpu];
     if (sizeClass.depot.length < this.spec.depotMagazines) {
       sizeClass.depot.push(full);
       sizeClass.loaded[cpu] = sizeClass.spare.pop() ?? new Magazine();
@@ -209,8 +209,8 @@ export class IovaAllocator {
   private flushCaches(): void {
     for (let cpu = 0; cpu < this.spec.cpus; cpu++) {
       for (const sizeClass of this.classes) {
-        this.emptyMagazine(sizeClass.loaded[cpu]!);
-        this.emptyMagazine(sizeClass.previous[cpu]!);
+        this.emptyMagazine(sizeClass.loaded[cpu]);
+        this.emptyMagazine(sizeClass.previous[cpu]);
       }
     }
     const oldestFirst = this.spec.depotMagazines !== Infinity; // an array up to 6.6, then a list used as a stack
@@ -224,7 +224,7 @@ export class IovaAllocator {
   }
 
   private emptyMagazine(magazine: Magazine): void {
-    for (let i = 0; i < magazine.size; i++) this.removeRange(magazine.pages[i]!);
+    for (let i = 0; i < magazine.size; i++) this.removeRange(magazine.pages[i]);
     magazine.size = 0;
   }
 
@@ -233,7 +233,7 @@ export class IovaAllocator {
     const low32 = limit <= PAGES_32BIT;
     if (low32 && size >= this.max32Pages) return 0;
     const start = low32 ? this.cached32Node : this.cachedNode;
-    const retryPage = this.tree.hi[start]!;
+    const retryPage = this.tree.hi[start];
     let above = this.fitBelow(start, size, limit, LOWEST_PAGE);
     if (above === NONE && retryPage < limit) above = this.fitBelow(ANCHOR, size, limit, retryPage + 1);
     if (above === NONE) {
@@ -256,11 +256,11 @@ export class IovaAllocator {
     // A size between two powers of two needs more than the lower one, aligned to the upper one: several tries then.
     const align = roundUpPowerOfTwo(size);
     const block = size === align ? align : align / 2;
-    let above = tree.lo[start]! >= limit ? tree.atOrAbove(limit) : start;
+    let above = tree.lo[start] >= limit ? tree.atOrAbove(limit) : start;
     while (above !== NONE) {
       const page = this.placeBelow(above, size, limit);
       if (page < low) return NONE;
-      if (page > tree.hi[tree.before(above)]!) return above;
+      if (page > tree.hi[tree.before(above)]) return above;
       above = tree.roomBefore(above, block);
     }
     return NONE;
@@ -268,7 +268,7 @@ export class IovaAllocator {
 
   private placeBelow(above: number, size: number, limit: number): number {
     const align = roundUpPowerOfTwo(size);
-    return Math.floor((Math.min(limit, this.tree.lo[above]!) - size) / align) * align;
+    return Math.floor((Math.min(limit, this.tree.lo[above]) - size) / align) * align;
   }
 
   /** remove_iova with __cached_rbnode_delete_update. */
@@ -276,19 +276,19 @@ export class IovaAllocator {
     const tree = this.tree;
     const node = tree.find(page);
     assert(node > ANCHOR && tree.lo[node] === page, 'a freed IOVA range must be one that was allocated');
-    const lo = tree.lo[node]!;
+    const lo = tree.lo[node];
     const cached32 = this.cached32Node;
-    if (node === cached32 || (tree.hi[node]! < PAGES_32BIT && lo >= tree.lo[cached32]!)) {
+    if (node === cached32 || (tree.hi[node] < PAGES_32BIT && lo >= tree.lo[cached32])) {
       this.cached32Node = tree.after(node);
     }
     if (lo < PAGES_32BIT) this.max32Pages = PAGES_32BIT;
-    if (lo >= tree.lo[this.cachedNode]!) this.cachedNode = tree.after(node);
+    if (lo >= tree.lo[this.cachedNode]) this.cachedNode = tree.after(node);
     tree.remove(node);
   }
 }
 
 function swapMagazines(sizeClass: SizeClass, cpu: number): void {
-  const loaded = sizeClass.loaded[cpu]!;
+  const loaded = sizeClass.loaded[cpu];
   sizeClass.loaded[cpu] = sizeClass.previous[cpu]!;
   sizeClass.previous[cpu] = loaded;
 }
@@ -297,11 +297,11 @@ function swapMagazines(sizeClass: SizeClass, cpu: number): void {
 function popMagazine(magazine: Magazine, limit: number): number {
   const pages = magazine.pages;
   let i = magazine.size - 1;
-  while (pages[i]! > limit) {
+  while (pages[i] > limit) {
     if (i === 0) return 0;
     i--;
   }
-  const page = pages[i]!;
+  const page = pages[i];
   pages[i] = pages[--magazine.size]!;
   return page;
 }

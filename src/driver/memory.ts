@@ -48,7 +48,7 @@ export class DmaMemory {
   }
 
   private freeList(pages: number): number[] {
-    if (pages <= BLOCK_PAGES) return this.freeSmall[log2Ceil(pages)]!;
+    if (pages <= BLOCK_PAGES) return this.freeSmall[log2Ceil(pages)];
     const size = blockPages(pages);
     let list = this.freeLarge.get(size);
     if (list === undefined) this.freeLarge.set(size, (list = []));
@@ -67,8 +67,8 @@ export class DmaMemory {
     const first = this.bump(BLOCK_PAGES);
     for (let i = 0; i < BLOCK_PAGES; i++) this.batch[i] = first + i;
     shuffle(this.shuffler!, this.batch);
-    for (let i = 1; i < BLOCK_PAGES; i++) this.free(this.batch[i]!, 1);
-    return this.batch[0]!;
+    for (let i = 1; i < BLOCK_PAGES; i++) this.free(this.batch[i], 1);
+    return this.batch[0];
   }
 }
 

@@ -54,19 +54,19 @@ export class RangeTree {
   }
 
   before(node: number): number {
-    return this.prev[node]!;
+    return this.prev[node];
   }
 
   after(node: number): number {
-    return this.next[node]!;
+    return this.next[node];
   }
 
   /** The range that contains `page`, or NONE. */
   find(page: number): number {
     let node = this.root;
     while (node !== NONE) {
-      if (page < this.lo[node]!) node = this.left[node]!;
-      else if (page > this.hi[node]!) node = this.right[node]!;
+      if (page < this.lo[node]) node = this.left[node]!;
+      else if (page > this.hi[node]) node = this.right[node]!;
       else return node;
     }
     return NONE;
@@ -77,7 +77,7 @@ export class RangeTree {
     let node = this.root;
     let found = ANCHOR;
     while (node !== NONE) {
-      if (this.lo[node]! >= page) {
+      if (this.lo[node] >= page) {
         found = node;
         node = this.left[node]!;
       } else {
@@ -90,15 +90,15 @@ export class RangeTree {
   /** The nearest range below `node` (in address order) with room for an aligned block of `pages` (2^n), or NONE. */
   roomBefore(node: number, pages: number): number {
     let at = node;
-    const below = this.left[at]!;
-    if (this.widest[below]! >= pages) return this.lastRoom(below, pages);
+    const below = this.left[at];
+    if (this.widest[below] >= pages) return this.lastRoom(below, pages);
     for (;;) {
-      const up = this.parent[at]!;
+      const up = this.parent[at];
       if (up === NONE) return NONE;
       if (this.right[up] === at) {
-        if (this.room[up]! >= pages) return up;
-        const side = this.left[up]!;
-        if (this.widest[side]! >= pages) return this.lastRoom(side, pages);
+        if (this.room[up] >= pages) return up;
+        const side = this.left[up];
+        if (this.widest[side] >= pages) return this.lastRoom(side, pages);
       }
       at = up;
     }
@@ -107,9 +107,9 @@ export class RangeTree {
   private lastRoom(subtree: number, pages: number): number {
     let node = subtree;
     for (;;) {
-      const right = this.right[node]!;
-      if (this.widest[right]! >= pages) node = right;
-      else if (this.room[node]! >= pages) return node;
+      const right = this.right[node];
+      if (this.widest[right] >= pages) node = right;
+      else if (this.room[node] >= pages) return node;
       else node = this.left[node]!;
     }
   }
@@ -117,7 +117,7 @@ export class RangeTree {
   /** Adds lo … hi, which must be free, just below `above` in address order. Returns its node. */
   insertBefore(above: number, lo: number, hi: number): number {
     const node = this.takeNode();
-    const below = this.prev[above]!;
+    const below = this.prev[above];
     this.lo[node] = lo;
     this.hi[node] = hi;
     this.link(below, node);
@@ -131,13 +131,13 @@ export class RangeTree {
   }
 
   remove(node: number): void {
-    const above = this.next[node]!;
+    const above = this.next[node];
     while (this.left[node] !== NONE || this.right[node] !== NONE) this.rotate(this.heavierChild(node));
-    const up = this.parent[node]!;
+    const up = this.parent[node];
     if (this.left[up] === node) this.left[up] = NONE;
     else this.right[up] = NONE;
     this.refresh(up);
-    this.link(this.prev[node]!, above);
+    this.link(this.prev[node], above);
     this.setRoom(above);
     this.next[node] = this.freeNodes;
     this.freeNodes = node;
@@ -161,7 +161,7 @@ export class RangeTree {
   }
 
   private setRoom(node: number): void {
-    this.room[node] = largestBlock(this.hi[this.prev[node]!]! + 1, this.lo[node]!);
+    this.room[node] = largestBlock(this.hi[this.prev[node]] + 1, this.lo[node]);
     this.refresh(node);
   }
 
@@ -175,30 +175,30 @@ export class RangeTree {
   }
 
   private widestOf(node: number): number {
-    return Math.max(this.room[node]!, this.widest[this.left[node]!]!, this.widest[this.right[node]!]!);
+    return Math.max(this.room[node], this.widest[this.left[node]], this.widest[this.right[node]]);
   }
 
   private rotateUp(node: number): void {
-    while (this.parent[node] !== NONE && this.rank[this.parent[node]!]! < this.rank[node]!) this.rotate(node);
+    while (this.parent[node] !== NONE && this.rank[this.parent[node]] < this.rank[node]) this.rotate(node);
   }
 
   private heavierChild(node: number): number {
-    const left = this.left[node]!;
-    const right = this.right[node]!;
+    const left = this.left[node];
+    const right = this.right[node];
     if (left === NONE) return right;
     if (right === NONE) return left;
-    return this.rank[left]! > this.rank[right]! ? left : right;
+    return this.rank[left] > this.rank[right] ? left : right;
   }
 
   /** Lifts `node` over its parent. */
   private rotate(node: number): void {
-    const down = this.parent[node]!;
-    const up = this.parent[down]!;
+    const down = this.parent[node];
+    const up = this.parent[down];
     if (this.left[down] === node) {
-      this.adopt(down, this.right[node]!, this.left);
+      this.adopt(down, this.right[node], this.left);
       this.right[node] = down;
     } else {
-      this.adopt(down, this.left[node]!, this.right);
+      this.adopt(down, this.left[node], this.right);
       this.left[node] = down;
     }
     this.parent[down] = node;

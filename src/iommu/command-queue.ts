@@ -131,13 +131,13 @@ export class CommandQueue implements CommandPort {
 
   /** When the next command takes effect; Infinity if none is pending. */
   nextAt(): number {
-    return this.head === this.tail ? Infinity : this.donePs[this.head & (this.donePs.length - 1)]!;
+    return this.head === this.tail ? Infinity : this.donePs[this.head & (this.donePs.length - 1)];
   }
 
   /** Applies, in order, every command whose time has come. */
   process(nowPs: number): void {
     const mask = this.donePs.length - 1;
-    while (this.head !== this.tail && this.donePs[this.head & mask]! <= nowPs) {
+    while (this.head !== this.tail && this.donePs[this.head & mask] <= nowPs) {
       this.apply(this.head & mask);
       this.head++;
     }
@@ -149,14 +149,14 @@ export class CommandQueue implements CommandPort {
   }
 
   private apply(slot: number): void {
-    const atPs = this.donePs[slot]!;
-    const domain = this.domain[slot]!;
-    const pasid = this.pasid[slot]!;
+    const atPs = this.donePs[slot];
+    const domain = this.domain[slot];
+    const pasid = this.pasid[slot];
     switch (this.kind[slot]) {
       case PAGES:
-        return this.handler.invalidatePages(domain, pasid, this.page[slot]!, this.sizeLog2[slot]!, false, atPs);
+        return this.handler.invalidatePages(domain, pasid, this.page[slot], this.sizeLog2[slot], false, atPs);
       case PAGES_AND_WALK_CACHES:
-        return this.handler.invalidatePages(domain, pasid, this.page[slot]!, this.sizeLog2[slot]!, true, atPs);
+        return this.handler.invalidatePages(domain, pasid, this.page[slot], this.sizeLog2[slot], true, atPs);
       case ALL:
         return this.handler.invalidateAll(domain, pasid, atPs);
       case DEVICE:
@@ -182,7 +182,7 @@ export class CommandQueue implements CommandPort {
   /** The slot of the command `capacity` places ahead must have been consumed. */
   private waitForSlot(nowPs: number): number {
     if (this.tail < this.capacity) return nowPs;
-    const freeAtPs = this.donePs[(this.tail - this.capacity) & (this.donePs.length - 1)]!;
+    const freeAtPs = this.donePs[(this.tail - this.capacity) & (this.donePs.length - 1)];
     if (freeAtPs <= nowPs) return nowPs;
     this.fullStalls++;
     this.stalledPs += freeAtPs - nowPs;

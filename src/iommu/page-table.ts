@@ -116,7 +116,8 @@ export class Arena {
   /** wasm offset of an address in this arena; RangeError if it lies outside. */
   offsetOf(address: bigint): number {
     const offset = address - this.address;
-    if (offset < 0n || offset >= BigInt(this.bytes)) throw new RangeError(`0x${address.toString(16)} is not in the arena`);
+    if (offset < 0n || offset >= BigInt(this.bytes))
+      throw new RangeError(`0x${address.toString(16)} is not in the arena`);
     return this.base + Number(offset);
   }
 }

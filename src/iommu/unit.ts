@@ -273,17 +273,17 @@ export class IommuUnit {
   counters(ctx: number): Float64Array {
     const all = this.liveCounters(ctx).slice();
     for (let i = 0; i < 3; i++) {
-      const host = all[C_FAST + i]!;
-      const guest = all[C_FAST_GUEST + i]!;
-      all[C_HITS + i]! += host + guest;
-      for (const c of [C_TRANSLATED, C_LOOKUPS, C_LOOKUPS_ALL, C_DTE_LOOKUPS, C_DTE_HITS]) all[c]! += host + guest;
-      for (const c of [C_PASID_LOOKUPS, C_PASID_HITS]) all[c]! += guest;
+      const host = all[C_FAST + i];
+      const guest = all[C_FAST_GUEST + i];
+      all[C_HITS + i] += host + guest;
+      for (const c of [C_TRANSLATED, C_LOOKUPS, C_LOOKUPS_ALL, C_DTE_LOOKUPS, C_DTE_HITS]) all[c] += host + guest;
+      for (const c of [C_PASID_LOOKUPS, C_PASID_HITS]) all[c] += guest;
       all[C_FAST + i] = 0;
       all[C_FAST_GUEST + i] = 0;
     }
-    const [host, guest] = [all[C_REMEMBERED]!, all[C_REMEMBERED + 1]!];
-    for (const c of [C_DTE_LOOKUPS, C_DTE_HITS]) all[c]! += host + guest;
-    for (const c of [C_PASID_LOOKUPS, C_PASID_HITS]) all[c]! += guest;
+    const [host, guest] = [all[C_REMEMBERED], all[C_REMEMBERED + 1]];
+    for (const c of [C_DTE_LOOKUPS, C_DTE_HITS]) all[c] += host + guest;
+    for (const c of [C_PASID_LOOKUPS, C_PASID_HITS]) all[c] += guest;
     all.fill(0, C_REMEMBERED, C_REMEMBERED + 2);
     return all;
   }
@@ -339,7 +339,7 @@ export class IommuUnit {
   /** Counts of each cache since the counters were reset. */
   cacheResults(): CacheResult[] {
     const total = new Float64Array(COUNTERS);
-    for (const ctx of this.requesters) this.counters(ctx).forEach((value, i) => (total[i]! += value));
+    for (const ctx of this.requesters) this.counters(ctx).forEach((value, i) => (total[i] += value));
     const now = new Float64Array(3);
     const rows = this.caches.map(({ name, spec, pointer, base }) => {
       this.readCounts(pointer, now);
@@ -348,9 +348,9 @@ export class IommuUnit {
         entries: spec.entries,
         ways: spec.ways,
         ...lookupsOf(name, total),
-        fills: name === 'line' ? total[C_LINE_MISSES]! : now[0]! - base[0]!,
-        evictions: now[1]! - base[1]!,
-        invalidated: now[2]! - base[2]!,
+        fills: name === 'line' ? total[C_LINE_MISSES] : now[0] - base[0],
+        evictions: now[1] - base[1],
+        invalidated: now[2] - base[2],
       };
     });
     return sumByName(rows);
@@ -359,17 +359,17 @@ export class IommuUnit {
 
 /** Lookups and hits of a cache, from the sum of its unit's requesters. */
 function lookupsOf(name: string, total: Float64Array): { lookups: number; hits: number } {
-  const l1Hits = total[C_L1_HITS]!;
-  const hits = total[C_HITS]! + total[C_HITS + 1]! + total[C_HITS + 2]! + total[C_HITS + 3]!;
-  if (name === 'iotlb_l1') return { lookups: total[C_LOOKUPS]!, hits: l1Hits };
-  if (name === 'iotlb') return { lookups: total[C_LOOKUPS]! - l1Hits, hits: hits - l1Hits };
-  if (name === 'nested_tlb') return { lookups: total[C_NTLB_LOOKUPS]!, hits: total[C_NTLB_HITS]! };
-  if (name === 'device') return { lookups: total[C_DTE_LOOKUPS]!, hits: total[C_DTE_HITS]! };
-  if (name === 'pasid') return { lookups: total[C_PASID_LOOKUPS]!, hits: total[C_PASID_HITS]! };
-  if (name === 'line') return { lookups: total[C_LINE_HITS]! + total[C_LINE_MISSES]!, hits: total[C_LINE_HITS]! };
+  const l1Hits = total[C_L1_HITS];
+  const hits = total[C_HITS] + total[C_HITS + 1] + total[C_HITS + 2] + total[C_HITS + 3];
+  if (name === 'iotlb_l1') return { lookups: total[C_LOOKUPS], hits: l1Hits };
+  if (name === 'iotlb') return { lookups: total[C_LOOKUPS] - l1Hits, hits: hits - l1Hits };
+  if (name === 'nested_tlb') return { lookups: total[C_NTLB_LOOKUPS], hits: total[C_NTLB_HITS] };
+  if (name === 'device') return { lookups: total[C_DTE_LOOKUPS], hits: total[C_DTE_HITS] };
+  if (name === 'pasid') return { lookups: total[C_PASID_LOOKUPS], hits: total[C_PASID_HITS] };
+  if (name === 'line') return { lookups: total[C_LINE_HITS] + total[C_LINE_MISSES], hits: total[C_LINE_HITS] };
   const stage = name.startsWith('walk_guest') ? STAGE_GUEST : STAGE_HOST;
   const at = 8 * stage + Number(name.slice(-1));
-  return { lookups: total[C_PWC_LOOKUPS + at]!, hits: total[C_PWC_HITS + at]! };
+  return { lookups: total[C_PWC_LOOKUPS + at], hits: total[C_PWC_HITS + at] };
 }
 
 /** One row a name: first-level IOTLBs are counted together, their lookups once. */

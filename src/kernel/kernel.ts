@@ -45,7 +45,7 @@ export interface KernelExports {
   ): number;
 
   /** One request; the time at which its translation is done, or -1 - time when it was aborted (lastFault says why). */
-  translate(ctx: number, page: number, access: number, nowPs: number): number;
+  readonly translate: (ctx: number, page: number, access: number, nowPs: number) => number;
   /** Commands; entries dropped. `pagesLog2` 52 = the whole address space, `pasid` -1 = host addresses. */
   invalidatePages(unit: number, domain: number, pasid: number, page: number, pagesLog2: number, pde: number): number;
   invalidateDevice(unit: number, bdf: number): number;

@@ -10,7 +10,7 @@ export function exponential(rng: Prng, mean: number): number {
 export function shuffle(rng: Prng, items: Float64Array, count: number = items.length): void {
   for (let last = count - 1; last > 0; last--) {
     const other = rng.below(last + 1);
-    const item = items[last]!;
+    const item = items[last];
     items[last] = items[other]!;
     items[other] = item;
   }

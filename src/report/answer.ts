@@ -23,7 +23,8 @@ function sentence(request: AnswerRequest, points: readonly PointResults[]): stri
   if (request.crosses !== undefined) return crossing(column, request.crosses, points);
   const value = metricOf(of, column);
   const against = find(request.against);
-  if (against === undefined) return `${subject(column, of.name)}: ${value === undefined ? 'no value' : amount(value, column)}.`;
+  if (against === undefined)
+    return `${subject(column, of.name)}: ${value === undefined ? 'no value' : amount(value, column)}.`;
   return comparison(column, of.name, value, against.name, metricOf(against, column));
 }
 
@@ -71,7 +72,7 @@ function crossing(column: SummaryColumn, limit: number, points: readonly PointRe
   const at = known.findIndex(({ mean }) => mean >= limit !== above);
   const verb = above ? 'falls below' : 'reaches';
   if (at < 0) return `${column.name} stays ${above ? 'at or above' : 'below'} ${shortNumber(limit)} at all points.`;
-  const [before, after] = [known[at - 1]!, known[at]!];
+  const [before, after] = [known[at - 1], known[at]];
   const detail = `${shortNumber(after.mean)}, after ${shortNumber(before.mean)} at ${before.name}`;
   return `${column.name} ${verb} ${shortNumber(limit)} at ${after.name} (${detail}).`;
 }

@@ -14,7 +14,8 @@ export function cellOf(value: Cell): string {
   return typeof value === 'number' ? fileNumber(value) : textCell(value);
 }
 
-const lines = (rows: readonly (readonly string[])[]): string => stringify(rows as string[][], { record_delimiter: CRLF });
+const lines = (rows: readonly (readonly string[])[]): string =>
+  stringify(rows as string[][], { record_delimiter: CRLF });
 
 export function headerOf(columns: readonly Column<never>[]): string {
   return lines([columns.map((column) => column.name)]);

@@ -14,7 +14,13 @@ export function decimal(value: number, digits: number): string {
   if (value === 0) return '0';
   // toExponential is exact by specification, unlike logarithms.
   const match = /^(-?)(\d)(?:\.(\d+))?e([+-]\d+)$/.exec(value.toExponential(digits - 1))!;
-  const [, sign, first, rest = '', exponentText] = match as unknown as [string, string, string, string | undefined, string];
+  const [, sign, first, rest = '', exponentText] = match as unknown as [
+    string,
+    string,
+    string,
+    string | undefined,
+    string,
+  ];
   const figures = (first + rest).replace(/0+$/, '');
   const point = Number(exponentText) + 1;
   if (point <= 0) return `${sign}0.${'0'.repeat(-point)}${figures}`;

@@ -2,7 +2,8 @@
 import { createHash } from 'node:crypto';
 import type { RunSpec, TraceRows } from '../spec.ts';
 
-export const sha256 = (data: string | NodeJS.ArrayBufferView): string => createHash('sha256').update(data).digest('hex');
+export const sha256 = (data: string | NodeJS.ArrayBufferView): string =>
+  createHash('sha256').update(data).digest('hex');
 
 /** Rows of a trace stand in a manifest as their number and the hash of their bytes. */
 function traceSummary(rows: TraceRows): object {

@@ -22,7 +22,7 @@ export interface RunDirectoryInput {
 
 /** Where the results of these runs belong. */
 export function runDirectory(out: string, specs: readonly RunSpec[], version: string): string {
-  return join(out, specs[0]!.scenario, runId(specs, version));
+  return join(out, specs[0].scenario, runId(specs, version));
 }
 
 /** Fails early, before any work, when the folder cannot be written. Throws the system's error. */

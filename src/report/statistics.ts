@@ -8,8 +8,8 @@ const T95 = [
 
 /** Between table entries the next smaller number of degrees counts: the interval is never too narrow. */
 export function studentT95(degrees: number): number {
-  if (degrees <= 30) return T95[degrees - 1]!;
-  if (degrees < 40) return T95[29]!;
+  if (degrees <= 30) return T95[degrees - 1];
+  if (degrees < 40) return T95[29];
   if (degrees < 60) return 2.021;
   return degrees < 120 ? 2.0 : 1.98;
 }

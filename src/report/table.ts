@@ -28,10 +28,14 @@ interface TextColumn {
 }
 
 /** Table text, without colour, lines at most 80 wide (one long point name excepted). */
-export function resultTable(metrics: readonly string[], points: readonly PointResults[], measured: readonly Measured[] = []): string {
+export function resultTable(
+  metrics: readonly string[],
+  points: readonly PointResults[],
+  measured: readonly Measured[] = [],
+): string {
   const names = { heading: 'point', cells: points.map((point) => visible(point.name)) };
   const columns = metrics.flatMap((metric) => metricColumns(metric, points, measured));
-  const first = points.length === 1 && points[0]!.name === '' ? [] : [names];
+  const first = points.length === 1 && points[0].name === '' ? [] : [names];
   const { kept, dropped } = fit(first, columns);
   const table = new Table({
     head: kept.map((column) => column.heading),
@@ -40,7 +44,7 @@ export function resultTable(metrics: readonly string[], points: readonly PointRe
     wordWrap: true,
     colWidths: kept.map((column) => width(column) + 2),
   });
-  for (let row = 0; row < points.length; row++) table.push(kept.map((column) => column.cells[row]!));
+  for (let row = 0; row < points.length; row++) table.push(kept.map((column) => column.cells[row]));
   const note = dropped === 0 ? '' : `\n(${dropped} more column${dropped === 1 ? '' : 's'} in summary.csv)`;
   return `${table.toString()}${note}`;
 }
@@ -51,7 +55,9 @@ function metricColumns(metric: string, points: readonly PointResults[], measured
   const simulated = { heading: column.heading ?? column.name, cells: values.map(estimateText) };
   const published = measured.find((candidate) => candidate.metric === metric);
   if (published === undefined || !points.some(({ name }) => Object.hasOwn(published.points, name))) return [simulated];
-  const expected = points.map(({ name }) => (Object.hasOwn(published.points, name) ? published.points[name] : undefined));
+  const expected = points.map(({ name }) =>
+    Object.hasOwn(published.points, name) ? published.points[name] : undefined,
+  );
   return [
     simulated,
     { heading: 'measured', cells: expected.map((value) => (value === undefined ? '' : shortNumber(value))) },
@@ -100,6 +106,9 @@ export function agreement(measured: Measured, points: readonly PointResults[]): 
   if (errors.length === 0) return undefined;
   const worst = errors.reduce((a, b) => (b.error > a.error ? b : a));
   const percent = (share: number): string => `${(share * 100).toFixed(2)} %`;
-  const goal = measured.tolerance === undefined ? '' : ` (${worst.error <= measured.tolerance ? 'within' : 'NOT within'} ${percent(measured.tolerance)})`;
+  const goal =
+    measured.tolerance === undefined
+      ? ''
+      : ` (${worst.error <= measured.tolerance ? 'within' : 'NOT within'} ${percent(measured.tolerance)})`;
   return `${column.name} differs from ${measured.source} by at most ${percent(worst.error)}${goal}, at ${worst.name}; ${errors.length} points.`;
 }

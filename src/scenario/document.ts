@@ -49,7 +49,7 @@ export function parseText(text: string, file: string): RawDocument {
     });
     const found = [...document.errors, ...document.warnings].slice(0, 20);
     if (found.length > 0) return failed(found.map((e) => ({ place: at(e.pos[0]), message: syntaxMessage(e.message) })));
-    return new Walk(at).run(document.contents as Node | null);
+    return new Walk(at).run(document.contents);
   } catch (error) {
     // Text nested thousands deep overflows the parser's stack; anything else it throws is about the text as well.
     const reason = error instanceof RangeError ? 'nested too deep' : (error as Error).message;
@@ -58,7 +58,8 @@ export function parseText(text: string, file: string): RawDocument {
 }
 
 function syntaxMessage(message: string): string {
-  if (message.startsWith('Source contains multiple documents')) return 'a second document begins; expected one scenario';
+  if (message.startsWith('Source contains multiple documents'))
+    return 'a second document begins; expected one scenario';
   return `not valid YAML: ${message.replace(/\s+/g, ' ').slice(0, 200)}`;
 }
 
@@ -106,7 +107,7 @@ class Walk {
         ? this.giveUp(place, 'alias without anchor')
         : this.convert(target, path, depth + 1, place, place);
     }
-    if (usedAt === undefined && 'anchor' in node && node.anchor) this.anchors.set(node.anchor as string, node);
+    if (usedAt === undefined && 'anchor' in node && node.anchor) this.anchors.set(node.anchor, node);
     if (isSeq(node)) return this.list(node.items as Node[], path, depth, place, usedAt);
     if (isMap(node)) return this.map(node.items as never, path, depth, place, usedAt);
     return isScalar(node) ? this.scalar(node.value, place) : this.giveUp(place, 'unknown kind of value');
@@ -137,7 +138,10 @@ class Walk {
   }
 
   private keyName(key: Node | null, place: Place): string | undefined {
-    if (isScalar(key) && (typeof key.value === 'string' || typeof key.value === 'bigint' || typeof key.value === 'number')) {
+    if (
+      isScalar(key) &&
+      (typeof key.value === 'string' || typeof key.value === 'bigint' || typeof key.value === 'number')
+    ) {
       // The text as written: a tenant called 007 stays 007.
       return typeof key.value === 'string' ? key.value : (key.source ?? String(key.value));
     }
@@ -147,7 +151,8 @@ class Walk {
 
   private scalar(value: unknown, place: Place): Raw {
     if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : value;
-    if (value === null || typeof value === 'string' || typeof value === 'boolean' || typeof value === 'number') return value;
+    if (value === null || typeof value === 'string' || typeof value === 'boolean' || typeof value === 'number')
+      return value;
     return this.giveUp(place, 'expected a plain value');
   }
 

@@ -39,7 +39,12 @@ export function estimateRun(spec: RunSpec): Estimate {
   const intervals = spec.run.intervalNs > 0 ? runNs(spec, devices) / spec.run.intervalNs : 0;
   return {
     tableBytes: Math.ceil(tables + history + spec.machine.units * unitBytes(spec.machine, devices.length)),
-    heapBytes: Math.ceil(devices.length * DEVICE_BYTES + mappedPages * 16 + intervals * devices.length * TIMELINE_ROW_BYTES + traceBytes(devices)),
+    heapBytes: Math.ceil(
+      devices.length * DEVICE_BYTES +
+        mappedPages * 16 +
+        intervals * devices.length * TIMELINE_ROW_BYTES +
+        traceBytes(devices),
+    ),
     requests: requestsOf(spec, devices),
     fileBytes: Math.ceil(4000 + devices.length * 1500 + intervals * devices.length * 100),
   };
@@ -47,7 +52,10 @@ export function estimateRun(spec: RunSpec): Estimate {
 
 function tenantTableBytes(tenant: TenantSpec): number {
   if (tenant.mode === 'passthrough') return 0;
-  const own = tenant.devices.reduce((sum, device) => sum + devicePages(device) + (tenant.policy === 'lazy' ? LAZY_QUEUE_PAGES : 0), 0);
+  const own = tenant.devices.reduce(
+    (sum, device) => sum + devicePages(device) + (tenant.policy === 'lazy' ? LAZY_QUEUE_PAGES : 0),
+    0,
+  );
   const dma = stageBytes(tenant.mode === 'nested' ? tenant.guest : tenant.host, own);
   return tenant.mode === 'nested' ? dma + stageBytes(tenant.host, tenant.memoryBytes / PAGE) : dma;
 }
@@ -63,14 +71,24 @@ function devicePages({ traffic }: DeviceSpec): number {
 
 function unitBytes(machine: MachineSpec, devices: number): number {
   const { iotlb, walkCaches } = machine;
-  const shared: CacheSpec[] = [iotlb, iotlb, machine.nestedTlb, machine.deviceCache, machine.pasidCache, machine.lineCache];
+  const shared: CacheSpec[] = [
+    iotlb,
+    iotlb,
+    machine.nestedTlb,
+    machine.deviceCache,
+    machine.pasidCache,
+    machine.lineCache,
+  ];
   const entries = [...shared, ...walkCaches.host, ...walkCaches.guest].reduce((sum, cache) => sum + cache.entries, 0);
   const queues = 64 * machine.eventLogEntries + 16 * machine.commandQueueEntries;
   return DEVICE_TABLE_BYTES + queues + CACHE_ENTRY_BYTES * (entries + iotlb.l1.entries * devices) + 2048 * devices;
 }
 
 const traceBytes = (devices: readonly DeviceSpec[]): number =>
-  devices.reduce((sum, { traffic }) => sum + (traffic.model === 'replay' ? traffic.rows.op.length * TRACE_ROW_BYTES : 0), 0);
+  devices.reduce(
+    (sum, { traffic }) => sum + (traffic.model === 'replay' ? traffic.rows.op.length * TRACE_ROW_BYTES : 0),
+    0,
+  );
 
 /** Requests a nanosecond that a device's link carries at most, in requests of 256 bytes. */
 const linkRate = (device: DeviceSpec): number => device.link.gbps / 8 / 256;
@@ -110,9 +128,11 @@ export function refusals(specs: readonly RunSpec[], budget: Budget): string[] {
   const largest = estimates.map((each) => each.tableBytes + each.heapBytes).sort((a, b) => b - a);
   const parallel = largest.slice(0, Math.max(1, budget.threads)).reduce((sum, bytes) => sum + bytes, 0);
   if (parallel <= budget.memoryBytes) return [];
-  const fits = largest[0]! <= budget.memoryBytes;
+  const fits = largest[0] <= budget.memoryBytes;
   const remedy = fits
-    ? `use --threads ${Math.max(1, Math.floor(budget.memoryBytes / largest[0]!))}`
+    ? `use --threads ${Math.max(1, Math.floor(budget.memoryBytes / largest[0]))}`
     : 'use larger leaves, smaller windows or less memory for the tenants';
-  return [`${budget.threads} runs at a time need ${size(parallel)} of memory, but ${size(budget.memoryBytes)} are free; ${remedy}`];
+  return [
+    `${budget.threads} runs at a time need ${size(parallel)} of memory, but ${size(budget.memoryBytes)} are free; ${remedy}`,
+  ];
 }

@@ -5,7 +5,9 @@ import type { Scenario } from './load.ts';
 /** Frozen specs, points in the scenario's order, the seeds of each point together. */
 export function expand(scenario: Scenario): readonly RunSpec[] {
   return scenario.points.flatMap(({ name, values, machine, os, tenants, run }) =>
-    scenario.seeds.map((seed) => freeze({ scenario: scenario.name, point: name, values, seed, machine, os, tenants, run })),
+    scenario.seeds.map((seed) =>
+      freeze({ scenario: scenario.name, point: name, values, seed, machine, os, tenants, run }),
+    ),
   );
 }
 

@@ -10,7 +10,10 @@ const MAX_FILE_BYTES = 1 << 20;
 
 /** Name of the scenario: its file's name without ending, fit for a folder. */
 export function slug(file: string): string {
-  const name = basename(file).replace(/\.(ya?ml|json)$/i, '').replace(/[^A-Za-z0-9_]+/g, '-').replace(/^-+|-+$/g, '');
+  const name = basename(file)
+    .replace(/\.(ya?ml|json)$/i, '')
+    .replace(/[^A-Za-z0-9_]+/g, '-')
+    .replace(/^-+|-+$/g, '');
   return name.slice(0, 60) || 'scenario';
 }
 
@@ -25,7 +28,10 @@ export function packageRoot(): string {
 export function bundledScenarios(): string[] {
   const folder = join(packageRoot(), 'scenarios');
   if (!existsSync(folder)) return [];
-  return readdirSync(folder).filter((file) => file.endsWith('.yaml')).map((file) => file.slice(0, -5)).sort();
+  return readdirSync(folder)
+    .filter((file) => file.endsWith('.yaml'))
+    .map((file) => file.slice(0, -5))
+    .sort();
 }
 
 export function findScenario(path: string): string {
@@ -41,11 +47,14 @@ export function readText(file: string): string {
   try {
     if (statSync(file).isDirectory()) throw new UserError(`${file}: is a folder; expected a scenario file`);
     const bytes = readLimited(file);
-    if (bytes.length > MAX_FILE_BYTES) throw new UserError(`${file}: larger than ${MAX_FILE_BYTES >> 20} MiB, which no scenario is`);
+    if (bytes.length > MAX_FILE_BYTES)
+      throw new UserError(`${file}: larger than ${MAX_FILE_BYTES >> 20} MiB, which no scenario is`);
     return decode(bytes, file);
   } catch (error) {
     if (error instanceof UserError) throw error;
-    throw new UserError(`${file}: ${(error as NodeJS.ErrnoException).code ?? (error as Error).message}: cannot be read`);
+    throw new UserError(
+      `${file}: ${(error as NodeJS.ErrnoException).code ?? (error as Error).message}: cannot be read`,
+    );
   }
 }
 
@@ -55,7 +64,8 @@ function readLimited(file: string): Buffer {
   const handle = openSync(file, 'r');
   try {
     let length = 0;
-    for (let got = 1; got > 0 && length < buffer.length; length += got) got = readSync(handle, buffer, length, buffer.length - length, null);
+    for (let got = 1; got > 0 && length < buffer.length; length += got)
+      got = readSync(handle, buffer, length, buffer.length - length, null);
     return buffer.subarray(0, length);
   } finally {
     closeSync(handle);
@@ -66,7 +76,7 @@ function decode(bytes: Buffer, file: string): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
-    const good = new TextDecoder('utf-8').decode(bytes).split('\ufffd')[0]!;
+    const good = new TextDecoder('utf-8').decode(bytes).split('\ufffd')[0];
     const line = good.split('\n').length;
     throw new UserError(`${file}:${line}:${good.length - good.lastIndexOf('\n')}: not UTF-8 text`);
   }

@@ -72,7 +72,7 @@ export function loadText(text: string, file: string, options: LoadOptions = {}):
 
 function limited(problems: readonly Problem[]): readonly Problem[] {
   if (problems.length <= MAX_PROBLEMS) return problems;
-  const more = { place: problems[MAX_PROBLEMS]!.place, message: `and ${problems.length - MAX_PROBLEMS} more mistakes` };
+  const more = { place: problems[MAX_PROBLEMS].place, message: `and ${problems.length - MAX_PROBLEMS} more mistakes` };
   return [...problems.slice(0, MAX_PROBLEMS), more];
 }
 
@@ -108,7 +108,12 @@ class Loader {
     const combinations = this.combinations(input, overrides, finder);
     const points = this.points(combinations, overrides);
     this.checkMetrics(input, metrics, finder);
-    if (!reshaped) this.checkPointNames(input, combinations.map((combination) => combination.name), finder);
+    if (!reshaped)
+      this.checkPointNames(
+        input,
+        combinations.map((combination) => combination.name),
+        finder,
+      );
     if (this.problems.length > 0) return undefined;
     return this.scenario(input, points);
   }
@@ -148,7 +153,10 @@ class Loader {
   private readSet(set: string): Override[] {
     const split = set.indexOf('=');
     if (split <= 0) {
-      this.add({ place: { flag: `--set ${printable(set)}` }, message: 'expected path=value, such as machine.walkers=8' });
+      this.add({
+        place: { flag: `--set ${printable(set)}` },
+        message: 'expected path=value, such as machine.walkers=8',
+      });
       return [];
     }
     const path = set.slice(0, split).trim();
@@ -157,7 +165,8 @@ class Loader {
     for (const problem of problems) this.add(problem);
     const error = pathError(scenarioSchema, this.raw, path) ?? this.sweepConflict(path);
     if (error !== undefined) this.add({ place: { flag }, message: error });
-    else if (value === null && problems.length === 0) this.add({ place: { flag }, message: 'expected a value after =' });
+    else if (value === null && problems.length === 0)
+      this.add({ place: { flag }, message: 'expected a value after =' });
     return error === undefined && value !== null ? [{ path, value, place: { flag } }] : [];
   }
 
@@ -214,10 +223,7 @@ class Loader {
   }
 
   // ---- sweep -------------------------------------------------------------------------------------------------------------
-  private points(
-    combinations: readonly Combination[],
-    overrides: readonly Override[],
-  ): ScenarioPoint[] {
+  private points(combinations: readonly Combination[], overrides: readonly Override[]): ScenarioPoint[] {
     return combinations.flatMap(({ name, values }) => {
       const raw = withOverrides(this.raw, values);
       const at = new PlaceFinder(this.places, [...overrides, ...values]);
@@ -226,7 +232,13 @@ class Loader {
       const resolved = resolvePoint(parsed.input, (path, message) => {
         if (!parsed.pruned.some((gone) => related(path, gone))) this.add(at.problem(path, message));
       });
-      return [{ name, values: Object.fromEntries(values.map(({ path, value }) => [path, plainValue(path, value)])), ...resolved }];
+      return [
+        {
+          name,
+          values: Object.fromEntries(values.map(({ path, value }) => [path, plainValue(path, value)])),
+          ...resolved,
+        },
+      ];
     });
   }
 
@@ -236,7 +248,11 @@ class Loader {
     const vary = Object.entries(input.sweep?.vary ?? {});
     const usable = vary.filter(([path]) => this.settable(path));
     for (const [name, values] of cases) this.checkSweepPaths(`sweep.cases.${name}`, Object.keys(values ?? {}), finder);
-    this.checkSweepPaths('sweep.vary', vary.map(([path]) => path), finder);
+    this.checkSweepPaths(
+      'sweep.vary',
+      vary.map(([path]) => path),
+      finder,
+    );
     const count = vary.reduce((product, [, values]) => product * values.length, Math.max(1, cases.length));
     const runs = count * seedsOf(input.run).length;
     if (runs > MAX_POINTS) {
@@ -246,16 +262,21 @@ class Loader {
     let all: Combination[] = cases.length === 0 ? [{ name: '', values: [] }] : cases.map((c) => this.caseOf(c, finder));
     const labels = shortLabels(usable.map(([path]) => path));
     for (const [i, [path, values]] of usable.entries()) {
-      all = all.flatMap((base) => values.map((value, k) => {
-        const place = flags.get(path)?.place ?? finder.value(`sweep.vary.${path}.${k}`);
-        const name = `${base.name} ${labels[i]}=${printable(String(value))}`.trim();
-        return { name, values: [...base.values, { path, value, place }] };
-      }));
+      all = all.flatMap((base) =>
+        values.map((value, k) => {
+          const place = flags.get(path)?.place ?? finder.value(`sweep.vary.${path}.${k}`);
+          const name = `${base.name} ${labels[i]}=${printable(String(value))}`.trim();
+          return { name, values: [...base.values, { path, value, place }] };
+        }),
+      );
     }
     return all;
   }
 
-  private caseOf([name, values]: readonly [string, Readonly<Record<string, Raw>> | null], finder: PlaceFinder): Combination {
+  private caseOf(
+    [name, values]: readonly [string, Readonly<Record<string, Raw>> | null],
+    finder: PlaceFinder,
+  ): Combination {
     const known = Object.entries(values ?? {}).filter(([path]) => this.settable(path));
     const list = known.map(([path, value]) => {
       return { path, value, place: finder.value(`sweep.cases.${name}.${path}`) };

@@ -16,7 +16,8 @@ export function explain(issue: z.core.$ZodIssue, raw: Raw, finder: PlaceFinder):
     });
   }
   const value = valueAt(raw, issue.path.map(String));
-  if (value === undefined) return [{ place: finder.value(path), message: `missing ${show(issue.path.at(-1))}${expectation(issue)}` }];
+  if (value === undefined)
+    return [{ place: finder.value(path), message: `missing ${show(issue.path.at(-1))}${expectation(issue)}` }];
   return [{ place: finder.value(path), message: wrongValue(issue, value) }];
 }
 
@@ -45,7 +46,9 @@ const KINDS: Readonly<Record<string, string>> = {
 function expectation(issue: z.core.$ZodIssue): string {
   const options = optionsOf(issue);
   if (options !== undefined) return `; expected one of ${options.join(', ')}`;
-  return issue.code === 'invalid_type' && KINDS[issue.expected] !== undefined ? `; expected ${KINDS[issue.expected]}` : '';
+  return issue.code === 'invalid_type' && KINDS[issue.expected] !== undefined
+    ? `; expected ${KINDS[issue.expected]}`
+    : '';
 }
 
 function optionsOf(issue: z.core.$ZodIssue): string[] | undefined {

@@ -22,7 +22,7 @@ interface Def {
   readonly options?: readonly Schema[];
   readonly discriminator?: string;
 }
-const defOf = (schema: Schema): Def => schema._zod.def as unknown as Def;
+const defOf = (schema: Schema): Def => schema._zod.def;
 
 /** The schema below optional, nullable and transformed ones; of a union of sections the one that `raw` names. */
 function unwrap(schema: Schema, raw: Raw | undefined): Schema {
@@ -102,7 +102,10 @@ export function pathError(root: Schema, raw: Raw, path: string): string | undefi
 }
 
 /** Values of which one alone may be given: setting one takes the place of the other. */
-const EXCLUSIVE: Readonly<Record<string, string>> = { 'run.requests': 'run.durationNs', 'run.durationNs': 'run.requests' };
+const EXCLUSIVE: Readonly<Record<string, string>> = {
+  'run.requests': 'run.durationNs',
+  'run.durationNs': 'run.requests',
+};
 
 /** A copy of `raw` with the overrides put in; what is not on their paths is shared. */
 export function withOverrides(raw: Raw, overrides: readonly Override[]): Raw {
@@ -136,7 +139,7 @@ export function without(raw: Raw, keys: readonly string[]): Raw {
   if (!isMap(raw) || !Object.hasOwn(raw, key)) return raw;
   const copy: RawMap = Object.assign(Object.create(null), raw);
   if (rest.length === 0) delete copy[key];
-  else copy[key] = without(copy[key]!, rest);
+  else copy[key] = without(copy[key], rest);
   return copy;
 }
 

@@ -55,7 +55,8 @@ export function nearest(word: string, known: Iterable<string>): string | undefin
 
 /** Edit distance; a missing unit (`window` for `windowBytes`) counts as one edit. */
 function closeness(word: string, candidate: string): number {
-  const isStem = word.length >= 3 && candidate.startsWith(word) && /^(bytes|ns|log2|persecond)$/.test(candidate.slice(word.length));
+  const isStem =
+    word.length >= 3 && candidate.startsWith(word) && /^(bytes|ns|log2|persecond)$/.test(candidate.slice(word.length));
   return isStem ? 1 : editDistance(word, candidate);
 }
 
@@ -65,10 +66,10 @@ export function editDistance(a: string, b: string): number {
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
     for (let j = 1; j <= b.length; j++) {
-      const substitute = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(substitute, row[j]! + 1, next[j - 1]! + 1));
+      const substitute = row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(substitute, row[j] + 1, next[j - 1] + 1));
     }
     row = next;
   }
-  return row[b.length]!;
+  return row[b.length];
 }

@@ -84,7 +84,7 @@ function merge<T extends object>(base: T, over: { readonly [K in keyof T]?: T[K]
 
 function resolveIotlb(base: Preset['machine']['iotlb'], input: MachineInput['iotlb'], report: Report): IotlbSpec {
   const leafLog2 = input?.leafLog2 ?? base.leafLog2;
-  if (leafLog2.some((log2, i) => i > 0 && log2 <= leafLog2[i - 1]!)) {
+  if (leafLog2.some((log2, i) => i > 0 && log2 <= leafLog2[i - 1])) {
     report('machine.iotlb.leafLog2', 'leaf sizes must ascend, such as [12, 21, 30]');
   }
   return {
@@ -109,7 +109,12 @@ function resolveWalkCaches(
 }
 
 function resolveCache(path: string, base: PresetCache, over: CacheInput | undefined, report: Report): CacheSpec {
-  const { entries, ways: wanted, replacement, index } = merge(
+  const {
+    entries,
+    ways: wanted,
+    replacement,
+    index,
+  } = merge(
     { entries: base.entries, ways: base.ways, replacement: base.replacement, index: base.index },
     over && { entries: over.entries, ways: over.ways, replacement: over.replacement, index: over.index },
   );
@@ -136,7 +141,10 @@ function resolveOs(preset: Preset, { os }: ScenarioInput): OsSpec {
 
 function resolveRun(run: ScenarioInput['run'], report: Report): RunLimits {
   if ((run.requests === undefined) === (run.durationNs === undefined)) {
-    report('run', run.requests === undefined ? 'missing "requests" or "durationNs"' : 'expected requests or durationNs, not both');
+    report(
+      'run',
+      run.requests === undefined ? 'missing "requests" or "durationNs"' : 'expected requests or durationNs, not both',
+    );
   }
   return {
     requests: run.requests ?? 0,
@@ -177,11 +185,11 @@ class Numbering {
 
   /** The next free requester ID of a unit, or -1 when its buses are full. */
   bdf(unit: number, name: string): number {
-    const limit = Math.floor(256 / this.units) * (unit + 1) << 8;
-    while (this.cursor[unit]! < limit && this.taken.has(this.cursor[unit]!)) this.cursor[unit]! += 1;
-    if (this.cursor[unit]! >= limit) return -1;
-    this.taken.set(this.cursor[unit]!, name);
-    return this.cursor[unit]!;
+    const limit = (Math.floor(256 / this.units) * (unit + 1)) << 8;
+    while (this.cursor[unit] < limit && this.taken.has(this.cursor[unit])) this.cursor[unit] += 1;
+    if (this.cursor[unit] >= limit) return -1;
+    this.taken.set(this.cursor[unit], name);
+    return this.cursor[unit];
   }
 }
 
@@ -223,7 +231,10 @@ function copyNames(
     const names = count === undefined ? [key] : Array.from({ length: count }, (_, i) => `${key}-${i}`);
     const clash = names.find((name) => owner.has(name));
     if (clash !== undefined) {
-      report(`${path}.${key}`, `the name ${show(clash)} is already taken by ${show(owner.get(clash)!)} (count: adds -0, -1, …)`);
+      report(
+        `${path}.${key}`,
+        `the name ${show(clash)} is already taken by ${show(owner.get(clash)!)} (count: adds -0, -1, …)`,
+      );
     }
     for (const name of names) owner.set(name, key);
     result.set(key, names);
@@ -267,7 +278,13 @@ interface TenantCopy {
   readonly memoryBytes: number;
 }
 
-function resolveTenant(at: TenantCopy, tenant: TenantInput, machine: MachineSpec, numbering: Numbering, report: Report): TenantSpec {
+function resolveTenant(
+  at: TenantCopy,
+  tenant: TenantInput,
+  machine: MachineSpec,
+  numbering: Numbering,
+  report: Report,
+): TenantSpec {
   const { path, name, memoryBytes } = at;
   if (memoryBytes % PAGE !== 0) report(`${path}.memoryBytes`, `${memoryBytes} is not a multiple of 4 KiB`);
   const host = resolveStage(`${path}.host`, 'host', tenant.host, 'amd-v1', report);
@@ -279,7 +296,9 @@ function resolveTenant(at: TenantCopy, tenant: TenantInput, machine: MachineSpec
   const devices = groups.flatMap(([key, device]) => {
     const group = { path: `${path}.devices.${key}`, tenantCopy: at.copy, tenantHost: host };
     const traffic = resolveTraffic(`${group.path}.traffic`, device.traffic, report);
-    return names.get(key)!.map((deviceName, i) => resolveDevice(group, deviceName, i, device, traffic, machine, numbering, report));
+    return names
+      .get(key)!
+      .map((deviceName, i) => resolveDevice(group, deviceName, i, device, traffic, machine, numbering, report));
   });
   const policy = tenant.mode === 'passthrough' ? 'passthrough' : (tenant.policy ?? 'strict');
   return { name, mode: tenant.mode, host, guest, policy, memoryBytes, devices };
@@ -292,7 +311,7 @@ function resolveStage(
   fallback: FormatName,
   report: Report,
 ): StageSpec {
-  const format = (input?.format as FormatName | undefined) ?? fallback;
+  const format = input?.format ?? fallback;
   const facts: FormatFacts = FORMATS[format];
   const levels = input?.levels ?? facts.defaultLevels;
   const leafBytes = input?.leafBytes ?? PAGE;
@@ -310,19 +329,32 @@ function resolveStage(
   return { format, levels, leafLog2 };
 }
 
-function checkMode(path: string, tenant: TenantInput, host: StageSpec, guest: StageSpec, memoryBytes: number, report: Report): void {
+function checkMode(
+  path: string,
+  tenant: TenantInput,
+  host: StageSpec,
+  guest: StageSpec,
+  memoryBytes: number,
+  report: Report,
+): void {
   if (tenant.policy === 'passthrough' && tenant.mode !== 'passthrough') {
     report(`${path}.policy`, `policy passthrough needs mode passthrough, not ${tenant.mode}`);
   }
   if (tenant.mode !== 'nested') return;
-  const [hostFacts, guestFacts]: FormatFacts[] = [FORMATS[host.format as FormatName], FORMATS[guest.format as FormatName]];
-  const nests = hostFacts!.architecture === guestFacts!.architecture && host.format === 'amd-v1';
-  if (!nests && guestFacts!.stages.includes('guest')) {
+  const [hostFacts, guestFacts]: FormatFacts[] = [
+    FORMATS[host.format as FormatName],
+    FORMATS[guest.format as FormatName],
+  ];
+  const nests = hostFacts.architecture === guestFacts.architecture && host.format === 'amd-v1';
+  if (!nests && guestFacts.stages.includes('guest')) {
     report(`${path}.host.format`, `guest tables of ${guest.format} nest in amd-v1, not in ${host.format}`);
   }
-  const reachBits = hostFacts!.inputBits(host.levels);
+  const reachBits = hostFacts.inputBits(host.levels);
   if (memoryBytes > 2 ** reachBits) {
-    report(`${path}.memoryBytes`, `${memoryBytes} bytes do not fit ${host.levels} levels of ${host.format} (${reachBits} bits)`);
+    report(
+      `${path}.memoryBytes`,
+      `${memoryBytes} bytes do not fit ${host.levels} levels of ${host.format} (${reachBits} bits)`,
+    );
   }
 }
 
@@ -348,7 +380,8 @@ function resolveDevice(
     report(`${group.path}.unit`, `unit ${unit} does not exist; the machine has units 0 to ${machine.units - 1}`);
     unit = 0;
   }
-  const given = device.bdf === undefined ? undefined : parseBdf(device.bdf) + group.tenantCopy * (device.count ?? 1) + copy;
+  const given =
+    device.bdf === undefined ? undefined : parseBdf(device.bdf) + group.tenantCopy * (device.count ?? 1) + copy;
   const bdf = given ?? numbering.bdf(unit, name);
   if (bdf < 0) report(group.path, `unit ${unit} has no requester ID left for ${show(name)}`);
   return { name, index, bdf, unit, pasid: device.pasid ?? -1, link: resolveLink(machine.link, device.link), traffic };
@@ -417,7 +450,8 @@ function resolveNic(path: string, nic: NicInput, report: Report): TrafficSpec {
   if (descriptorBatch > ringEntries) {
     report(`${path}.descriptorBatch`, `a batch of ${descriptorBatch} does not fit a ring of ${ringEntries}`);
   }
-  if (pollBatch > ringEntries) report(`${path}.pollBatch`, `a batch of ${pollBatch} does not fit a ring of ${ringEntries}`);
+  if (pollBatch > ringEntries)
+    report(`${path}.pollBatch`, `a batch of ${pollBatch} does not fit a ring of ${ringEntries}`);
   return {
     model: 'nic',
     direction: nic.direction ?? 'rx',
@@ -451,6 +485,9 @@ function checkMemory(tenants: readonly TenantSpec[], machine: MachineSpec, repor
   }
   const total = tenants.reduce((sum, tenant) => sum + tenant.memoryBytes, 0);
   if (total > machine.memoryBytes) {
-    report('machine.memoryBytes', `the tenants have ${total} bytes together, more than the machine's ${machine.memoryBytes}`);
+    report(
+      'machine.memoryBytes',
+      `the tenants have ${total} bytes together, more than the machine's ${machine.memoryBytes}`,
+    );
   }
 }

@@ -21,14 +21,18 @@ function quantity(dimension: Dimension, { min, max }: Range, description: string
       if ('error' in parsed) context.addIssue({ code: 'custom', message: parsed.error });
       else if (parsed.value < min || parsed.value > max) {
         const unit = { bytes: 'bytes', ns: 'ns', gbps: 'Gbit/s' }[dimension];
-        context.addIssue({ code: 'custom', message: `${show(input)} is out of range; expected ${min} to ${max} ${unit}` });
+        context.addIssue({
+          code: 'custom',
+          message: `${show(input)} is out of range; expected ${min} to ${max} ${unit}`,
+        });
       } else return parsed.value;
       return z.NEVER;
     })
     .describe(description);
 }
 
-const shown = (input: unknown): string => (typeof input === 'object' && input !== null ? 'a list or section' : show(input));
+const shown = (input: unknown): string =>
+  typeof input === 'object' && input !== null ? 'a list or section' : show(input);
 
 const bytes = (min: number, max: number, description: string) => quantity('bytes', { min, max }, description);
 /** Times up to 9000 s stay exact as integer picoseconds in a double. */
@@ -82,12 +86,7 @@ const cacheShape = {
 };
 const cache = z.strictObject(cacheShape);
 const walkCache = (levels: number) =>
-  z.strictObject(
-    Object.fromEntries(Array.from({ length: levels }, (_, i) => [`level${i + 1}`, cache.optional()])) as Record<
-      string,
-      z.ZodOptional<typeof cache>
-    >,
-  );
+  z.strictObject(Object.fromEntries(Array.from({ length: levels }, (_, i) => [`level${i + 1}`, cache.optional()])));
 
 const powerOfTwo = (min: number, max: number, description: string) =>
   bytes(min, max, description).refine((value) => (value & (value - 1)) === 0, {
@@ -191,10 +190,9 @@ const os = z.strictObject({
     .optional(),
   costs: z
     .strictObject(
-      Object.fromEntries(Object.entries(COSTS).map(([key, what]) => [key, ns(`${what}, CPU ns`, 1e9).optional()])) as Record<
-        string,
-        z.ZodOptional<ReturnType<typeof ns>>
-      >,
+      Object.fromEntries(
+        Object.entries(COSTS).map(([key, what]) => [key, ns(`${what}, CPU ns`, 1e9).optional()]),
+      ) as Record<string, z.ZodOptional<ReturnType<typeof ns>>>,
     )
     .describe('CPU time of software steps')
     .optional(),
@@ -225,7 +223,11 @@ const traffic = z.discriminatedUnion('model', [
     .strictObject({
       model: z.literal('nic'),
       direction: z.enum(['rx', 'tx', 'both']).describe('Direction of the packets').optional(),
-      offeredGbps: quantity('gbps', { min: 0, max: 10_000 }, 'Offered load in each direction; 0 = as fast as possible').optional(),
+      offeredGbps: quantity(
+        'gbps',
+        { min: 0, max: 10_000 },
+        'Offered load in each direction; 0 = as fast as possible',
+      ).optional(),
       mtuBytes: bytes(64, 65_536, 'Bytes of a packet').optional(),
       ringEntries: integer(2, 32_768, 'Descriptors of a ring').optional(),
       bufferBytes: bytes(64, 65_536, 'Bytes of a receive buffer').optional(),
@@ -242,7 +244,11 @@ const traffic = z.discriminatedUnion('model', [
       model: z.literal('replay'),
       path: text('Access trace (CSV, .gz allowed); relative to the scenario file'),
       device: text('Rows of this device of the trace; left out = all rows').optional(),
-      outstanding: integer(0, 65_536, 'Requests in flight, ignoring the times of the trace; 0 = at its times').optional(),
+      outstanding: integer(
+        0,
+        65_536,
+        'Requests in flight, ignoring the times of the trace; 0 = at its times',
+      ).optional(),
     })
     .describe('Requests of a trace'),
 ]);
@@ -279,10 +285,7 @@ const tenant = z.strictObject({
     .describe('passthrough: no translation; host: one stage; nested: the guest table over the host table'),
   host: stage("The host's table (GPA to SPA when nested)").optional(),
   guest: stage("The guest's table (GVA to GPA)").optional(),
-  policy: z
-    .enum(POLICY_NAMES)
-    .describe('How the DMA API maps and unmaps; mode passthrough never maps')
-    .optional(),
+  policy: z.enum(POLICY_NAMES).describe('How the DMA API maps and unmaps; mode passthrough never maps').optional(),
   memoryBytes: bytes(1 << 20, 4 * TIB, "Memory for its buffers; a VM's size").optional(),
   devices: z.record(anyName, device).describe('Devices by name'),
 });
@@ -316,9 +319,16 @@ const sweep = z.strictObject({
     .describe('Named sets of values by path')
     .optional(),
   vary: z
-    .record(z.string(), z.array(scalar).min(1, { error: () => 'expected at least one value' }).max(10_000), {
-      error: () => 'expected path: [values]',
-    })
+    .record(
+      z.string(),
+      z
+        .array(scalar)
+        .min(1, { error: () => 'expected at least one value' })
+        .max(10_000),
+      {
+        error: () => 'expected path: [values]',
+      },
+    )
     .describe('Values by path; every combination is a point')
     .optional(),
 });

@@ -29,16 +29,23 @@ export async function attachTraces(specs: readonly RunSpec[], scenarioFile: stri
     warnings.push(...selection.warnings(path));
   }
   const withRows = <T extends DeviceSpec>(device: T): T =>
-    device.traffic.model === 'replay' ? { ...device, traffic: { ...device.traffic, rows: rows.get(keyOf(device))! } } : device;
+    device.traffic.model === 'replay'
+      ? { ...device, traffic: { ...device.traffic, rows: rows.get(keyOf(device))! } }
+      : device;
   const filled = specs.map((spec) => {
-    return freeze({ ...spec, tenants: spec.tenants.map((tenant) => ({ ...tenant, devices: tenant.devices.map(withRows) })) });
+    return freeze({
+      ...spec,
+      tenants: spec.tenants.map((tenant) => ({ ...tenant, devices: tenant.devices.map(withRows) })),
+    });
   });
   return { specs: filled, warnings };
 }
 
 function replayDevices(specs: readonly RunSpec[]): DeviceSpec[] {
   const devices = specs.flatMap((spec) => spec.tenants.flatMap((tenant) => tenant.devices));
-  const unique = new Map(devices.filter(({ traffic }) => traffic.model === 'replay').map((device) => [keyOf(device), device]));
+  const unique = new Map(
+    devices.filter(({ traffic }) => traffic.model === 'replay').map((device) => [keyOf(device), device]),
+  );
   return [...unique.values()];
 }
 
@@ -48,7 +55,9 @@ function replayOf({ traffic }: DeviceSpec): { readonly path: string; readonly de
 }
 
 const keyOf = (device: DeviceSpec): string =>
-  device.traffic.model === 'replay' ? JSON.stringify([device.traffic.path, device.traffic.device ?? null, device.pasid]) : '';
+  device.traffic.model === 'replay'
+    ? JSON.stringify([device.traffic.path, device.traffic.device ?? null, device.pasid])
+    : '';
 
 /** Hands each row to the devices that want it: those of its name (or of any) and its PASID. */
 class Selection implements AccessTraceSink {
@@ -64,13 +73,23 @@ class Selection implements AccessTraceSink {
     this.maxRows = maxRows;
   }
 
-  row(issuePs: number, device: string, pasid: number, page: number, offset: number, lengthBytes: number, op: number, line: number): void {
+  row(
+    issuePs: number,
+    device: string,
+    pasid: number,
+    page: number,
+    offset: number,
+    lengthBytes: number,
+    op: number,
+    line: number,
+  ): void {
     let taken = false;
     for (const [i, spec] of this.devices.entries()) {
       const { device: name } = replayOf(spec);
       if ((name !== undefined && name !== device) || spec.pasid !== pasid) continue;
-      this.collectors[i]!.row(issuePs, name ?? 'all devices together', pasid, page, offset, lengthBytes, op, line);
-      if (++this.kept > this.maxRows) throw new TraceError(line, `more than ${this.maxRows} rows do not fit the free memory`);
+      this.collectors[i].row(issuePs, name ?? 'all devices together', pasid, page, offset, lengthBytes, op, line);
+      if (++this.kept > this.maxRows)
+        throw new TraceError(line, `more than ${this.maxRows} rows do not fit the free memory`);
       taken = true;
     }
     if (!taken) this.drop(pasid < 0 ? device : `${device} with PASID ${pasid}`);
@@ -84,7 +103,7 @@ class Selection implements AccessTraceSink {
   /** Rows by key of device. */
   finish(path: string): [string, TraceRows][] {
     return this.devices.map((device, i) => {
-      const rows = this.collectors[i]!.streams()[0]?.rows;
+      const rows = this.collectors[i].streams()[0]?.rows;
       if (rows === undefined) {
         const seen = [...this.dropped.keys()].join(', ');
         const which = `${replayOf(device).device ?? 'any device'}${device.pasid < 0 ? ' without PASID' : ` with PASID ${device.pasid}`}`;
@@ -95,7 +114,9 @@ class Selection implements AccessTraceSink {
   }
 
   warnings(path: string): string[] {
-    return [...this.dropped].map(([name, count]) => `${path}: ${count} rows of ${name} belong to no device of the scenario`);
+    return [...this.dropped].map(
+      ([name, count]) => `${path}: ${count} rows of ${name} belong to no device of the scenario`,
+    );
   }
 }
 
@@ -110,7 +131,9 @@ async function readTrace(file: string, sink: AccessTraceSink): Promise<void> {
   } catch (error) {
     if (error instanceof UserError) throw error;
     if (error instanceof TraceError) throw new UserError(`${file}:${error.line}:1: ${error.message}`);
-    throw new UserError(`${file}: ${(error as NodeJS.ErrnoException).code ?? (error as Error).message}: cannot be read`);
+    throw new UserError(
+      `${file}: ${(error as NodeJS.ErrnoException).code ?? (error as Error).message}: cannot be read`,
+    );
   }
 }
 

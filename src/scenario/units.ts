@@ -71,8 +71,8 @@ function exact(value: number, dimension: Dimension, text: string): Quantity {
 
 /** Dimension of a key by its ending (`windowBytes`, `durationNs`, `gbps`), or undefined. */
 export function dimensionOf(key: string): Dimension | undefined {
-  if (/Bytes$/.test(key)) return 'bytes';
-  if (/Ns$/.test(key)) return 'ns';
+  if (key.endsWith('Bytes')) return 'bytes';
+  if (key.endsWith('Ns')) return 'ns';
   return /gbps$/i.test(key) ? 'gbps' : undefined;
 }
 

@@ -107,7 +107,7 @@ class Work {
   private startMore(): void {
     while (!this.stopping && this.next < this.specs.length && this.free > 0) {
       const index = this.next++;
-      const threads = threadsFor(this.specs[index]!, this.specs.length - index, this.free);
+      const threads = threadsFor(this.specs[index], this.specs.length - index, this.free);
       this.free -= threads;
       void this.run(index, threads).then(() => {
         this.free += threads;
@@ -119,7 +119,7 @@ class Work {
 
   /** One run on so many threads. Never rejects. */
   private async run(index: number, threads: number): Promise<void> {
-    const spec = this.specs[index]!;
+    const spec = this.specs[index];
     const { units } = spec.machine;
     const block = Gang.block(units);
     const gang = new Gang(block, threads);
@@ -152,7 +152,7 @@ class Work {
     const parts = outcomes.flatMap((outcome) => (outcome.ok ? [outcome.part] : []));
     const failed = outcomes.filter((outcome) => !outcome.ok);
     if (failed.length === 0) {
-      const result = mergeParts(this.specs[index]!, parts);
+      const result = mergeParts(this.specs[index], parts);
       this.results[index] = result;
       this.done++;
       this.options.onResult?.(result, index);
@@ -163,7 +163,7 @@ class Work {
   }
 
   private fail(index: number, reason: string, stack: string): void {
-    this.failure ??= new RunFailure(index, this.specs[index]!, reason, stack);
+    this.failure ??= new RunFailure(index, this.specs[index], reason, stack);
     this.stop();
   }
 
@@ -181,7 +181,7 @@ class Work {
   private label(): string {
     const [index] = this.running.keys();
     if (index === undefined) return '';
-    const { scenario, point, seed } = this.specs[index]!;
+    const { scenario, point, seed } = this.specs[index];
     return `${point === '' ? scenario : point}, seed ${seed} (${this.done}/${this.specs.length})`;
   }
 }

@@ -82,17 +82,17 @@ export class Gang {
 
   /** The unit's requests since the start, by the end of the step. */
   requests(unit: number, step: number): number {
-    return this.floats[reportAt(unit, step)]!;
+    return this.floats[reportAt(unit, step)];
   }
 
   /** Time of its last event, ps. */
   nowPs(unit: number, step: number): number {
-    return this.floats[reportAt(unit, step) + 1]!;
+    return this.floats[reportAt(unit, step) + 1];
   }
 
   /** Time of its next event, ps; Infinity: it will never do anything again. */
   nextPs(unit: number, step: number): number {
-    return this.floats[reportAt(unit, step) + 2]!;
+    return this.floats[reportAt(unit, step) + 2];
   }
 
   /** For progress displays: the share of the run (0…1) that a unit has behind it. */
@@ -102,7 +102,7 @@ export class Gang {
 
   progress(units: number): number {
     let sum = 0;
-    for (let unit = 0; unit < units; unit++) sum += this.floats[unit * UNIT_FLOATS + UNIT_PROGRESS]!;
+    for (let unit = 0; unit < units; unit++) sum += this.floats[unit * UNIT_FLOATS + UNIT_PROGRESS];
     return sum / units;
   }
 }

@@ -58,13 +58,13 @@ export function simulate(spec: RunSpec, module: WebAssembly.Module): RunResult {
 /** Units of each thread, dealt by load (devices behind them), heaviest first, to the thread that has least. */
 export function dealUnits(spec: RunSpec, threads: number): number[][] {
   const load = new Array<number>(spec.machine.units).fill(0);
-  for (const { devices } of spec.tenants) for (const { unit } of devices) load[unit]!++;
+  for (const { devices } of spec.tenants) for (const { unit } of devices) load[unit]++;
   const dealt = Array.from({ length: threads }, () => ({ units: [] as number[], load: 0 }));
-  const heaviestFirst = load.map((_, unit) => unit).sort((a, b) => load[b]! - load[a]! || a - b);
+  const heaviestFirst = load.map((_, unit) => unit).sort((a, b) => load[b] - load[a] || a - b);
   for (const unit of heaviestFirst) {
     const least = dealt.reduce((best, each) => (each.load < best.load ? each : best));
     least.units.push(unit);
-    least.load += load[unit]!;
+    least.load += load[unit];
   }
   return dealt.map(({ units }) => units.sort((a, b) => a - b));
 }
@@ -122,7 +122,7 @@ class RunPart {
     if (share.member === 0) for (const tenant of memory.tenants) buildGuestMemory(kernel, rules, tenant);
     gang.meet();
     const intervalPs = Math.round(spec.run.intervalNs * PS_PER_NS);
-    this.units = share.dealt[share.member]!.map((unit) => {
+    this.units = share.dealt[share.member].map((unit) => {
       const system = new UnitSystem(spec, kernel, rules, memory, unit);
       system.start();
       return { system, counted: new CountedPart(system), timeline: new Timeline(system, intervalPs) };
@@ -160,7 +160,7 @@ class RunPart {
   /** Runs a unit to the end of the step or of its budget, and samples it on the way. */
   private advance(unit: OwnUnit, untilPs: number): void {
     const { engine, plan } = unit.system;
-    let budget = this.steps.budgets[plan.unit]!;
+    let budget = this.steps.budgets[plan.unit];
     for (;;) {
       const endPs = Math.min(untilPs, unit.timeline.nextPs);
       budget -= engine.run(endPs, Math.min(budget, CHUNK_REQUESTS));
@@ -217,8 +217,8 @@ export function mergeParts(spec: RunSpec, parts: readonly PartResult[]): RunResu
     rows.sort((a, b) => a.timePs - b.timePs || a.device - b.device);
   return {
     spec,
-    measuredPs: parts[0]!.measuredPs,
-    warmupPs: parts[0]!.warmupPs,
+    measuredPs: parts[0].measuredPs,
+    warmupPs: parts[0].warmupPs,
     devices,
     units,
     faults: byTime(parts.flatMap((part) => part.faults)),

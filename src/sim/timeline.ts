@@ -41,7 +41,7 @@ export class Timeline {
   sample(nowPs: number): void {
     this.unit.devices.forEach((device, d) => {
       const now = this.sums(d);
-      const before = this.last[d]!;
+      const before = this.last[d];
       this.last[d] = now;
       this.rows.push({
         timePs: nowPs - this.startPs,
@@ -64,13 +64,13 @@ export class Timeline {
   }
 
   private sums(d: number): Sums {
-    const port = this.unit.engine.ports[d]!;
-    const counters = this.unit.iommu.counters(this.unit.devices[d]!.ctx);
+    const port = this.unit.engine.ports[d];
+    const counters = this.unit.iommu.counters(this.unit.devices[d].ctx);
     return {
       requests: port.reads + port.writes,
       bytes: port.readBytes + port.writeBytes,
-      iotlbHits: counters[C_HITS]! + counters[C_HITS + 1]! + counters[C_HITS + 2]! + counters[C_HITS + 3]!,
-      iotlbMisses: counters[C_MISSES]!,
+      iotlbHits: counters[C_HITS] + counters[C_HITS + 1] + counters[C_HITS + 2] + counters[C_HITS + 3],
+      iotlbMisses: counters[C_MISSES],
       translationPs: port.translation.sum,
     };
   }

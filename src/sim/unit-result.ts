@@ -41,7 +41,7 @@ export class CountedPart {
   private deviceResult(device: DeviceSystem, d: number): DeviceResult {
     const { plan, model, mapper } = device;
     const { spec, tenant } = plan;
-    const port = this.unit.engine.ports[d]!;
+    const port = this.unit.engine.ports[d];
     return {
       index: spec.index,
       name: spec.name,
@@ -54,8 +54,8 @@ export class CountedPart {
       writes: port.writes,
       readBytes: port.readBytes,
       writeBytes: port.writeBytes,
-      operations: model.asksAhead === true ? port.bursts : model.operations - this.operations[d]!,
-      drops: (model.drops ?? 0) - this.drops[d]!,
+      operations: model.asksAhead === true ? port.bursts : model.operations - this.operations[d],
+      drops: (model.drops ?? 0) - this.drops[d],
       linkBusyPs: Math.max(port.upBusyPs, port.downBusyPs),
       translation: port.translation.data(),
       completion: port.completion.data(),
@@ -88,7 +88,7 @@ export class CountedPart {
   /** Re-checks the sum rules. Throws AssertionError naming the device and the rule. */
   check(): void {
     this.unit.devices.forEach(({ plan, ctx }, d) => {
-      const port = this.unit.engine.ports[d]!;
+      const port = this.unit.engine.ports[d];
       const broken = checkCounters(this.unit.iommu.counters(ctx), port.reads + port.writes);
       assert(broken.length === 0, `${plan.spec.name}: ${broken.join('; ')}`);
     });

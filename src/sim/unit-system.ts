@@ -112,7 +112,7 @@ export class UnitSystem implements CommandHandler {
         link: plan.spec.link,
       })),
       machine,
-      translate: kernel.exports.translate,
+      translate: kernel.exports.translate, // an export of the wasm instance: it has no `this`
       commands: this.commands,
     });
   }
@@ -145,7 +145,7 @@ export class UnitSystem implements CommandHandler {
 
   private buildDevice(plan: DevicePlan): DeviceSystem {
     const { spec, footprint, firstPage } = plan;
-    const tenant = this.spec.tenants[plan.tenant]!;
+    const tenant = this.spec.tenants[plan.tenant];
     const ctx = this.iommu.requester(spec.bdf, spec.pasid, spec.index);
     const dma = tenant.mode === 'passthrough' ? this.passThrough(plan) : this.translated(plan, tenant);
     const shuffler = new Prng(this.spec.seed, MEMORY_STREAM + spec.index);
@@ -207,7 +207,7 @@ export class UnitSystem implements CommandHandler {
     const pasid = Math.max(0, spec.pasid);
     const { gcr3, glx } = writeGcr3(this.kernel, pool.space, pool.takeGcr3(pasid), pool.address, pasid, table);
     const guest = { gcr3, glx, giov: spec.pasid < 0, levels: stage.levels };
-    const host = this.memory.tenants[plan.tenant]!.guest;
+    const host = this.memory.tenants[plan.tenant].guest;
     if (host === undefined) {
       write({ mode: 0, root: 0n, guest });
     } else {
@@ -226,7 +226,7 @@ export class UnitSystem implements CommandHandler {
       const space = guest ?? this.plan.tables;
       const address = guest === undefined ? space.spa : space.gpa;
       const users = this.plan.devices.filter((device) =>
-        guest === undefined ? this.spec.tenants[device.tenant]!.mode === 'host' : device.tenant === index,
+        guest === undefined ? this.spec.tenants[device.tenant].mode === 'host' : device.tenant === index,
       );
       pool = new TablePool(this.kernel, this.regions, space, address, users);
       this.pools.set(key, pool);

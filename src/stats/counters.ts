@@ -91,19 +91,19 @@ function counterNames(): string[] {
 /** Slot-wise sum. */
 export function sumCounters(parts: readonly Float64Array[]): Float64Array {
   const total = new Float64Array(COUNTERS);
-  for (const part of parts) part.forEach((value, slot) => (total[slot]! += value));
+  for (const part of parts) part.forEach((value, slot) => (total[slot] += value));
   return total;
 }
 
 /** Slot-wise `after` - `before`. */
 export function diffCounters(after: Float64Array, before: Float64Array): Float64Array {
-  return after.map((value, slot) => value - before[slot]!);
+  return after.map((value, slot) => value - before[slot]);
 }
 
 /** Sum of `count` slots from `first` on. */
 export function sumSlots(counters: Float64Array, first: number, count: number): number {
   let sum = 0;
-  for (let slot = first; slot < first + count; slot++) sum += counters[slot]!;
+  for (let slot = first; slot < first + count; slot++) sum += counters[slot];
   return sum;
 }
 
@@ -112,7 +112,7 @@ export function sumSlots(counters: Float64Array, first: number, count: number): 
  * how many requests it translated.
  */
 export function checkCounters(counters: Float64Array, requests: number): string[] {
-  const at = (slot: number): number => counters[slot]!;
+  const at = (slot: number): number => counters[slot];
   const hits = sumSlots(counters, C_HITS, HIT_CLASSES);
   const causes = sumSlots(counters, C_COLD, 4);
   const reads = sumSlots(counters, C_READS, STAGES * LEVELS);
@@ -138,6 +138,6 @@ export function checkCounters(counters: Float64Array, requests: number): string[
 }
 
 function pairwise(counters: Float64Array, smaller: number, larger: number, count: number): boolean {
-  for (let slot = 0; slot < count; slot++) if (counters[smaller + slot]! > counters[larger + slot]!) return false;
+  for (let slot = 0; slot < count; slot++) if (counters[smaller + slot] > counters[larger + slot]) return false;
   return true;
 }

@@ -137,7 +137,7 @@ describe.each(Object.keys(devices) as TrafficSpec['model'][])('%s', (model) => {
         const bursts = [alone, beside, other].map((device) => new Burst(device.burstCapacity));
         for (let i = 0; i < 50; i++) {
           const results = [alone, other, beside].map((device) => {
-            const burst = bursts[device === alone ? 0 : device === beside ? 1 : 2]!;
+            const burst = bursts[device === alone ? 0 : device === beside ? 1 : 2];
             burst.count = 0;
             if (!device.nextBurst(i * 1000, burst)) return 'nothing';
             device.burstDone(burst.token, i * 1000, false);
@@ -162,7 +162,7 @@ describe.each(Object.keys(devices) as TrafficSpec['model'][])('%s', (model) => {
           ({ earliestPs }) => earliestPs,
         );
         expect(times.every((at) => Number.isInteger(at) && at >= 0)).toBe(true);
-        expect(times.every((at, i) => i === 0 || at >= times[i - 1]!)).toBe(true);
+        expect(times.every((at, i) => i === 0 || at >= times[i - 1])).toBe(true);
       }),
       options,
     );

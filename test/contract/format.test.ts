@@ -159,7 +159,7 @@ describe.each(cases)('%s', (_, format, config) => {
     const small = new Arena(kernel, arena.at, arena.base, 2 << 20, ARENA_ADDRESS);
     regions.next = afterArena;
     const table = PageTable.create(kernel, regions, small, new TableRule(kernel, regions, geometry));
-    const smallest = sizes[0]!;
+    const smallest = sizes[0];
     const misaligned = page(granule);
     const pages = (4 << 20) / 8; // more entries than the arena has room for
     expect(table.map(0, misaligned, pages * misaligned, RW)).toBe(smallest === geometry.granuleLog2 ? -12 : 0);
@@ -225,8 +225,8 @@ function replay(geometry: TableGeometry, operations: readonly Operation[]): void
       ranges.push({ first, length });
     } else if (kind === 'unmap' && ranges.length > 0) {
       const [range] = ranges.splice(at % ranges.length, 1);
-      expect(table.unmap(range!.first * scale, range!.length * scale)).toBe(range!.length * scale);
-      for (let i = 0; i < range!.length; i++) flat.delete(range!.first + i);
+      expect(table.unmap(range.first * scale, range.length * scale)).toBe(range.length * scale);
+      for (let i = 0; i < range.length; i++) flat.delete(range.first + i);
     }
     check(table, flat, first, scale);
   }

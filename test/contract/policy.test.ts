@@ -34,7 +34,7 @@ describe.each(Object.keys(policies) as Policy[])('%s', (name) => {
         const live: { iova: number; physical: number; pages: number }[] = [];
         let nowPs = 0;
         for (const { unmap, which, pages, cpu, waitNs } of steps) {
-          const mapper = mappers[cpu]!;
+          const mapper = mappers[cpu];
           nowPs = Math.max(mapper.work(nowPs + waitNs * 1000, 0), nowPs);
           mapper.work(nowPs, 0);
           settle(driver, nowPs);

@@ -105,7 +105,7 @@ describe('addresses by Linux’s rules', () => {
     const rest: number[] = [];
     while ((rest.at(-1) ?? 0) < 2 ** 20) rest.push(iova.allocate(0, 1, 0)); // until one comes from above 4 GiB
     const high = [rest.pop()!, ...many(iova, 2)];
-    for (const page of [low[0]!, low[1]!, ...high]) iova.free(0, page, 1, 0);
+    for (const page of [low[0], low[1], ...high]) iova.free(0, page, 1, 0);
     // The stack is L0 L1 H0 H1 H2. Below 4 GiB it gives L1, whose hole H2 fills, then L0, whose hole H1 fills. That
     // leaves H1 H2 H0, which come from the top once the tree below 4 GiB has nothing either.
     expect(many(iova, 5)).toEqual([low[1], low[0], high[0], high[2], high[1]]);
@@ -146,7 +146,7 @@ describe('magazines', () => {
     const live = many(iova, 512);
     let fromTree = 0;
     for (let i = 0; i < 10_000; i++) {
-      iova.free(1, live[i % 512]!, 1, 0);
+      iova.free(1, live[i % 512], 1, 0);
       live[i % 512] = iova.allocate(0, 1, 0);
       if (iova.slow) fromTree++;
     }

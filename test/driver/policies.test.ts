@@ -13,8 +13,8 @@ describe('strict', () => {
     const mapNs = COSTS.iovaAllocSlowNs + COSTS.mapNs + COSTS.mapPageNs;
     expect(mapper.cpuFreePs).toBe(mapNs * 1000);
     mapper.unmap(iova, 2);
-    units[0]!.queue.process(Infinity);
-    expect(units[0]!.cache.log).toEqual(['pages 40 ffffe 13 pde']);
+    units[0].queue.process(Infinity);
+    expect(units[0].cache.log).toEqual(['pages 40 ffffe 13 pde']);
     const clearNs = COSTS.unmapNs + COSTS.unmapPageNs;
     const flushNs = COSTS.invalidateSubmitNs + COMMAND_NS + COMMAND_NS + WAIT_NS + COSTS.completionPollNs;
     expect(mapper.cpuFreePs).toBe((mapNs + clearNs + flushNs + COSTS.iovaFreeNs) * 1000);
@@ -42,8 +42,8 @@ describe('strict', () => {
   it('sends one command a device where each has its own domain ID (AMD v2), but one wait a unit', () => {
     const { mapper, units } = testDriver('strict', { units: 2, targetsPerUnit: 3 });
     mapper.unmap(mapper.map(0, 1, PROT_READ), 1);
-    units[0]!.queue.process(Infinity);
-    expect(units[0]!.cache.log).toEqual(['pages 40 fffff 12 pde', 'pages 41 fffff 12 pde', 'pages 42 fffff 12 pde']);
+    units[0].queue.process(Infinity);
+    expect(units[0].cache.log).toEqual(['pages 40 fffff 12 pde', 'pages 41 fffff 12 pde', 'pages 42 fffff 12 pde']);
     expect(mapper.account).toMatchObject({ invalidationCommands: 6, completionWaits: 2 });
   });
 
@@ -62,15 +62,15 @@ describe('strict', () => {
     mapper.unmap(mapper.map(0, 1, PROT_READ), 1);
     table.freedTables = 1;
     mapper.unmap(mapper.map(0, 1, PROT_READ), 1);
-    units[0]!.queue.process(Infinity);
-    expect(units[0]!.cache.log).toEqual(['pages 40 fffff 12', 'pages 40 fffff 12 pde']);
+    units[0].queue.process(Infinity);
+    expect(units[0].cache.log).toEqual(['pages 40 fffff 12', 'pages 40 fffff 12 pde']);
   });
 
   it('flushes the domain where a range has no command (AMD before 5.14)', () => {
     const { mapper, units } = testDriver('strict', { era: 'amd-5.13' });
     mapper.unmap(mapper.map(0, 2, PROT_READ), 2);
-    units[0]!.queue.process(Infinity);
-    expect(units[0]!.cache.log).toEqual(['all 40']);
+    units[0].queue.process(Infinity);
+    expect(units[0].cache.log).toEqual(['all 40']);
     expect(mapper.account.flushes).toBe(0);
   });
 });
@@ -85,11 +85,11 @@ describe('lazy', () => {
   it('sends nothing for 255 unmaps and flushes the domain at the 256th', () => {
     const driver = testDriver('lazy');
     unmapMany(driver, 255);
-    expect(driver.units[0]!.queue.commands).toBe(0);
+    expect(driver.units[0].queue.commands).toBe(0);
     expect(driver.mapper.account.staleWindows).toBe(0);
     unmapMany(driver, 1);
-    driver.units[0]!.queue.process(Infinity);
-    expect(driver.units[0]!.cache.log).toEqual(['all 40']);
+    driver.units[0].queue.process(Infinity);
+    expect(driver.units[0].cache.log).toEqual(['all 40']);
     expect(driver.mapper.account).toMatchObject({ flushes: 1, completionWaits: 1, staleWindows: 255 });
   });
 
@@ -98,7 +98,7 @@ describe('lazy', () => {
     const first = unmapMany(driver, 255);
     const next = driver.mapper.map(0, 1, PROT_READ);
     expect(first).not.toContain(next);
-    expect(next).toBe(first[254]! - 1);
+    expect(next).toBe(first[254] - 1);
     driver.mapper.unmap(next, 1); // finds the queue full: flushes
     expect(first).toContain(driver.mapper.map(0, 1, PROT_READ));
   });
@@ -159,7 +159,7 @@ describe('static', () => {
       for (const buffer of buffers) mapper.unmap(mapper.map(buffer, 1, PROT_READ), 1);
     }
     expect(mapper.account.maps).toBe(16);
-    expect(units[0]!.queue.commands).toBe(0);
+    expect(units[0].queue.commands).toBe(0);
   });
 
   it('maps a larger use of the same buffer anew', () => {

@@ -18,10 +18,10 @@ class SortedRanges {
 
   /** Largest aligned power of two that fits just below range `i`. */
   room(i: number): number {
-    const first = i === 0 ? this.floor : this.ranges[i - 1]![1] + 1;
+    const first = i === 0 ? this.floor : this.ranges[i - 1][1] + 1;
     let best = 0;
     for (let block = 1; block <= 256; block *= 2) {
-      for (let at = 0; at + block <= this.ranges[i]![0]; at += block) if (at >= first) best = block;
+      for (let at = 0; at + block <= this.ranges[i][0]; at += block) if (at >= first) best = block;
     }
     return best;
   }
@@ -68,7 +68,7 @@ describe('RangeTree', () => {
 function checkOrder(tree: RangeTree, sorted: SortedRanges): void {
   const found: [number, number][] = [];
   for (let node = tree.before(ANCHOR); node !== NONE; node = tree.before(node)) {
-    found.unshift([tree.lo[node]!, tree.hi[node]!]);
+    found.unshift([tree.lo[node], tree.hi[node]]);
     expect(tree.before(tree.after(node))).toBe(node);
   }
   expect(found).toEqual(sorted.ranges);
@@ -79,8 +79,8 @@ function checkSearch(tree: RangeTree, sorted: SortedRanges, page: number, block:
   const start = tree.atOrAbove(page);
   let expected = NONE;
   for (let i = sorted.ranges.length - 1; i >= 0 && expected === NONE; i--) {
-    const [lo] = sorted.ranges[i]!;
-    if (lo < tree.lo[start]! && sorted.room(i) >= block) expected = tree.find(lo);
+    const [lo] = sorted.ranges[i];
+    if (lo < tree.lo[start] && sorted.room(i) >= block) expected = tree.find(lo);
   }
   expect(tree.roomBefore(start, block)).toBe(expected);
 }

@@ -21,7 +21,7 @@ describe('Zipf', () => {
     const total = weights.reduce((a, b) => a + b);
     const draws = 200_000;
     const counts = new Float64Array(items);
-    for (let i = 0; i < draws; i++) counts[zipf.next(rng)]!++;
+    for (let i = 0; i < draws; i++) counts[zipf.next(rng)]++;
     // Ranks too rare for the statistic are counted together.
     const observed: number[] = [];
     const expected: number[] = [];
@@ -30,10 +30,10 @@ describe('Zipf', () => {
     weights.forEach((weight, rank) => {
       const mean = (draws * weight) / total;
       if (mean >= 10) {
-        observed.push(counts[rank]!);
+        observed.push(counts[rank]);
         expected.push(mean);
       } else {
-        restObserved += counts[rank]!;
+        restObserved += counts[rank];
         restExpected += mean;
       }
     });
@@ -75,7 +75,7 @@ describe('exponential', () => {
       const value = exponential(rng, 500);
       if (!(value >= 0 && Number.isFinite(value))) wrong++;
       sum += value;
-      counts[Math.min(cells - 1, Math.floor(-Math.expm1(-value / 500) * cells))]!++;
+      counts[Math.min(cells - 1, Math.floor(-Math.expm1(-value / 500) * cells))]++;
     }
     expect(wrong).toBe(0);
     expect(sum / 200_000 / 500).toBeCloseTo(1, 2);

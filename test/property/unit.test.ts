@@ -327,7 +327,7 @@ describe('the unit against the slow reference unit', () => {
       fc.property(machine, fc.nat(), fc.integer({ min: 1, max: 500 }), fc.boolean(), (machine, seed, steps, causes) => {
         expect(play(machine, seed, steps, causes ? 1000 : 0)).toBeUndefined();
       }),
-      { numRuns: 150 },
+      { numRuns: 1500 },
     );
   });
 });

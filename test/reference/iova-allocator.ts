@@ -68,8 +68,8 @@ export class ReferenceIovaAllocator {
       for (let order = 0; order < CLASSES; order++) {
         if (this.depotTimer[order] !== next) continue;
         this.depotTimer[order] = Infinity;
-        if (this.depot[order]!.length > this.spec.cpus) {
-          for (const pfn of this.depot[order]!.pop()!) this.removeIova(pfn);
+        if (this.depot[order].length > this.spec.cpus) {
+          for (const pfn of this.depot[order].pop()!) this.removeIova(pfn);
           this.depotTimer[order] = next + 100e9;
         }
       }
@@ -87,13 +87,13 @@ export class ReferenceIovaAllocator {
     if (pfn === 0 && flush) {
       for (let c = 0; c < this.spec.cpus; c++) {
         for (let o = 0; o < CLASSES; o++) {
-          for (const cached of [...this.loaded[o]![c]!, ...this.prev[o]![c]!]) this.removeIova(cached);
-          this.loaded[o]![c] = [];
-          this.prev[o]![c] = [];
+          for (const cached of [...this.loaded[o][c], ...this.prev[o][c]]) this.removeIova(cached);
+          this.loaded[o][c] = [];
+          this.prev[o][c] = [];
         }
       }
       for (let o = 0; o < CLASSES; o++) {
-        const order = this.spec.depotMagazines === Infinity ? this.depot[o]!.reverse() : this.depot[o]!;
+        const order = this.spec.depotMagazines === Infinity ? this.depot[o].reverse() : this.depot[o];
         for (const mag of order) for (const cached of mag) this.removeIova(cached);
         this.depot[o] = [];
       }
@@ -103,17 +103,17 @@ export class ReferenceIovaAllocator {
   }
 
   private rcacheGet(order: number, cpu: number, limitPfn: number): number {
-    const loaded = this.loaded[order]!;
-    const prev = this.prev[order]!;
-    if (loaded[cpu]!.length === 0) {
-      if (prev[cpu]!.length > 0) [loaded[cpu], prev[cpu]] = [prev[cpu]!, loaded[cpu]!];
-      else if (this.depot[order]!.length > 0) loaded[cpu] = this.depot[order]!.pop()!;
+    const loaded = this.loaded[order];
+    const prev = this.prev[order];
+    if (loaded[cpu].length === 0) {
+      if (prev[cpu].length > 0) [loaded[cpu], prev[cpu]] = [prev[cpu], loaded[cpu]];
+      else if (this.depot[order].length > 0) loaded[cpu] = this.depot[order].pop()!;
       else return 0;
     }
-    const mag = loaded[cpu]!;
+    const mag = loaded[cpu];
     for (let i = mag.length - 1; i >= 0; i--) {
-      if (mag[i]! > limitPfn) continue;
-      const pfn = mag[i]!;
+      if (mag[i] > limitPfn) continue;
+      const pfn = mag[i];
       mag[i] = mag[mag.length - 1]!;
       mag.pop();
       return pfn;
@@ -122,24 +122,24 @@ export class ReferenceIovaAllocator {
   }
 
   private rcacheInsert(order: number, cpu: number, pfn: number, nowPs: number): void {
-    const loaded = this.loaded[order]!;
-    const prev = this.prev[order]!;
-    if (loaded[cpu]!.length === MAG_SIZE) {
-      if (prev[cpu]!.length < MAG_SIZE) {
-        [loaded[cpu], prev[cpu]] = [prev[cpu]!, loaded[cpu]!];
+    const loaded = this.loaded[order];
+    const prev = this.prev[order];
+    if (loaded[cpu].length === MAG_SIZE) {
+      if (prev[cpu].length < MAG_SIZE) {
+        [loaded[cpu], prev[cpu]] = [prev[cpu], loaded[cpu]];
       } else {
-        if (this.depot[order]!.length < this.spec.depotMagazines) {
-          this.depot[order]!.push(loaded[cpu]!);
+        if (this.depot[order].length < this.spec.depotMagazines) {
+          this.depot[order].push(loaded[cpu]);
           if (this.spec.depotMagazines === Infinity && this.depotTimer[order] === Infinity) {
             this.depotTimer[order] = nowPs + 100e9;
           }
         } else {
-          for (const cached of loaded[cpu]!) this.removeIova(cached);
+          for (const cached of loaded[cpu]) this.removeIova(cached);
         }
         loaded[cpu] = [];
       }
     }
-    loaded[cpu]!.push(pfn);
+    loaded[cpu].push(pfn);
   }
 
   private allocAndInsert(size: number, limitPfn: number): number {
@@ -148,14 +148,14 @@ export class ReferenceIovaAllocator {
     let lowPfn = 1;
     if (limitPfn <= DMA_32BIT_PFN && size >= this.max32AllocSize) return 0;
     let curr: number = this.nodes.indexOf(limitPfn <= DMA_32BIT_PFN ? this.cached32Node : this.cachedNode);
-    const retryPfn = this.nodes[curr]!.hi;
+    const retryPfn = this.nodes[curr].hi;
     for (;;) {
       let newPfn: number;
       do {
-        highPfn = Math.min(highPfn, this.nodes[curr]!.lo);
+        highPfn = Math.min(highPfn, this.nodes[curr].lo);
         newPfn = Math.floor((highPfn - size) / align) * align;
         curr--;
-      } while (curr >= 0 && newPfn <= this.nodes[curr]!.hi && newPfn >= lowPfn);
+      } while (curr >= 0 && newPfn <= this.nodes[curr].hi && newPfn >= lowPfn);
       if (highPfn >= size && newPfn >= lowPfn) return this.insert(newPfn, size);
       if (!(lowPfn === 1 && retryPfn < limitPfn)) break;
       highPfn = limitPfn;
@@ -169,7 +169,7 @@ export class ReferenceIovaAllocator {
   private insert(pfn: number, size: number): number {
     const node = { lo: pfn, hi: pfn + size - 1 };
     const at = this.nodes.findIndex((other) => other.lo > pfn);
-    if (this.nodes[at]!.lo <= node.hi || (at > 0 && this.nodes[at - 1]!.hi >= pfn)) throw new Error('overlap');
+    if (this.nodes[at].lo <= node.hi || (at > 0 && this.nodes[at - 1].hi >= pfn)) throw new Error('overlap');
     this.nodes.splice(at, 0, node);
     if (node.hi < DMA_32BIT_PFN) this.cached32Node = node;
     else this.cachedNode = node;
@@ -178,8 +178,8 @@ export class ReferenceIovaAllocator {
 
   private removeIova(pfn: number): void {
     const at = this.nodes.findIndex((node) => node.lo === pfn);
-    const node = this.nodes[at]!;
-    const next = this.nodes[at + 1]!;
+    const node = this.nodes[at];
+    const next = this.nodes[at + 1];
     if (node === this.cached32Node || (node.hi < DMA_32BIT_PFN && node.lo >= this.cached32Node.lo)) {
       this.cached32Node = next;
     }

@@ -61,7 +61,7 @@ export class SlowEngine {
     for (const device of this.devices) device.begin();
     for (;;) {
       this.events.sort((a, b) => a.atPs - b.atPs || a.kind - b.kind || a.order - b.order || a.sequence - b.sequence);
-      if (this.events.length === 0 || this.events[0]!.atPs >= untilPs) return;
+      if (this.events.length === 0 || this.events[0].atPs >= untilPs) return;
       const event = this.events.shift()!;
       this.nowPs = event.atPs;
       event.run();
@@ -74,16 +74,16 @@ class SlowDevice {
   private readonly device: EngineDevice;
   private readonly index: number;
   private readonly machine: EngineConfig['machine'];
-  private waiting: Request[] = []; // of the current burst
+  private readonly waiting: Request[] = []; // of the current burst
   private earliestPs = 0;
   private burstsInFlight = 0;
   private tagsInUse = 0;
   private linkFreePs = 0;
   private heldWrite: Request | undefined;
-  private readQueue: Request[] = [];
+  private readonly readQueue: Request[] = [];
   /** In-order ends of translations under way or over, oldest first. */
-  private readEnds: number[] = [];
-  private writeEnds: number[] = [];
+  private readonly readEnds: number[] = [];
+  private readonly writeEnds: number[] = [];
   private downFreePs = 0;
   private asleep = false;
   private softwarePs = Infinity;
@@ -124,7 +124,7 @@ class SlowDevice {
     const { model, link } = this.device;
     if (this.linkFreePs > nowPs || this.heldWrite !== undefined || this.asleep) return;
     if (this.waiting.length === 0 && !this.fetch()) return;
-    const request = this.waiting[0]!;
+    const request = this.waiting[0];
     if (this.earliestPs > nowPs) {
       this.engine.at(this.earliestPs, LINK_FREE, this.index, () => this.tryIssue());
       return;
@@ -165,7 +165,7 @@ class SlowDevice {
     this.earliestPs = Math.max(this.engine.nowPs, burst.earliestPs);
     const open: OpenBurst = { token: burst.token, left: burst.count, faulted: false };
     for (let i = 0; i < burst.count; i++) {
-      const [op, page, bytes] = [burst.op[i]!, burst.page[i]!, burst.lengthBytes[i]!];
+      const [op, page, bytes] = [burst.op[i], burst.page[i], burst.lengthBytes[i]];
       this.waiting.push({ op, page, bytes, burst: open, issuePs: 0 });
     }
     return true;

@@ -393,7 +393,8 @@ export class ReferenceUnit {
   ): Translated | Fault {
     if (page >= 2 ** Math.min(52, 9 * levels)) return L.FAULT_WIDTH;
     const start = this.askWalkCaches(stage, levels, page, space);
-    let { level, pointer } = start;
+    const { pointer } = start;
+    let { level } = start;
     let isSystemAddress = !isNested || pointer !== undefined;
     let { table, read, write } = pointer ?? { table: root, read: true, write: true };
     let pointerLevel = 0; // of the entry that `table` was just read from

@@ -40,21 +40,59 @@ describe('any text', () => {
   };
 
   it('gives a scenario or mistakes with their places', () => {
-    fc.assert(fc.property(fc.string({ unit: 'binary', maxLength: 300 }), (text) => fine(text)), { numRuns: 300 });
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 300 }), (text) => fine(text)),
+      { numRuns: 300 },
+    );
   });
 
   it('made of pieces of scenarios does too', () => {
     const piece = fc.constantFrom(
       ...SMALL.split(/(?<=[\s:{},])/),
-      ...['&a ', '*a', '!!set ', '? ', '- ', '[', ']', '"', "'", '|\n', '%YAML 1.1\n', '---\n', '\t', '<<: ', '~', '.nan', '0x', '\u0000'],
+      ...[
+        '&a ',
+        '*a',
+        '!!set ',
+        '? ',
+        '- ',
+        '[',
+        ']',
+        '"',
+        "'",
+        '|\n',
+        '%YAML 1.1\n',
+        '---\n',
+        '\t',
+        '<<: ',
+        '~',
+        '.nan',
+        '0x',
+        '\u0000',
+      ],
     );
-    fc.assert(fc.property(fc.array(piece, { maxLength: 60 }), (pieces) => fine(pieces.join(''))), { numRuns: 500 });
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 60 }), (pieces) => fine(pieces.join(''))),
+      { numRuns: 500 },
+    );
   });
 
   it('with one value replaced by anything does too', () => {
     const lines = SMALL.trimEnd().split('\n');
     const value = fc.oneof(
-      fc.constantFrom('-1', '1e400', '0x1ffffffffffffffff', '[]', '{}', 'null', 'true', '*x', '"\\ud800"', '.inf', '9'.repeat(400), '2001-01-01'),
+      fc.constantFrom(
+        '-1',
+        '1e400',
+        '0x1ffffffffffffffff',
+        '[]',
+        '{}',
+        'null',
+        'true',
+        '*x',
+        '"\\ud800"',
+        '.inf',
+        '9'.repeat(400),
+        '2001-01-01',
+      ),
       fc.string({ maxLength: 20 }),
       fc.jsonValue().map((json) => JSON.stringify(json)),
     );
@@ -68,15 +106,26 @@ describe('any text', () => {
   });
 
   it('after --set does too', () => {
-    const path = fc.constantFrom('machine.walkers', 'tenants.host', 'tenants.host.devices.dev.traffic', 'run', '__proto__.x', 'machine', '');
-    fc.assert(fc.property(path, fc.string({ maxLength: 30 }), (p, text) => fine(SMALL, [`${p}=${text}`, text])), { numRuns: 300 });
+    const path = fc.constantFrom(
+      'machine.walkers',
+      'tenants.host',
+      'tenants.host.devices.dev.traffic',
+      'run',
+      '__proto__.x',
+      'machine',
+      '',
+    );
+    fc.assert(
+      fc.property(path, fc.string({ maxLength: 30 }), (p, text) => fine(SMALL, [`${p}=${text}`, text])),
+      { numRuns: 300 },
+    );
     expect(({} as Record<string, unknown>)['x']).toBeUndefined();
   });
 
   it('nested or repeated without end is refused at once', () => {
     const started = performance.now();
     fine('['.repeat(200_000));
-    fine(`${'a: {'.repeat(50_000)}`);
+    fine('a: {'.repeat(50_000));
     fine('- '.repeat(100_000));
     fine(Array.from({ length: 50_000 }, (_, i) => `k${i}: 1\n`).join(''));
     fine(`a: &a 1\nb: [${'*a, '.repeat(100_000)}]`);
@@ -86,16 +135,18 @@ describe('any text', () => {
 
 describe('--set', () => {
   it('wins over the file', () => {
-    const scenario = load(SMALL, { sets: ['machine.iotlb.entries=64', 'machine.iotlb.ways=4', 'run.seeds=2', 'machine.walkers=3'] });
-    expect(scenario.points[0]!.machine.iotlb).toMatchObject({ entries: 64, ways: 4 });
-    expect(scenario.points[0]!.machine.walkers).toBe(3);
+    const scenario = load(SMALL, {
+      sets: ['machine.iotlb.entries=64', 'machine.iotlb.ways=4', 'run.seeds=2', 'machine.walkers=3'],
+    });
+    expect(scenario.points[0].machine.iotlb).toMatchObject({ entries: 64, ways: 4 });
+    expect(scenario.points[0].machine.walkers).toBe(3);
     expect(scenario.seeds).toEqual([1, 2]);
   });
 
   it('of requests replaces a duration, and the other way round', () => {
-    expect(load(SMALL, { sets: ['run.durationNs=2ms'] }).points[0]!.run).toMatchObject({ requests: 0, durationNs: 2e6 });
+    expect(load(SMALL, { sets: ['run.durationNs=2ms'] }).points[0].run).toMatchObject({ requests: 0, durationNs: 2e6 });
     const timed = SMALL.replace('requests: 1000', 'durationNs: 1ms');
-    expect(load(timed, { sets: ['run.requests=7'] }).points[0]!.run).toMatchObject({ requests: 7, durationNs: 0 });
+    expect(load(timed, { sets: ['run.requests=7'] }).points[0].run).toMatchObject({ requests: 7, durationNs: 0 });
     expect(problems(SMALL, { sets: ['run.requests=7', 'run.durationNs=5'] })).toHaveLength(1);
   });
 
@@ -123,7 +174,9 @@ describe('--seed', () => {
   it('is the first seed', () => {
     expect(load(SMALL, { seed: 7 }).seeds).toEqual([7]);
     expect(load(SMALL, { seed: 7, sets: ['run.seeds=3'] }).seeds).toEqual([7, 8, 9]);
-    expect(load(SMALL.replace('requests: 1000', 'requests: 1000\n  seeds: [5, 50]'), { seed: 7 }).seeds).toEqual([7, 8]);
+    expect(load(SMALL.replace('requests: 1000', 'requests: 1000\n  seeds: [5, 50]'), { seed: 7 }).seeds).toEqual([
+      7, 8,
+    ]);
   });
 });
 
@@ -140,16 +193,18 @@ describe('a sweep', () => {
   it('is the cross product, cases first', () => {
     const names = load(SWEEP).points.map((point) => point.name);
     expect(names).toEqual(
-      ['off', 'on'].flatMap((c) => [1, 2].flatMap((w) => ['4KiB', '1MiB'].map((b) => `${c} walkers=${w} windowBytes=${b}`))),
+      ['off', 'on'].flatMap((c) =>
+        [1, 2].flatMap((w) => ['4KiB', '1MiB'].map((b) => `${c} walkers=${w} windowBytes=${b}`)),
+      ),
     );
   });
 
   it('gives each point its values, quantities as numbers', () => {
-    const point = load(SWEEP).points[7]!;
+    const point = load(SWEEP).points[7];
     expect(point.values).toEqual({ 'machine.walkers': 2, 'tenants.host.devices.dev.traffic.windowBytes': 1_048_576 });
     expect(point.machine.walkers).toBe(2);
     expect(point.tenants[0]).toMatchObject({ mode: 'host', devices: [{ traffic: { windowBytes: 1_048_576 } }] });
-    expect(load(SWEEP).points[0]!.tenants[0]).toMatchObject({ mode: 'passthrough', policy: 'passthrough' });
+    expect(load(SWEEP).points[0].tenants[0]).toMatchObject({ mode: 'passthrough', policy: 'passthrough' });
   });
 
   it('is narrowed by --set of a varied path', () => {
@@ -161,12 +216,14 @@ describe('a sweep', () => {
   });
 
   it('does not let --set undo its cases', () => {
-    expect(problems(SWEEP, { sets: ['tenants.host.mode=host'] })[0]).toMatch(/the case "off" of the sweep sets this path itself/);
+    expect(problems(SWEEP, { sets: ['tenants.host.mode=host'] })[0]).toMatch(
+      /the case "off" of the sweep sets this path itself/,
+    );
   });
 
   it('tells equal last words apart', () => {
     const text = `${SMALL}sweep: { vary: { machine.nestedTlb.entries: [4], machine.deviceCache.entries: [8] } }\n`;
-    expect(load(text).points[0]!.name).toBe('nestedTlb.entries=4 deviceCache.entries=8');
+    expect(load(text).points[0].name).toBe('nestedTlb.entries=4 deviceCache.entries=8');
   });
 });
 

@@ -20,17 +20,20 @@ describe('presets', () => {
   }
   const covers = (prefix: string, path: string): boolean => path === prefix || path.startsWith(`${prefix}.`);
 
-  it.each(PRESETS.map((preset) => [preset.name, preset] as const))('%s: every value has a source or is an estimate', (_, preset) => {
-    const paths = [...leaves(preset.machine, 'machine'), ...leaves(preset.os, 'os')];
-    const named = [...Object.keys(preset.sources), ...preset.estimates];
-    expect(paths.filter((path) => !named.some((prefix) => covers(prefix, path)))).toEqual([]);
-    expect(named.filter((prefix) => !paths.some((path) => covers(prefix, path)))).toEqual([]);
-  });
+  it.each(PRESETS.map((preset) => [preset.name, preset] as const))(
+    '%s: every value has a source or is an estimate',
+    (_, preset) => {
+      const paths = [...leaves(preset.machine, 'machine'), ...leaves(preset.os, 'os')];
+      const named = [...Object.keys(preset.sources), ...preset.estimates];
+      expect(paths.filter((path) => !named.some((prefix) => covers(prefix, path)))).toEqual([]);
+      expect(named.filter((prefix) => !paths.some((path) => covers(prefix, path)))).toEqual([]);
+    },
+  );
 
   it.each(PRESETS.map((preset) => preset.name))('%s can be run', (name) => {
     const scenario = load(SMALL.replace('generic', name));
-    expect(scenario.points[0]!.machine.preset).toBe(name);
-    expect(scenario.points[0]!.machine.estimates.length).toBeGreaterThan(0);
+    expect(scenario.points[0].machine.preset).toBe(name);
+    expect(scenario.points[0].machine.estimates.length).toBeGreaterThan(0);
   });
 
   it('fit the published latency of pcie-bench', () => {
@@ -46,33 +49,37 @@ describe('presets', () => {
 describe('caches', () => {
   it('that are full follow their number of entries', () => {
     const text = SMALL.replace('preset: generic', 'preset: pcie-bench-broadwell');
-    const { iotlb } = load(text, { sets: ['machine.iotlb.entries=64'] }).points[0]!.machine;
+    const { iotlb } = load(text, { sets: ['machine.iotlb.entries=64'] }).points[0].machine;
     expect(iotlb).toMatchObject({ entries: 64, ways: 64 });
   });
 
   it('of no entries are not there', () => {
-    const { machine } = load(SMALL, { sets: ['machine.iotlb.entries=0', 'machine.walkCaches.host.level2.entries=0'] }).points[0]!;
+    const { machine } = load(SMALL, { sets: ['machine.iotlb.entries=0', 'machine.walkCaches.host.level2.entries=0'] })
+      .points[0];
     expect(machine.iotlb).toMatchObject({ entries: 0, ways: 1 });
     expect(machine.walkCaches.host.map((cache) => cache.entries)).toEqual([64, 0, 16, 8, 8]);
   });
 
   it('may have any number of sets', () => {
-    const { iotlb } = load(SMALL, { sets: ['machine.iotlb.entries=1536', 'machine.iotlb.ways=6'] }).points[0]!.machine;
+    const { iotlb } = load(SMALL, { sets: ['machine.iotlb.entries=1536', 'machine.iotlb.ways=6'] }).points[0].machine;
     expect(iotlb.entries / iotlb.ways).toBe(256);
   });
 });
 
 describe('tenants', () => {
   it('and devices are counted out, with numbers over the whole run', () => {
-    const text = tenant(`  vm:
+    const text = tenant(
+      `  vm:
     count: 2
     mode: nested
     devices:
       nic: { count: 2, ${WINDOW} }
-      disk: { ${WINDOW} }`, 'preset: amd-rome');
-    const { tenants } = load(text).points[0]!;
+      disk: { ${WINDOW} }`,
+      'preset: amd-rome',
+    );
+    const { tenants } = load(text).points[0];
     expect(tenants.map(({ name }) => name)).toEqual(['vm-0', 'vm-1']);
-    expect(tenants[1]!.devices.map(({ name, index, unit }) => [name, index, unit])).toEqual([
+    expect(tenants[1].devices.map(({ name, index, unit }) => [name, index, unit])).toEqual([
       ['nic-0', 3, 3],
       ['nic-1', 4, 0],
       ['disk', 5, 1],
@@ -89,16 +96,19 @@ describe('tenants', () => {
     devices:
       a: { ${WINDOW} }
       b: { bdf: "01:00.0", count: 2, ${WINDOW} }`);
-    expect(load(text).points[0]!.tenants[0]!.devices.map(({ bdf }) => bdf)).toEqual([0x0102, 0x0100, 0x0101]);
+    expect(load(text).points[0].tenants[0].devices.map(({ bdf }) => bdf)).toEqual([0x0102, 0x0100, 0x0101]);
   });
 
   it('share one machine', () => {
     const text = tenant(`  vm: { count: 100, mode: nested, memoryBytes: 4GiB, devices: { nic: { ${WINDOW} } } }`);
-    expect(problems(text)[0]).toMatch(/the tenants have 429496729600 bytes together, more than the machine's 274877906944/);
+    expect(problems(text)[0]).toMatch(
+      /the tenants have 429496729600 bytes together, more than the machine's 274877906944/,
+    );
   });
 
   it('nest tables that nest', () => {
-    const nested = (stages: string) => problems(tenant(`  vm: { mode: nested, ${stages}, devices: { nic: { ${WINDOW} } } }`));
+    const nested = (stages: string) =>
+      problems(tenant(`  vm: { mode: nested, ${stages}, devices: { nic: { ${WINDOW} } } }`));
     expect(nested('guest: { format: amd-v2, levels: 5 }, host: { format: amd-v1, levels: 4 }')).toEqual([]);
     expect(nested('host: { format: amd-v2 }')[0]).toMatch(/guest tables of amd-v2 nest in amd-v1, not in amd-v2/);
     expect(nested('guest: { format: amd-v1 }')[0]).toMatch(/amd-v1 is no guest table; expected amd-v2/);
@@ -107,7 +117,11 @@ describe('tenants', () => {
   it('have levels and leaves that their format has', () => {
     for (const [format, facts] of Object.entries(FORMATS)) {
       for (const levels of [2, 3, 4, 5, 6]) {
-        const lines = problems(tenant(`  host: { mode: host, host: { format: ${format}, levels: ${levels} }, devices: { nic: { ${WINDOW} } } }`));
+        const lines = problems(
+          tenant(
+            `  host: { mode: host, host: { format: ${format}, levels: ${levels} }, devices: { nic: { ${WINDOW} } } }`,
+          ),
+        );
         expect(lines.length).toBe((facts.levels as readonly number[]).includes(levels) ? 0 : 1);
       }
     }
@@ -123,7 +137,7 @@ describe('expand', () => {
       ['walkers=2', 1],
       ['walkers=2', 2],
     ]);
-    expect(Object.isFrozen(specs[0]!.tenants[0]!.devices[0]!.traffic)).toBe(true);
+    expect(Object.isFrozen(specs[0].tenants[0].devices[0].traffic)).toBe(true);
     expect(structuredClone(specs[0])).toEqual(specs[0]);
   });
 });

@@ -18,7 +18,8 @@ const scenario = (devices: string) =>
 
 describe('attachTraces', () => {
   let folder = '';
-  const attach = (devices: string, maxRows = 100) => attachTraces(expand(scenario(devices)), join(folder, 'x.yaml'), maxRows);
+  const attach = (devices: string, maxRows = 100) =>
+    attachTraces(expand(scenario(devices)), join(folder, 'x.yaml'), maxRows);
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'nestwalk-trace-'));
     writeFileSync(join(folder, 't.csv'), TRACE);
@@ -30,7 +31,7 @@ describe('attachTraces', () => {
 
   it.each(['t.csv', 't.csv.gz'])('gives each device its rows of %s', async (path) => {
     const { specs, warnings } = await attach(`a: { traffic: { model: replay, path: ${path}, device: nic } }`);
-    const traffic = specs[0]!.tenants[0]!.devices[0]!.traffic;
+    const traffic = specs[0].tenants[0].devices[0].traffic;
     if (traffic.model !== 'replay') throw new Error('no replay');
     expect([...traffic.rows.issuePs]).toEqual([0, 10_500]);
     expect([...traffic.rows.page]).toEqual([1, 2]);
@@ -41,8 +42,12 @@ describe('attachTraces', () => {
   });
 
   it('takes rows of any device, and rows with a PASID, where asked', async () => {
-    const { specs } = await attach('a: { traffic: { model: replay, path: t.csv } }, b: { pasid: 7, traffic: { model: replay, path: t.csv } }');
-    const rows = specs[0]!.tenants[0]!.devices.map(({ traffic }) => (traffic.model === 'replay' ? traffic.rows.op.length : -1));
+    const { specs } = await attach(
+      'a: { traffic: { model: replay, path: t.csv } }, b: { pasid: 7, traffic: { model: replay, path: t.csv } }',
+    );
+    const rows = specs[0].tenants[0].devices.map(({ traffic }) =>
+      traffic.model === 'replay' ? traffic.rows.op.length : -1,
+    );
     expect(rows).toEqual([3, 1]);
   });
 
@@ -53,7 +58,9 @@ describe('attachTraces', () => {
     ['cut.csv.gz', 100, /cut\.csv\.gz: Z_BUF_ERROR|cut\.csv\.gz: .*cannot be read/],
     ['t.csv', 1, /t\.csv:4:1: more than 1 rows do not fit/],
   ])('%s with room for %i rows is a mistake', async (path, maxRows, message) => {
-    await expect(attach(`a: { traffic: { model: replay, path: "${path}", device: nic } }`, maxRows)).rejects.toThrow(message);
+    await expect(attach(`a: { traffic: { model: replay, path: "${path}", device: nic } }`, maxRows)).rejects.toThrow(
+      message,
+    );
   });
 
   it('says which devices a trace has when none fits', async () => {

@@ -72,7 +72,7 @@ describe('runAll', () => {
     const ended: number[] = [];
     const results = await runAll(specs, { threads: 3, onResult: (_result, index) => ended.push(index) });
     expect(results).toEqual(expected);
-    expect([...ended].sort()).toEqual([0, 1, 2, 3, 4]);
+    expect([...ended].sort((a, b) => a - b)).toEqual([0, 1, 2, 3, 4]);
   });
 
   it('shows progress that never falls and ends at 1', async () => {

@@ -58,7 +58,7 @@ class ScriptedDevice implements DeviceModel {
 
   nextBurst(nowPs: number, burst: Burst): boolean {
     if (this.next >= Math.min(this.provided, this.script.bursts.length)) return false;
-    const requests = this.script.bursts[this.next]!;
+    const requests = this.script.bursts[this.next];
     burst.count = requests.length;
     burst.earliestPs = Math.max(nowPs, (this.script.earliestNs?.[this.next] ?? 0) * 1000);
     burst.token = this.next++;
@@ -106,7 +106,7 @@ function build(kind: Case, asksAhead = false) {
     },
     translate: (ctx, page, op, nowPs) => {
       calls.push(`${ctx} ${page} ${op} ${nowPs}`);
-      const ns = kind.latencies[page % kind.latencies.length]!;
+      const ns = kind.latencies[page % kind.latencies.length];
       return ns < 0 ? -1 - (nowPs - ns * 1000) : nowPs + ns * 1000;
     },
     commands: noCommands,
@@ -212,7 +212,7 @@ function alone(bursts: Script['bursts'], overrides: Partial<Case> & { outstandin
     scripts: [{ bursts, outstanding }],
   };
   const { calls, done, engine } = runFast(kind);
-  return { starts: calls.map((call) => Number(call.split(' ')[3]) / 1000), done: done[0]!, port: engine.ports[0]! };
+  return { starts: calls.map((call) => Number(call.split(' ')[3]) / 1000), done: done[0], port: engine.ports[0] };
 }
 
 describe('link', () => {
@@ -321,7 +321,7 @@ describe('counting', () => {
     engine.resetCounts();
     engine.run(Infinity, Infinity);
     engine.finish();
-    const port = engine.ports[0]!;
+    const port = engine.ports[0];
     expect([port.reads, port.readBytes, port.translation.data().count, port.completion.data().count]).toEqual([
       1, 64, 1, 1,
     ]);
@@ -371,7 +371,7 @@ describe('actors', () => {
       latencies: [1],
       scripts: [{ bursts: [[[OP_READ, 64]]] }],
     });
-    const engine = new Engine({ ...config, devices: [{ ...config.devices[0]!, timer }], commands });
+    const engine = new Engine({ ...config, devices: [{ ...config.devices[0], timer }], commands });
     engine.start();
     engine.run(Infinity, Infinity);
     expect(log).toEqual(['timer 5000', 'command 6000', 'timer 15000', 'command 16000', 'timer 25000', 'command 26000']);

@@ -9,7 +9,7 @@ type Range = readonly [from: number, to: number];
 
 function expectDisjoint(ranges: readonly Range[]): void {
   const sorted = ranges.filter(([from, to]) => to > from).sort((a, b) => a[0] - b[0]);
-  for (let i = 1; i < sorted.length; i++) expect(sorted[i]![0]).toBeGreaterThanOrEqual(sorted[i - 1]![1]);
+  for (let i = 1; i < sorted.length; i++) expect(sorted[i][0]).toBeGreaterThanOrEqual(sorted[i - 1][1]);
 }
 
 /** Everything that has a place of its own in the kernel's memory. */
@@ -27,7 +27,7 @@ function spaRanges(plan: MemoryPlan): Range[] {
   );
   const devices = plan.units
     .flatMap((unit) => unit.devices)
-    .filter(({ tenant }) => plan.tenants[tenant]!.guest === undefined);
+    .filter(({ tenant }) => plan.tenants[tenant].guest === undefined);
   return [
     ...tables,
     ...guests,

@@ -21,16 +21,16 @@ function play(run: Partial<RunLimits>, gaps: readonly number[], until = Infinity
   for (;;) {
     const endPs = steps.next({
       units: gaps.length,
-      requests: (u) => requests[u]!,
-      nextPs: (u) => (next[u]! < until ? next[u]! : Infinity),
+      requests: (u) => requests[u],
+      nextPs: (u) => (next[u] < until ? next[u] : Infinity),
     });
     if (steps.resets) base = requests.reduce((sum, n) => sum + n, 0);
     if (steps.done) break;
     ends.push(endPs);
     gaps.forEach((gap, unit) => {
-      for (let budget = steps.budgets[unit]!; budget > 0 && next[unit]! < Math.min(endPs, until); budget--) {
-        requests[unit]!++;
-        next[unit]! += gap;
+      for (let budget = steps.budgets[unit]; budget > 0 && next[unit] < Math.min(endPs, until); budget--) {
+        requests[unit]++;
+        next[unit] += gap;
       }
     });
   }

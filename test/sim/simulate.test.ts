@@ -71,7 +71,7 @@ describe('a window larger than a fully associative IOTLB', () => {
       run: runLimits({ requests: 200_000, warmupRequests: 5000 }),
     });
     const total = counters(run(spec));
-    expect(Math.abs(total[C_HITS]! / total[C_LOOKUPS]! - 128 / 256)).toBeLessThan(0.005);
+    expect(Math.abs(total[C_HITS] / total[C_LOOKUPS] - 128 / 256)).toBeLessThan(0.005);
   });
 });
 
@@ -105,7 +105,7 @@ describe('walks without caches', () => {
     expect(total[C_WALKS]).toBeGreaterThan(9000);
     expect(total[C_DEPTH + reads]).toBe(total[C_WALKS]);
     // GCR3 pointers of a guest are translated by the host stage too: those reads come on top.
-    expect(sumSlots(total, C_READS, 16) / total[C_WALKS]!).toBeGreaterThanOrEqual(reads);
+    expect(sumSlots(total, C_READS, 16) / total[C_WALKS]).toBeGreaterThanOrEqual(reads);
   });
 });
 
@@ -163,7 +163,7 @@ describe('limits', () => {
     const result = run(runSpec({ tenants: [tenantSpec({ devices })], run: runLimits(limits) }));
     expect(counters(result)[C_MISSES]).toBe(0);
     expect(counters(result)[C_LOOKUPS]).toBe(5000);
-    expect(run(runSpec({ tenants: [tenantSpec({ devices })] })).devices[0]!.counters[C_MISSES]).toBeGreaterThanOrEqual(
+    expect(run(runSpec({ tenants: [tenantSpec({ devices })] })).devices[0].counters[C_MISSES]).toBeGreaterThanOrEqual(
       256,
     );
   });
@@ -208,8 +208,8 @@ describe('operating system', () => {
     const result = run(
       runSpec({ tenants: [tenantSpec({ policy: 'strict', devices })], run: runLimits({ requests: 20_000 }) }),
     );
-    expect(result.units[0]!.invalidatedEntries).toBeGreaterThan(500);
-    expect(result.units[0]!.commands).toBe(2 * result.devices[0]!.driver.invalidationCommands);
+    expect(result.units[0].invalidatedEntries).toBeGreaterThan(500);
+    expect(result.units[0].commands).toBe(2 * result.devices[0].driver.invalidationCommands);
   });
 });
 
@@ -258,7 +258,7 @@ describe('replay', () => {
       { device: 0, code: FAULT_NOT_PRESENT, page: 5, access: OP_READ },
       { device: 0, code: FAULT_NOT_PRESENT, page: 5, access: OP_READ },
     ]);
-    expect(result.faults[0]!.timePs).toBeGreaterThan(50_000_000);
+    expect(result.faults[0].timePs).toBeGreaterThan(50_000_000);
   });
 });
 

@@ -87,7 +87,7 @@ export function runDevice(model: DeviceModel, options: RunOptions = {}): DeviceR
       if (askAtPs === Infinity) askAtPs = nowPs;
       continue;
     }
-    while (inFlight.length > 0 && inFlight[0]! <= nowPs) inFlight.shift();
+    while (inFlight.length > 0 && inFlight[0] <= nowPs) inFlight.shift();
     if (inFlight.length >= model.outstandingBursts) {
       askAtPs = inFlight[0]!;
       continue;
@@ -106,10 +106,10 @@ export function runDevice(model: DeviceModel, options: RunOptions = {}): DeviceR
       const request = {
         atPs,
         burst: bursts.length,
-        page: burst.page[i]!,
-        offset: burst.offset[i]!,
-        lengthBytes: burst.lengthBytes[i]!,
-        op: burst.op[i]!,
+        page: burst.page[i],
+        offset: burst.offset[i],
+        lengthBytes: burst.lengthBytes[i],
+        op: burst.op[i],
       };
       requests.push(request);
       if (options.faults?.(request) === true) faulted = true;

@@ -3,7 +3,7 @@
 /** Pearson's statistic. */
 export function chiSquare(observed: ArrayLike<number>, expected: ArrayLike<number>): number {
   let sum = 0;
-  for (let i = 0; i < observed.length; i++) sum += (observed[i]! - expected[i]!) ** 2 / expected[i]!;
+  for (let i = 0; i < observed.length; i++) sum += (observed[i] - expected[i]) ** 2 / expected[i];
   return sum;
 }
 

@@ -51,7 +51,7 @@ describe('AccessTraceParser', () => {
     fc.assert(
       fc.property(fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), (iova) => {
         for (const text of [iova.toString(), `0x${iova.toString(16)}`, `0x${iova.toString(16).toUpperCase()}`]) {
-          const [, , , page, offset] = parse(`${HEADER}0,d,,${text},1,r`)[0]!;
+          const [, , , page, offset] = parse(`${HEADER}0,d,,${text},1,r`)[0];
           expect(BigInt(page) * 4096n + BigInt(offset)).toBe(iova);
         }
       }),
@@ -116,7 +116,7 @@ describe('TraceCollector', () => {
       ['a', -1, 750],
       ['a', 5, 750],
     ]);
-    const last = streams[3]!.rows;
+    const last = streams[3].rows;
     expect([last.issuePs[749], last.page[749], last.offset[749], last.lengthBytes[749], last.op[749]]).toEqual([
       2_999_000,
       Math.floor((2999 * 5000) / 4096),

@@ -61,7 +61,7 @@ describe('receive', () => {
     const jumbo = runTraffic({ ...rx, mtuBytes: 9000 }, 'strict', LONG);
     expect(jumbo.driver.mapper.account.unmaps).toBe(3 * jumbo.model.operations);
     const data = jumbo.requests.filter(({ lengthBytes, op }) => op === OP_WRITE && lengthBytes !== 64);
-    const first = data.filter(({ burst }) => burst === data[0]!.burst);
+    const first = data.filter(({ burst }) => burst === data[0].burst);
     expect(first.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0)).toBe(9000);
     expect(new Set(first.map(({ page }) => page)).size).toBe(3);
   });
@@ -98,7 +98,7 @@ describe('receive', () => {
     const small = { ...rx, ringEntries: 8 };
     const { bursts, requests } = runTraffic(small, 'static', { ...LONG, maxRequests: 5000 });
     const packets = new Set(requests.filter(({ op }) => op === OP_WRITE).map(({ burst }) => burst));
-    const times = [...packets].map((index) => bursts[index]!);
+    const times = [...packets].map((index) => bursts[index]);
     for (const { issuedPs } of times) {
       expect(times.filter((other) => other.issuedPs <= issuedPs && other.donePs > issuedPs).length).toBeLessThanOrEqual(
         8,
@@ -137,7 +137,7 @@ describe('transmit', () => {
     expect(Math.floor(data.length / 8)).toBeGreaterThanOrEqual(completions.length);
     // The completion of packet i is issued after the data of packet i has arrived.
     const dataBursts = [...new Set(data.map(({ burst }) => burst))];
-    completions.forEach(({ atPs }, i) => expect(atPs).toBeGreaterThanOrEqual(bursts[dataBursts[i]!]!.donePs));
+    completions.forEach(({ atPs }, i) => expect(atPs).toBeGreaterThanOrEqual(bursts[dataBursts[i]].donePs));
   });
 
   it('maps and unmaps every packet', () => {
@@ -197,7 +197,7 @@ describe('Arrivals', () => {
       return at;
     });
   };
-  const meanPs = (at: number[]) => (at.at(-1)! - at[0]!) / (at.length - 1);
+  const meanPs = (at: number[]) => (at.at(-1)! - at[0]) / (at.length - 1);
   const packetPs = (1538 * 8 * 1000) / 10;
 
   it.each([
@@ -208,19 +208,19 @@ describe('Arrivals', () => {
   ])('%i flows in bursts of %i keep the offered rate', (flows, burstPackets) => {
     const at = times({ flows, burstPackets }, 50_000);
     expect(meanPs(at) / packetPs).toBeCloseTo(1, 1);
-    expect(at.every((time, i) => i === 0 || time >= at[i - 1]!)).toBe(true);
+    expect(at.every((time, i) => i === 0 || time >= at[i - 1])).toBe(true);
   });
 
   it('send the packets of a burst at line rate', () => {
     const at = times({ burstPackets: 4 }, 8);
-    expect(at[1]! - at[0]!).toBeCloseTo(packetPs / 10, -1);
-    expect(at[4]! - at[0]!).toBeCloseTo(4 * packetPs, -1);
+    expect(at[1] - at[0]).toBeCloseTo(packetPs / 10, -1);
+    expect(at[4] - at[0]).toBeCloseTo(4 * packetPs, -1);
   });
 
   it('never overlap on the wire', () => {
     const at = times({ flows: 50, burstPackets: 8, gbps: 90 }, 10_000);
     const linePs = (1538 * 8 * 1000) / 100;
-    for (let i = 1; i < at.length; i++) expect(at[i]! - at[i - 1]!).toBeGreaterThanOrEqual(linePs - 1);
+    for (let i = 1; i < at.length; i++) expect(at[i] - at[i - 1]).toBeGreaterThanOrEqual(linePs - 1);
   });
 
   it('always wait when the offered rate is 0', () => {

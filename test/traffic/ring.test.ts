@@ -13,7 +13,7 @@ function startedRing(entries = 16, batch = 4): DescriptorRing {
 function fetch(ring: DescriptorRing, nowPs: number): number[][] {
   const burst = new Burst(16);
   ring.fetchDone(ring.fillFetch(nowPs, burst), nowPs + 100);
-  return Array.from({ length: burst.count }, (_, i) => [burst.offset[i]!, burst.lengthBytes[i]!]);
+  return Array.from({ length: burst.count }, (_, i) => [burst.offset[i], burst.lengthBytes[i]]);
 }
 
 function post(ring: DescriptorRing, count: number, atPs: number): void {

@@ -24,7 +24,7 @@ describe('uniform', () => {
     const at = bytes(runTraffic({ model: 'uniform', ...window }, 'static', FOREVER));
     expect(at.every((byte) => byte % 64 === 0 && byte >= 0 && byte < 1 << 20)).toBe(true);
     const counts = new Float64Array(256);
-    for (const byte of at) counts[byte >> 12]!++;
+    for (const byte of at) counts[byte >> 12]++;
     expect(chiSquare(counts, new Float64Array(256).fill(at.length / 256))).toBeLessThan(chiSquareLimit(255));
     expect(new Set(at).size).toBeGreaterThan(10_000); // and within pages
   });
@@ -58,7 +58,7 @@ describe('uniform', () => {
       256,
       40,
     ]);
-    expect(run.requests.map(({ page }) => page - run.requests[0]!.page)).toEqual([
+    expect(run.requests.map(({ page }) => page - run.requests[0].page)).toEqual([
       ...Array.from({ length: 16 }, () => 0),
       ...Array.from({ length: 16 }, () => 1),
       ...Array.from({ length: 4 }, () => 2),
@@ -76,7 +76,7 @@ describe('sequential', () => {
       strideBytes: 1500,
     } as const;
     const run = runTraffic({ ...traffic, readFraction: 0 }, 'static', { maxRequests: 24 });
-    const starts = run.requests.filter((request, i) => i === 0 || request.burst !== run.requests[i - 1]!.burst);
+    const starts = run.requests.filter((request, i) => i === 0 || request.burst !== run.requests[i - 1].burst);
     expect(starts.map(({ offset }) => offset)).toEqual([0, 1500, 3000, 0, 1500, 3000]);
   });
 });
@@ -89,9 +89,9 @@ describe('zipf', () => {
     for (const byte of at) counts.set(byte >> 12, (counts.get(byte >> 12) ?? 0) + 1);
     const ranked = [...counts].sort((a, b) => b[1] - a[1]);
     const harmonic = Array.from({ length: 256 }, (_, i) => 1 / (i + 1)).reduce((a, b) => a + b);
-    expect(ranked[0]![1] / at.length).toBeCloseTo(1 / harmonic, 2);
-    expect(ranked[1]![1] / at.length).toBeCloseTo(1 / 2 / harmonic, 2);
-    const neighbours = ranked.slice(0, 20).filter(([page], i) => i > 0 && Math.abs(page - ranked[i - 1]![0]) <= 1);
+    expect(ranked[0][1] / at.length).toBeCloseTo(1 / harmonic, 2);
+    expect(ranked[1][1] / at.length).toBeCloseTo(1 / 2 / harmonic, 2);
+    const neighbours = ranked.slice(0, 20).filter(([page], i) => i > 0 && Math.abs(page - ranked[i - 1][0]) <= 1);
     expect(neighbours.length).toBeLessThan(4);
     expect(new Set(at.map((byte) => (byte % 4096) / 64)).size).toBe(64);
   });
@@ -107,15 +107,14 @@ describe('open loop', () => {
   it('fixed: one transfer each 1/rate, without drift, each device at its own phase', () => {
     const times = earliest('fixed', 0);
     const interval = 1e12 / 3_000_000;
-    for (let i = 0; i < times.length; i++)
-      expect(Math.abs(times[i]! - times[0]! - i * interval)).toBeLessThanOrEqual(1);
+    for (let i = 0; i < times.length; i++) expect(Math.abs(times[i] - times[0] - i * interval)).toBeLessThanOrEqual(1);
     expect(times[0]).toBeLessThan(interval);
     expect(earliest('fixed', 1)[0]).not.toBe(times[0]);
   });
 
   it('poisson: exponential gaps with mean 1/rate', () => {
     const times = earliest('poisson', 0);
-    const gaps = times.slice(1).map((at, i) => (at - times[i]!) * 3e-6);
+    const gaps = times.slice(1).map((at, i) => (at - times[i]) * 3e-6);
     const mean = gaps.reduce((a, b) => a + b) / gaps.length;
     const variance = gaps.reduce((a, b) => a + (b - mean) ** 2, 0) / gaps.length;
     expect(mean).toBeCloseTo(1, 1);
@@ -130,7 +129,7 @@ describe('open loop', () => {
       maxRequests: 4000,
       untilPs: Infinity,
     });
-    const perRequestPs = (run.bursts.at(-1)!.issuedPs - run.bursts[0]!.issuedPs) / (run.bursts.length - 1);
+    const perRequestPs = (run.bursts.at(-1)!.issuedPs - run.bursts[0].issuedPs) / (run.bursts.length - 1);
     expect(perRequestPs / 100_250).toBeCloseTo(1, 1); // 4 transfers each 401 ns
   });
 });

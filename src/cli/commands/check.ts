@@ -1,4 +1,4 @@
-import type { Argv, CommandModule } from 'yargs';
+import type { CommandModule } from 'yargs';
 import { estimateRun, refusals } from '../../scenario/estimate.ts';
 import { expand } from '../../scenario/expand.ts';
 import { UserError } from '../../scenario/problem.ts';
@@ -17,7 +17,7 @@ export const checkCommand: CommandModule<object, CheckArguments> = {
       describe: 'print the resolved runs as JSON',
       type: 'boolean',
       default: false,
-    }) as unknown as Argv<CheckArguments>,
+    }),
   handler: checkScenario,
 };
 
@@ -36,7 +36,9 @@ function checkScenario(args: CheckArguments): void {
   const files = estimates.reduce((sum, each) => sum + each.fileBytes, 0);
   print(`${scenario.file}: no mistakes`);
   print(`${specs.length} runs: ${scenario.points.length} points, ${scenario.seeds.length} seeds`);
-  print(`about ${requests} requests, ${mebibytes(most)} of memory for the largest run, ${mebibytes(files)} of result files`);
+  print(
+    `about ${requests} requests, ${mebibytes(most)} of memory for the largest run, ${mebibytes(files)} of result files`,
+  );
 }
 
 const mebibytes = (bytes: number): string => `${Math.max(1, Math.ceil(bytes / 2 ** 20))} MiB`;

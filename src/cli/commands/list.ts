@@ -1,4 +1,4 @@
-import type { Argv, CommandModule } from 'yargs';
+import type { CommandModule } from 'yargs';
 import { join } from 'node:path';
 import { METRICS, RESULT_FILES } from '../../report/columns/files.ts';
 import { bundledScenarios, packageRoot } from '../../scenario/files.ts';
@@ -20,7 +20,11 @@ interface Item {
 
 const LISTS: Readonly<Record<string, () => Item[]>> = {
   scenarios: () => bundledScenarios().map((name) => ({ name, description: questionOf(name) })),
-  presets: () => PRESETS.map(({ name, title, estimates }) => ({ name, description: `${title}. Estimated: ${estimates.join(', ')}` })),
+  presets: () =>
+    PRESETS.map(({ name, title, estimates }) => ({
+      name,
+      description: `${title}. Estimated: ${estimates.join(', ')}`,
+    })),
   formats: () =>
     Object.entries(FORMATS).map(([name, { stages, levels }]) => {
       return { name, description: `${stages.join(' or ')} table of ${levels.join(', ')} levels` };
@@ -31,7 +35,10 @@ const LISTS: Readonly<Record<string, () => Item[]>> = {
     RESULT_FILES.flatMap(({ file, columns }) =>
       columns
         .filter((column) => file === 'summary.csv' || !METRICS.includes(column.name))
-        .map(({ name, unit, meaning }) => ({ name: `${file}: ${name}`, description: unit === '' ? meaning : `${meaning} (${unit})` })),
+        .map(({ name, unit, meaning }) => ({
+          name: `${file}: ${name}`,
+          description: unit === '' ? meaning : `${meaning} (${unit})`,
+        })),
     ),
 };
 
@@ -45,14 +52,18 @@ export const listCommand: CommandModule<object, ListArguments> = {
   describe: 'list scenarios, presets, formats, devices, policies or columns',
   builder: (yargs) =>
     yargs
-      .positional('what', { describe: 'what to list; all but columns if left out', type: 'string', choices: Object.keys(LISTS) })
-      .option('json', { describe: 'print JSON', type: 'boolean', default: false }) as unknown as Argv<ListArguments>,
+      .positional('what', {
+        describe: 'what to list; all but columns if left out',
+        type: 'string',
+        choices: Object.keys(LISTS),
+      })
+      .option('json', { describe: 'print JSON', type: 'boolean', default: false }),
   handler: list,
 };
 
 function list({ what, json }: ListArguments): void {
   const names = what === undefined ? Object.keys(LISTS).filter((name) => name !== 'columns') : [what];
-  const lists = names.map((name) => [name, LISTS[name]!()] as const);
+  const lists = names.map((name) => [name, LISTS[name]()] as const);
   if (json) {
     print(JSON.stringify(Object.fromEntries(lists)));
     return;

@@ -51,8 +51,6 @@ export const pagetableCommand: CommandModule<object, PagetableArguments> = {
   handler: pagetable,
 };
 
-export default pagetableCommand;
-
 interface Tally {
   records: number;
   different: number;
@@ -60,7 +58,9 @@ interface Tally {
 }
 
 async function pagetable(args: PagetableArguments): Promise<void> {
-  const host = new RecordHost(new Kernel(new WebAssembly.Module(readFileSync(kernelUrl())), createMemory(MEMORY_WASM_PAGES)));
+  const host = new RecordHost(
+    new Kernel(new WebAssembly.Module(readFileSync(kernelUrl())), createMemory(MEMORY_WASM_PAGES)),
+  );
   const tally: Tally = { records: 0, different: 0, mistakes: [] };
   let line = 0;
   for await (const text of linesOf(args.file)) {
@@ -108,7 +108,8 @@ function parse(text: string): JsonObject {
   } catch (error) {
     throw new RecordError(`not JSON: ${(error as Error).message}`);
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new RecordError('expected a JSON object');
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new RecordError('expected a JSON object');
   return value as JsonObject;
 }
 
@@ -118,13 +119,17 @@ function recordName(text: string): string {
   return id === undefined ? '' : `record ${id}: `;
 }
 
+function idOf(record: JsonObject): string {
+  return typeof record.id === 'string' ? record.id : 'record';
+}
+
 function showDifferences(place: string, record: JsonObject, differences: readonly string[]): void {
   const kind = typeof record.class === 'string' ? ` (${record.class})` : '';
   for (const difference of differences.slice(0, SHOWN_DIFFERENCES)) {
-    print(`${place}: ${String(record.id ?? 'record')}${kind}: ${difference}`);
+    print(`${place}: ${idOf(record)}${kind}: ${difference}`);
   }
   const more = differences.length - SHOWN_DIFFERENCES;
-  if (more > 0) print(`${place}: ${String(record.id ?? 'record')}${kind}: and ${more} more`);
+  if (more > 0) print(`${place}: ${idOf(record)}${kind}: and ${more} more`);
 }
 
 function shortened(mistakes: readonly string[]): string[] {

@@ -1,6 +1,6 @@
 import { arch, cpus, freemem, hostname, platform, release } from 'node:os';
 import { relative } from 'node:path';
-import type { Argv, CommandModule } from 'yargs';
+import type { CommandModule } from 'yargs';
 import { answerSentences } from '../../report/answer.ts';
 import { runId } from '../../report/manifest.ts';
 import { byPoint, type PointResults, summaryObjects } from '../../report/points.ts';
@@ -31,14 +31,18 @@ export const runCommand: CommandModule<object, WorkArguments> = {
   builder: (yargs) =>
     workOptions(yargs)
       .example('$0 run nested-cost', 'the main question: what nested translation costs a NIC')
-      .example('$0 run uniform-window --set machine.iotlb.entries=64', '') as unknown as Argv<WorkArguments>,
+      .example('$0 run uniform-window --set machine.iotlb.entries=64', ''),
   handler: runScenario,
 };
 
 async function runScenario(args: WorkArguments): Promise<void> {
   const scenario = loadOrFail(args);
   const memoryBytes = freemem() * MEMORY_SHARE;
-  const { specs, warnings } = await attachTraces(expand(scenario), scenario.file, Math.floor(memoryBytes / 2 / TRACE_ROW_BYTES));
+  const { specs, warnings } = await attachTraces(
+    expand(scenario),
+    scenario.file,
+    Math.floor(memoryBytes / 2 / TRACE_ROW_BYTES),
+  );
   const refused = refusals(specs, { memoryBytes, threads: Math.min(args.threads, specs.length) });
   if (refused.length > 0) throw new UserError(refused);
   prepareFolder(args.out, scenario.name);
@@ -98,7 +102,13 @@ interface Execution {
   readonly wallSeconds: number;
 }
 
-function report(scenario: Scenario, specs: readonly RunSpec[], results: readonly RunResult[], args: WorkArguments, execution: Execution): void {
+function report(
+  scenario: Scenario,
+  specs: readonly RunSpec[],
+  results: readonly RunResult[],
+  args: WorkArguments,
+  execution: Execution,
+): void {
   const version = programVersion();
   const points = byPoint(results);
   const answers = [
@@ -113,7 +123,13 @@ function report(scenario: Scenario, specs: readonly RunSpec[], results: readonly
 }
 
 function describeHost(): object {
-  return { node: process.version, host: hostname(), platform: `${platform()} ${release()} ${arch()}`, cpu: cpus()[0]?.model ?? '', cores: cpus().length };
+  return {
+    node: process.version,
+    host: hostname(),
+    platform: `${platform()} ${release()} ${arch()}`,
+    cpu: cpus()[0]?.model ?? '',
+    cores: cpus().length,
+  };
 }
 
 function writeOrFail(out: string, input: Parameters<typeof writeRunDirectory>[1]): string {
@@ -136,7 +152,18 @@ function printJson(
 ): void {
   const summary = summaryObjects(results);
   const { name, question } = scenario;
-  print(JSON.stringify({ program: 'nestwalk', version, scenario: name, question, runId: runId(specs, version), directory, answers, summary }));
+  print(
+    JSON.stringify({
+      program: 'nestwalk',
+      version,
+      scenario: name,
+      question,
+      runId: runId(specs, version),
+      directory,
+      answers,
+      summary,
+    }),
+  );
 }
 
 function printReport(
@@ -152,16 +179,18 @@ function printReport(
   if (scenario.seeds.length > 1) print(`mean and 95 % interval of ${scenario.seeds.length} seeds`);
   if (answers.length > 0) print(`\n${answers.join('\n')}`);
   print(`\n${basis(specs)}`);
-  print(`Files: ${relative('.', directory) || directory} (${specs.length} runs, ${execution.wallSeconds.toFixed(1)} s)`);
+  print(
+    `Files: ${relative('.', directory) || directory} (${specs.length} runs, ${execution.wallSeconds.toFixed(1)} s)`,
+  );
   const next = bundledScenarios().find((name) => name !== scenario.name);
   if (next !== undefined) print(`Next:  nestwalk run ${next}   (nestwalk list scenarios shows all)`);
 }
 
 /** What the numbers rest on. */
 function basis(specs: readonly RunSpec[]): string {
-  const { machine, run } = specs[0]!;
+  const { machine, run } = specs[0];
   const measured = run.requests > 0 ? `${run.requests} requests` : `${run.durationNs} ns`;
-  const requests = estimateRun(specs[0]!).requests;
+  const requests = estimateRun(specs[0]).requests;
   const warmup = run.warmupRequests > 0 || run.warmupNs > 0 ? 'after warm-up' : 'without warm-up';
   const load = run.requests > 0 ? '' : ` (about ${requests} requests at most)`;
   return `Basis: preset ${machine.preset} with ${machine.estimates.length} estimated values (nestwalk list presets), ${measured}${load} a run, ${warmup}.`;

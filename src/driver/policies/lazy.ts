@@ -115,11 +115,11 @@ class LazyPolicy implements MappingPolicy {
   /** Frees the ranges queued before the last completed flush; another core's flush may still be under way. */
   private freeFlushed(cpu: DriverCpu, queue: FlushQueue): void {
     const finished = cpu.freePs >= this.flushedPs ? this.flushes : this.flushes - 1;
-    while (queue.head !== queue.tail && queue.counter[queue.head]! < finished) {
+    while (queue.head !== queue.tail && queue.counter[queue.head] < finished) {
       const slot = queue.head;
       queue.head = queue.after(slot);
-      queue.owner[slot]!.recordStaleWindow(queue.clearedPs[slot]!, this.flushedPs);
-      if (queue.pages[slot]! > 0) this.steps.release(cpu, queue.page[slot]!, queue.pages[slot]!);
+      queue.owner[slot].recordStaleWindow(queue.clearedPs[slot], this.flushedPs);
+      if (queue.pages[slot] > 0) this.steps.release(cpu, queue.page[slot], queue.pages[slot]);
     }
   }
 }

@@ -71,7 +71,11 @@ function stage1Bits(prot: number): bigint | null {
   const readOnly = (prot & PROT_READ) !== 0 && (prot & PROT_WRITE) === 0;
   const attribute = (prot & PROT_MMIO) !== 0 ? 2n : (prot & PROT_CACHE) !== 0 ? 1n : 0n;
   return (
-    NG | (readOnly ? AP_READ_ONLY : 0n) | ((prot & PROT_PRIV) === 0 ? AP_UNPRIVILEGED : 0n) | (attribute << 2n) | shared(prot)
+    NG |
+    (readOnly ? AP_READ_ONLY : 0n) |
+    ((prot & PROT_PRIV) === 0 ? AP_UNPRIVILEGED : 0n) |
+    (attribute << 2n) |
+    shared(prot)
   );
 }
 

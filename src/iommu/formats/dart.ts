@@ -75,7 +75,10 @@ function shapeOf(config: FormatConfig, inputBits: number): Shape {
   const granuleLog2 = granule === bit(12) ? 12 : 14;
   const indexBits = granuleLog2 - 3;
   const wanted = inputBits - granuleLog2;
-  const levels = Math.max(2, config.linux === '6.1' ? 2 : Math.ceil((wanted - (granuleLog2 === 12 ? 2 : 0)) / indexBits));
+  const levels = Math.max(
+    2,
+    config.linux === '6.1' ? 2 : Math.ceil((wanted - (granuleLog2 === 12 ? 2 : 0)) / indexBits),
+  );
   const roots = 1 << Math.max(0, wanted - indexBits * levels);
   if (levels > 3 || roots > 4) throw new RangeError(`DART: ${inputBits} input bits do not fit four TTBRs`);
   return { granuleLog2, indexBits, levels, roots };
@@ -120,8 +123,7 @@ function geometry(layout: Layout, config: FormatConfig): TableGeometry {
 
 function leafBits(layout: Layout, config: FormatConfig, prot: number): bigint | null {
   if ((prot & (PROT_READ | PROT_WRITE)) === 0) return null;
-  const denied =
-    ((prot & PROT_READ) === 0 ? layout.noRead : 0n) | ((prot & PROT_WRITE) === 0 ? layout.noWrite : 0n);
+  const denied = ((prot & PROT_READ) === 0 ? layout.noRead : 0n) | ((prot & PROT_WRITE) === 0 ? layout.noWrite : 0n);
   return VALID | SUBPAGE_END | denied | layout.flags(prot, config);
 }
 

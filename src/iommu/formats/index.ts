@@ -8,18 +8,7 @@ import { RISCV, RISCVG } from './riscv.ts';
 import { VTD_FS } from './vtd-fs.ts';
 import { VTD_SS } from './vtd-ss.ts';
 
-export const FORMATS: readonly Format[] = [
-  AMD_V1,
-  AMD_V2,
-  VTD_SS,
-  VTD_FS,
-  DART1,
-  DART2,
-  ARM_S1,
-  ARM_S2,
-  RISCV,
-  RISCVG,
-];
+export const FORMATS: readonly Format[] = [AMD_V1, AMD_V2, VTD_SS, VTD_FS, DART1, DART2, ARM_S1, ARM_S2, RISCV, RISCVG];
 
 export const FORMAT_NAMES: readonly string[] = FORMATS.map((format) => format.name);
 

@@ -37,7 +37,9 @@ function compareFields(where: string, expected: JsonObject, actual: JsonObject, 
 function compareTables(expected: JsonObject, actual: JsonObject): string[] {
   const differences: string[] = [];
   if (expected.init !== undefined) {
-    differences.push(...compareFields('init', asObject(expected.init, 'init'), asObject(actual.init, 'init'), POLICY_FIELDS));
+    differences.push(
+      ...compareFields('init', asObject(expected.init, 'init'), asObject(actual.init, 'init'), POLICY_FIELDS),
+    );
   }
   const ours = asArray(actual.ops, 'ops');
   asArray(expected.ops, 'ops').forEach((op, i) => {
@@ -69,10 +71,16 @@ function compareDumps(where: string, expected: Json | undefined, actual: Json | 
   ];
 }
 
-function compareMaps<T>(where: string, theirs: Map<string, T>, mine: Map<string, T>, show: (value: T | undefined) => string): string[] {
+function compareMaps<T>(
+  where: string,
+  theirs: Map<string, T>,
+  mine: Map<string, T>,
+  show: (value: T | undefined) => string,
+): string[] {
   const differences: string[] = [];
   for (const [key, value] of theirs) {
-    if (mine.get(key) !== value) differences.push(`${where} ${key}: expected ${show(value)}, got ${show(mine.get(key))}`);
+    if (mine.get(key) !== value)
+      differences.push(`${where} ${key}: expected ${show(value)}, got ${show(mine.get(key))}`);
   }
   for (const [key, value] of mine) {
     if (!theirs.has(key)) differences.push(`${where} ${key}: expected nothing, got ${show(value)}`);
@@ -98,7 +106,8 @@ function flatten(dump: Json | undefined, where: string): FlatDump {
       any = true;
       const step = stride === undefined ? 0n : stride.startsWith('-') ? -BigInt(stride.slice(1)) : BigInt(stride);
       const first = BigInt(value);
-      for (let i = 0; i < (count ?? 1); i++) leaves.set(`${prefix}/${index + i}`, BigInt.asUintN(64, first + BigInt(i) * step));
+      for (let i = 0; i < (count ?? 1); i++)
+        leaves.set(`${prefix}/${index + i}`, BigInt.asUintN(64, first + BigInt(i) * step));
     }
     if (any) markPath(used, table.root as number, path);
   }
@@ -115,6 +124,9 @@ function compareWalks(expected: JsonObject, actual: JsonObject): string[] {
   return asArray(expected.walks, 'walks').flatMap((item, i) => {
     const [walk, ours] = [asObject(item, `walks[${i}]`), asObject(mine[i], `walks[${i}]`)];
     const where = `walks[${i}] ${walk.iova as string} ${walk.access as string}`;
-    return [...compareValue(`${where}.ret`, walk.ret, ours.ret), ...compareValue(`${where}.fault`, walk.fault, ours.fault)];
+    return [
+      ...compareValue(`${where}.ret`, walk.ret, ours.ret),
+      ...compareValue(`${where}.fault`, walk.fault, ours.fault),
+    ];
   });
 }

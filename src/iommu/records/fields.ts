@@ -11,7 +11,8 @@ export type JsonObject = { readonly [key: string]: Json | undefined };
 const U64_MAX = (1n << 64n) - 1n;
 
 export function asObject(value: Json | undefined, name: string): JsonObject {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new RecordError(`${name}: expected an object`);
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new RecordError(`${name}: expected an object`);
   return value;
 }
 

@@ -18,7 +18,18 @@ import {
   tableIndex,
 } from '../structures/vtd-pasid.ts';
 import { halves } from '../structures/words.ts';
-import { asArray, asFlag, asInteger, asObject, asString, asU64, hex, type Json, type JsonObject, RecordError } from './fields.ts';
+import {
+  asArray,
+  asFlag,
+  asInteger,
+  asObject,
+  asString,
+  asU64,
+  hex,
+  type Json,
+  type JsonObject,
+  RecordError,
+} from './fields.ts';
 
 type Results = { readonly [key: string]: Json };
 type Builder = (fields: Inputs) => Results;
@@ -190,7 +201,13 @@ const AMD_TABLES: Readonly<Record<string, Builder>> = {
   'amd.ppr.decode': (f) => {
     const { type, flags, DeviceID, tag, PASID } = decodePpr([f.u64('word0'), 0n]);
     return {
-      out: { type: Number(type), flags: Number(flags), devid: Number(DeviceID), tag: Number(tag), pasid: Number(PASID) },
+      out: {
+        type: Number(type),
+        flags: Number(flags),
+        devid: Number(DeviceID),
+        tag: Number(tag),
+        pasid: Number(PASID),
+      },
     };
   },
   'amd.gcr3.table': (f) => ({ tables: gcr3Tables(f.int('glx', 2), f.list('sets')) }),
@@ -224,7 +241,11 @@ function setGcr3(tables: Map<string, Map<number, bigint>>, glx: number, id: numb
   else last.set(gcr3Index(id, 0), gcr3Entry(cr3));
 }
 
-function dumpGcr3(tables: ReadonlyMap<string, ReadonlyMap<number, bigint>>, level: number, path: readonly number[]): Json[] {
+function dumpGcr3(
+  tables: ReadonlyMap<string, ReadonlyMap<number, bigint>>,
+  level: number,
+  path: readonly number[],
+): Json[] {
   const entries = [...tables.get(path.join(','))!].sort(([a], [b]) => a - b);
   const here: Json = { level, path: [...path], e: entries.map(([index, value]) => [index, hex(value)]) };
   if (level === 0) return [here];

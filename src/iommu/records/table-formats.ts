@@ -32,7 +32,9 @@ function superpages(cfg: JsonObject): bigint {
   return [0x1000n, 0x201000n, 0x40201000n][asInteger(cfg.superpage, 'cfg.superpage', 0, 2)]!;
 }
 
-const sizesOf = (table: PageTable): { pgsize_bitmap: string } => ({ pgsize_bitmap: hex(table.rule.geometry.pageSizes) });
+const sizesOf = (table: PageTable): { pgsize_bitmap: string } => ({
+  pgsize_bitmap: hex(table.rule.geometry.pageSizes),
+});
 
 /** generic_pt: pt_iommu_get_info and the aperture of the domain. */
 function genericInfo(table: PageTable): { [key: string]: Json } {
@@ -179,7 +181,9 @@ export const RECORD_FORMATS: Readonly<Record<string, RecordFormat>> = {
 export function recordFormat(name: Json | undefined): RecordFormat {
   const known = typeof name === 'string' ? RECORD_FORMATS[name] : undefined;
   if (known === undefined || !Object.hasOwn(RECORD_FORMATS, name as string)) {
-    throw new RecordError(`fmt: unknown table format ${JSON.stringify(name) ?? 'nothing'}, expected ${Object.keys(RECORD_FORMATS).join(', ')}`);
+    throw new RecordError(
+      `fmt: unknown table format ${JSON.stringify(name) ?? 'nothing'}, expected ${Object.keys(RECORD_FORMATS).join(', ')}`,
+    );
   }
   return known;
 }

@@ -6,7 +6,17 @@ import type { LinuxProfile } from '../formats/format.ts';
 import { formatByName } from '../formats/index.ts';
 import type { PageTable } from '../page-table.ts';
 import { dumpTables } from '../table-dump.ts';
-import { asArray, asHex, asInteger, asObject, asString, hex, type Json, type JsonObject, RecordError } from './fields.ts';
+import {
+  asArray,
+  asHex,
+  asInteger,
+  asObject,
+  asString,
+  hex,
+  type Json,
+  type JsonObject,
+  RecordError,
+} from './fields.ts';
 import type { RecordHost } from './host.ts';
 import { configOf, recordFormat } from './table-formats.ts';
 
@@ -101,7 +111,9 @@ function runOperation(
     case 'dump':
       return { op: kind, tables: dumpTables(host.kernel, table) as unknown as Json };
     default:
-      throw new RecordError(`${name}.op: unknown operation "${kind}", expected map, mapr, unmap, unmapr, lookup or dump`);
+      throw new RecordError(
+        `${name}.op: unknown operation "${kind}", expected map, mapr, unmap, unmapr, lookup or dump`,
+      );
   }
 }
 

@@ -19,7 +19,18 @@ import { writeRule } from '../formats/compile.ts';
 import type { TableGeometry } from '../formats/format.ts';
 import { tableGeometry } from '../formats/index.ts';
 import * as VTD from '../structures/vtd-fault.ts';
-import { asArray, asFlag, asHex, asInteger, asObject, asString, hex, type Json, type JsonObject, RecordError } from './fields.ts';
+import {
+  asArray,
+  asFlag,
+  asHex,
+  asInteger,
+  asObject,
+  asString,
+  hex,
+  type Json,
+  type JsonObject,
+  RecordError,
+} from './fields.ts';
 import type { RecordHost } from './host.ts';
 
 const PAGE = 4096n;
@@ -141,7 +152,14 @@ function translate(kernel: Kernel, rule: number, unit: Unit, walk: JsonObject, n
   const shown = { iova: hex(iova), access: letter };
   if ((access & unit.allowed) !== access) return { ...shown, ...unit.failure(0) };
   const { root, levels } = unit;
-  const page = kernel.exports.walkRaw(rule, levels, Number(root / PAGE), Number(root % PAGE), Number(iova / PAGE), access);
+  const page = kernel.exports.walkRaw(
+    rule,
+    levels,
+    Number(root / PAGE),
+    Number(root % PAGE),
+    Number(iova / PAGE),
+    access,
+  );
   if (page < 0) return { ...shown, ...unit.failure(-1 - page) };
   return { ...shown, ret: hex(BigInt(page) * PAGE + (iova % PAGE)) };
 }

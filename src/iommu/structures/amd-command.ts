@@ -62,7 +62,7 @@ export function encodeCommand(name: CommandName, fields: Readonly<Record<string,
 
 /** Null for an opcode that this list does not have. */
 export function decodeCommand(words: readonly bigint[]): { name: CommandName; fields: Record<string, bigint> } | null {
-  const opcode = Number(words[0]! >> 60n);
+  const opcode = Number(words[0] >> 60n);
   const name = (Object.keys(COMMANDS) as CommandName[]).find((key) => COMMANDS[key].opcode === opcode);
   return name === undefined ? null : { name, fields: decodeWords(COMMANDS[name].layout as WordLayout, words) };
 }

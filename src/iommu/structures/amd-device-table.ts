@@ -104,5 +104,5 @@ const KEPT_WHEN_CLEARED = 0x3ffn << 32n; // I, SE, SA, IOCTL, Cache, SD, EX, Sys
 
 /** Detached: valid, blocks all DMA. With SNP the TV bit stays clear. */
 export function clearDte(words: readonly bigint[], snp: boolean): bigint[] {
-  return [snp ? 1n : 3n, words[1]! & KEPT_WHEN_CLEARED, words[2] ?? 0n, words[3] ?? 0n];
+  return [snp ? 1n : 3n, words[1] & KEPT_WHEN_CLEARED, words[2] ?? 0n, words[3] ?? 0n];
 }

@@ -86,7 +86,7 @@ export function encodeDescriptor(name: DescriptorName, fields: Readonly<Record<s
 export function decodeDescriptor(
   words: readonly bigint[],
 ): { name: DescriptorName; fields: Record<string, bigint> } | null {
-  const type = Number(words[0]! & 15n);
+  const type = Number(words[0] & 15n);
   const name = (Object.keys(DESCRIPTORS) as DescriptorName[]).find((key) => DESCRIPTORS[key].type === type);
   return name === undefined ? null : { name, fields: decodeWords(DESCRIPTORS[name].layout as WordLayout, words) };
 }

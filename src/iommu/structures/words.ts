@@ -24,10 +24,10 @@ export function encodeWords<L extends WordLayout>(
   for (const name of Object.keys(values)) {
     const value = BigInt(values[name]!);
     let left = value;
-    for (const [word, high, low, from = 0] of layout[name]!) {
+    for (const [word, high, low, from = 0] of layout[name]) {
       const mask = widthMask(high, low);
       const bits = (value >> BigInt(from)) & mask;
-      out[word] = (out[word]! & ~(mask << BigInt(low))) | (bits << BigInt(low));
+      out[word] = (out[word] & ~(mask << BigInt(low))) | (bits << BigInt(low));
       left &= ~(mask << BigInt(from));
     }
     if (left !== 0n) throw new RangeError(`${name}: 0x${value.toString(16)} does not fit the field`);
@@ -38,9 +38,9 @@ export function encodeWords<L extends WordLayout>(
 export function decodeWords<L extends WordLayout>(layout: L, words: readonly bigint[]): { [K in keyof L]: bigint } {
   const values: Record<string, bigint> = {};
   for (const name of Object.keys(layout)) {
-    values[name] = layout[name]!.reduce(
+    values[name] = layout[name].reduce(
       (value, [word, high, low, from = 0]) =>
-        value | (((words[word]! >> BigInt(low)) & widthMask(high, low)) << BigInt(from)),
+        value | (((words[word] >> BigInt(low)) & widthMask(high, low)) << BigInt(from)),
       0n,
     );
   }

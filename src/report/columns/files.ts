@@ -29,7 +29,13 @@ const text = <Row>(name: string, meaning: string, value: (row: Row) => string): 
   formula: 'from the scenario',
   value,
 });
-const number = <Row>(name: string, unit: string, meaning: string, formula: string, value: (row: Row) => number | undefined): Column<Row> => ({
+const number = <Row>(
+  name: string,
+  unit: string,
+  meaning: string,
+  formula: string,
+  value: (row: Row) => number | undefined,
+): Column<Row> => ({
   name,
   unit,
   meaning,
@@ -56,7 +62,13 @@ const invalidatedEntries = number<InRun>(
   'sum over units and caches',
   ({ run }) => run.units.reduce((sum, unit) => sum + unit.invalidatedEntries, 0),
 );
-const duration = number<InRun>('sim_duration_ns', 'ns', 'Measured simulated time, without warm-up', 'simulated', ({ run }) => run.measuredPs / PS);
+const duration = number<InRun>(
+  'sim_duration_ns',
+  'ns',
+  'Measured simulated time, without warm-up',
+  'simulated',
+  ({ run }) => run.measuredPs / PS,
+);
 
 /** Modes of all tenants, each once. */
 function modes(spec: RunSpec): string {
@@ -85,8 +97,12 @@ const ALL_TOTALS = [...TRANSLATION_COLUMNS, ...LATENCY_COLUMNS, ...DRIVER_COLUMN
 interface TenantRow extends RunRow {
   readonly tenant: number;
 }
-const tenantOf = ({ run, tenant }: { readonly run: RunResult; readonly tenant: number }) => run.spec.tenants[tenant]!;
-const tenantName = text<InRun & { readonly tenant: number }>('tenant', 'Name of the tenant', (row) => tenantOf(row).name);
+const tenantOf = ({ run, tenant }: { readonly run: RunResult; readonly tenant: number }) => run.spec.tenants[tenant];
+const tenantName = text<InRun & { readonly tenant: number }>(
+  'tenant',
+  'Name of the tenant',
+  (row) => tenantOf(row).name,
+);
 
 const TENANT_COLUMNS: readonly Column<TenantRow>[] = [
   ...KEY,
@@ -102,7 +118,10 @@ function tenantRows(run: RunResult): TenantRow[] {
   return run.spec.tenants.map((_, tenant) => ({
     run,
     tenant,
-    totals: totalsOf(run, run.devices.filter((device) => device.tenant === tenant)),
+    totals: totalsOf(
+      run,
+      run.devices.filter((device) => device.tenant === tenant),
+    ),
   }));
 }
 
@@ -129,8 +148,13 @@ function deviceRows(run: RunResult): DeviceRow[] {
 interface UnitRow extends RunRow {
   readonly unit: UnitResult;
 }
-const ofUnit = (name: string, unit: string, meaning: string, formula: string, value: (unit: UnitResult) => number): Column<UnitRow> =>
-  number(name, unit, meaning, formula, (row) => value(row.unit));
+const ofUnit = (
+  name: string,
+  unit: string,
+  meaning: string,
+  formula: string,
+  value: (unit: UnitResult) => number,
+): Column<UnitRow> => number(name, unit, meaning, formula, (row) => value(row.unit));
 
 const UNIT_COLUMNS: readonly Column<UnitRow>[] = [
   ...KEY,
@@ -139,20 +163,49 @@ const UNIT_COLUMNS: readonly Column<UnitRow>[] = [
   duration,
   ...over(TRANSLATION_COLUMNS, totalsOfRow),
   ofUnit('commands', '', 'Commands taken from its queue', 'counted', (unit) => unit.commands),
-  number('command_busy_ratio', '', 'Share of time its command processor was busy', 'busy time / sim_duration_ns', ({ run, unit }) =>
-    ratio(unit.commandBusyPs, run.measuredPs),
+  number(
+    'command_busy_ratio',
+    '',
+    'Share of time its command processor was busy',
+    'busy time / sim_duration_ns',
+    ({ run, unit }) => ratio(unit.commandBusyPs, run.measuredPs),
   ),
-  ofUnit('command_queue_full', '', 'Times that software found the queue full', 'counted', (unit) => unit.commandQueueFull),
+  ofUnit(
+    'command_queue_full',
+    '',
+    'Times that software found the queue full',
+    'counted',
+    (unit) => unit.commandQueueFull,
+  ),
   ofUnit('event_log_overflow', '', 'Fault records lost', 'counted', (unit) => unit.eventLogOverflow),
-  ofUnit('invalidated_entries', '', 'Cached entries that invalidations removed', 'sum over caches', (unit) => unit.invalidatedEntries),
+  ofUnit(
+    'invalidated_entries',
+    '',
+    'Cached entries that invalidations removed',
+    'sum over caches',
+    (unit) => unit.invalidatedEntries,
+  ),
   ofUnit('table_pages', '', '4 KiB pages of tables at the end', 'counted', (unit) => unit.tablePages),
   ofUnit('mapped_pages', '', 'Mapped 4 KiB pages at the end', 'counted', (unit) => unit.mappedPages),
-  ofUnit('effects_delayed', '', 'Effects on other units that waited for the end of a time step', 'counted', (unit) => unit.effectsDelayed),
+  ofUnit(
+    'effects_delayed',
+    '',
+    'Effects on other units that waited for the end of a time step',
+    'counted',
+    (unit) => unit.effectsDelayed,
+  ),
 ];
 
 function unitRows(run: RunResult): UnitRow[] {
   return run.units.map((unit) => {
-    return { run, unit, totals: totalsOf(run, run.devices.filter((device) => device.unit === unit.unit)) };
+    return {
+      run,
+      unit,
+      totals: totalsOf(
+        run,
+        run.devices.filter((device) => device.unit === unit.unit),
+      ),
+    };
   });
 }
 
@@ -160,8 +213,12 @@ interface CacheRow extends InRun {
   readonly unit: number;
   readonly cache: CacheResult;
 }
-const ofCache = (name: string, meaning: string, formula: string, value: (cache: CacheResult) => number | undefined): Column<CacheRow> =>
-  number(name, '', meaning, formula, (row) => value(row.cache));
+const ofCache = (
+  name: string,
+  meaning: string,
+  formula: string,
+  value: (cache: CacheResult) => number | undefined,
+): Column<CacheRow> => number(name, '', meaning, formula, (row) => value(row.cache));
 
 const CACHE_COLUMNS: readonly Column<CacheRow>[] = [
   ...KEY,
@@ -193,8 +250,12 @@ interface WalkRow extends InRun {
 const WALK_COLUMNS: readonly Column<WalkRow>[] = [
   ...KEY,
   tenantName,
-  text('measure', 'What is counted: table_reads, walk_cache_lookups, walk_cache_hits by stage and level; walks by depth', (row) => row.measure),
-  text('stage', "guest (first stage) or host (second stage); empty for walks", (row) => row.stage),
+  text(
+    'measure',
+    'What is counted: table_reads, walk_cache_lookups, walk_cache_hits by stage and level; walks by depth',
+    (row) => row.measure,
+  ),
+  text('stage', 'guest (first stage) or host (second stage); empty for walks', (row) => row.stage),
   number('level', '', 'Level of the entry; 0 = table of 4 KiB leaves', 'counted', (row) => row.level),
   number('depth', '', 'Table reads of a walk; 47 = 47 or more', 'counted', (row) => row.depth),
   number('count', '', 'How many', 'counted', (row) => row.count),
@@ -212,12 +273,12 @@ function* walkRows(run: RunResult): Generator<WalkRow> {
     const counters = sumCounters(run.devices.filter((device) => device.tenant === tenant));
     for (const [measure, slot] of BY_LEVEL) {
       for (let i = 0; i < 16; i++) {
-        const count = counters[slot + i]!;
+        const count = counters[slot + i];
         if (count > 0) yield { run, tenant, measure, stage: i < 8 ? 'guest' : 'host', level: i % 8, count };
       }
     }
     for (let depth = 0; depth < DEPTHS; depth++) {
-      const count = counters[C_DEPTH + depth]!;
+      const count = counters[C_DEPTH + depth];
       if (count > 0) yield { run, tenant, measure: 'walks', stage: '', depth, count };
     }
   }
@@ -234,14 +295,19 @@ const LATENCY_FILE_COLUMNS: readonly Column<LatencyRow>[] = [
   ...KEY,
   tenantName,
   text('latency', 'translation (issue to address) or completion (issue to done)', (row) => row.latency),
-  number('low_ns', 'ns', 'Start of the bucket', 'inclusive', ({ bucket }) => (bucket === 0 ? 0 : bucketLow(bucket) / PS)),
+  number('low_ns', 'ns', 'Start of the bucket', 'inclusive', ({ bucket }) =>
+    bucket === 0 ? 0 : bucketLow(bucket) / PS,
+  ),
   number('high_ns', 'ns', 'End of the bucket', 'exclusive', ({ bucket }) => bucketLow(bucket + 1) / PS),
   number('count', '', 'Requests in the bucket', 'counted', (row) => row.count),
 ];
 
 function* latencyRows(run: RunResult): Generator<LatencyRow> {
   for (const tenant of run.spec.tenants.keys()) {
-    const totals = totalsOf(run, run.devices.filter((device) => device.tenant === tenant));
+    const totals = totalsOf(
+      run,
+      run.devices.filter((device) => device.tenant === tenant),
+    );
     for (const latency of ['translation', 'completion'] as const) {
       for (const [bucket, count] of totals[latency].counts.entries()) {
         if (count > 0) yield { run, tenant, latency, bucket, count };
@@ -255,14 +321,25 @@ interface TimeRow extends InRun {
   readonly device: DeviceResult;
   readonly time: TimelineRow;
 }
-const ofTime = (name: string, unit: string, meaning: string, formula: string, value: (time: TimelineRow) => number | undefined): Column<TimeRow> =>
-  number(name, unit, meaning, formula, (row) => value(row.time));
+const ofTime = (
+  name: string,
+  unit: string,
+  meaning: string,
+  formula: string,
+  value: (time: TimelineRow) => number | undefined,
+): Column<TimeRow> => number(name, unit, meaning, formula, (row) => value(row.time));
 
 const TIMELINE_COLUMNS: readonly Column<TimeRow>[] = [
   ...KEY,
   tenantName,
   text('device', 'Name of the device', ({ device }) => device.name),
-  ofTime('time_ns', 'ns', 'Start of the interval, from the start of measurement', 'simulated', (time) => time.timePs / PS),
+  ofTime(
+    'time_ns',
+    'ns',
+    'Start of the interval, from the start of measurement',
+    'simulated',
+    (time) => time.timePs / PS,
+  ),
   ofTime('requests', '', 'Requests completed', 'counted', (time) => time.requests),
   ofTime('bytes', 'bytes', 'Payload moved', 'counted', (time) => time.bytes),
   ofTime('iotlb_hits', '', 'First lookups that hit', 'counted', (time) => time.iotlbHits),
@@ -293,7 +370,9 @@ const FAULT_COLUMNS: readonly Column<FaultRow>[] = [
   text('device', 'Name of the device', ({ device }) => device.name),
   text('bdf', 'Requester ID: bus:device.function in hex', ({ device }) => bdfText(device.bdf)),
   number('domain', '', 'Domain', 'from the device entry', ({ fault }) => fault.domain),
-  number('pasid', '', 'PASID; empty without', 'from the request', ({ fault }) => (fault.pasid < 0 ? undefined : fault.pasid)),
+  number('pasid', '', 'PASID; empty without', 'from the request', ({ fault }) =>
+    fault.pasid < 0 ? undefined : fault.pasid,
+  ),
   text('fault', 'Why the request was aborted', ({ fault }) => faultName(fault.code)),
   text('access', 'r, w or a (atomic)', ({ fault }) => ACCESS[fault.access] ?? ''),
   text('iova', 'Start of the 4 KiB page, hex', ({ fault }) => `0x${(BigInt(fault.page) << 12n).toString(16)}`),
@@ -313,13 +392,18 @@ const PMU_COLUMNS: readonly Column<InRun & PmuRow>[] = [
   number('iommu', '', 'Unit', 'from the scenario', (row) => row.unit),
   text('pmu', 'Name of the perf PMU, without the unit number', (row) => row.event.pmu),
   text('event', 'Name of the event', (row) => row.event.name),
-  number('count', '', 'What the counter would show, without multiplexing', 'see the table of events', (row) => row.event.value(row)),
+  number('count', '', 'What the counter would show, without multiplexing', 'see the table of events', (row) =>
+    row.event.value(row),
+  ),
 ];
 
 function* pmuRows(run: RunResult): Generator<InRun & PmuRow> {
   for (const unit of run.units) {
     const counters = sumCounters(run.devices.filter((device) => device.unit === unit.unit));
-    const commands = run.devices.reduce((sum, device) => sum + (device.unit === unit.unit ? device.driver.invalidationCommands : 0), 0);
+    const commands = run.devices.reduce(
+      (sum, device) => sum + (device.unit === unit.unit ? device.driver.invalidationCommands : 0),
+      0,
+    );
     for (const event of PMU_EVENTS) {
       yield { run, unit: unit.unit, event, counters, commands: unit.commands, invalidations: commands };
     }
@@ -333,7 +417,10 @@ interface ValueRow extends InRun {
 const POINT_COLUMNS: readonly Column<ValueRow>[] = [
   ...KEY,
   text('path', 'Path of the varied value in the scenario', (row) => row.path),
-  { ...text<ValueRow>('value', "Value, in the unit of the path's last word", () => ''), value: ({ value }) => (typeof value === 'boolean' ? String(value) : value) },
+  {
+    ...text<ValueRow>('value', "Value, in the unit of the path's last word", () => ''),
+    value: ({ value }) => (typeof value === 'boolean' ? String(value) : value),
+  },
 ];
 
 function* pointRows(run: RunResult): Generator<ValueRow> {
@@ -341,7 +428,12 @@ function* pointRows(run: RunResult): Generator<ValueRow> {
 }
 
 /** Erases the row type: a list of files of different rows. */
-function file<Row>(name: string, row: string, columns: readonly Column<Row>[], rows: (run: RunResult) => Iterable<Row>): AnyFile {
+function file<Row>(
+  name: string,
+  row: string,
+  columns: readonly Column<Row>[],
+  rows: (run: RunResult) => Iterable<Row>,
+): AnyFile {
   return { file: name, row, columns, rows } as unknown as AnyFile;
 }
 export type AnyFile = ResultFile<RunResult, unknown>;

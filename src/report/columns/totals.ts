@@ -47,7 +47,8 @@ export interface Totals {
 }
 
 export function totalsOf(run: RunResult, devices: readonly DeviceResult[]): Totals {
-  const sum = (value: (device: DeviceResult) => number): number => devices.reduce((total, device) => total + value(device), 0);
+  const sum = (value: (device: DeviceResult) => number): number =>
+    devices.reduce((total, device) => total + value(device), 0);
   return {
     measuredPs: run.measuredPs,
     devices: devices.length,
@@ -88,28 +89,37 @@ const NO_DRIVER: DriverCounts = {
 
 function sumDriver(parts: readonly DriverCounts[]): DriverCounts {
   const keys = Object.keys(NO_DRIVER) as (keyof DriverCounts)[];
-  return Object.fromEntries(keys.map((key) => [key, parts.reduce((sum, part) => sum + (part[key] ?? 0), 0)])) as unknown as DriverCounts;
+  return Object.fromEntries(
+    keys.map((key) => [key, parts.reduce((sum, part) => sum + (part[key] ?? 0), 0)]),
+  ) as unknown as DriverCounts;
 }
 
 /** Reads of page tables by stage: 0 = guest or first stage, 1 = host or second stage. */
 export function readsOf(counters: Float64Array, stage: 0 | 1): number {
   let reads = 0;
-  for (let level = 0; level < LEVELS; level++) reads += counters[C_READS + LEVELS * stage + level]!;
+  for (let level = 0; level < LEVELS; level++) reads += counters[C_READS + LEVELS * stage + level];
   return reads;
 }
 
 export function hitsOf(counters: Float64Array): number {
-  return counters[C_HITS]! + counters[C_HITS + 1]! + counters[C_HITS + 2]! + counters[C_HITS + 3]!;
+  return counters[C_HITS] + counters[C_HITS + 1] + counters[C_HITS + 2] + counters[C_HITS + 3];
 }
 
 const bytesOf = (t: Totals): number => t.readBytes + t.writeBytes;
 const walkReads = (t: Totals): number => readsOf(t.counters, 0) + readsOf(t.counters, 1);
 const ns = (ps: number | undefined): number | undefined => (ps === undefined ? undefined : ps / PS);
-const quantileNs = (data: HistogramData, q: number): number | undefined => (data.count === 0 ? undefined : quantileOf(data, q) / PS);
+const quantileNs = (data: HistogramData, q: number): number | undefined =>
+  data.count === 0 ? undefined : quantileOf(data, q) / PS;
 const meanNs = (data: HistogramData): number | undefined => (data.count === 0 ? undefined : meanOf(data) / PS);
 
 type TotalsColumn = Column<Totals>;
-const count = (name: string, meaning: string, formula: string, value: (t: Totals) => number, heading?: string): TotalsColumn => ({
+const count = (
+  name: string,
+  meaning: string,
+  formula: string,
+  value: (t: Totals) => number,
+  heading?: string,
+): TotalsColumn => ({
   name,
   unit: '',
   meaning,
@@ -118,7 +128,7 @@ const count = (name: string, meaning: string, formula: string, value: (t: Totals
   ...(heading === undefined ? {} : { heading }),
 });
 const counter = (name: string, slot: number, meaning: string): TotalsColumn =>
-  count(name, meaning, 'counted', (t) => t.counters[slot]!);
+  count(name, meaning, 'counted', (t) => t.counters[slot]);
 const measure = (
   name: string,
   unit: string,
@@ -139,8 +149,13 @@ export const TRANSLATION_COLUMNS: readonly TotalsColumn[] = [
   counter('iotlb_lookups_all', C_LOOKUPS_ALL, 'First lookups and those repeated after waiting for a walk'),
   count('iotlb_hits', 'First lookups that hit, in either level', 'sum over leaf sizes', (t) => hitsOf(t.counters)),
   counter('iotlb_misses', C_MISSES, 'First lookups that missed'),
-  measure('iotlb_hit_ratio', '', 'IOTLB hit ratio', 'Share of first lookups that hit', 'iotlb_hits / iotlb_lookups', (t) =>
-    ratio(hitsOf(t.counters), t.counters[C_LOOKUPS]!),
+  measure(
+    'iotlb_hit_ratio',
+    '',
+    'IOTLB hit ratio',
+    'Share of first lookups that hit',
+    'iotlb_hits / iotlb_lookups',
+    (t) => ratio(hitsOf(t.counters), t.counters[C_LOOKUPS]),
   ),
   counter('iotlb_misses_cold', C_COLD, 'Misses of pages never seen before'),
   counter('iotlb_misses_capacity', C_CAPACITY, 'Misses that a fully associative LRU cache of the same size has too'),
@@ -148,10 +163,14 @@ export const TRANSLATION_COLUMNS: readonly TotalsColumn[] = [
   counter('iotlb_misses_invalidated', C_INVALIDATED, 'Misses of entries that an invalidation removed'),
   counter('walks', C_WALKS, 'Page-table walks'),
   count('walk_reads', 'Table entries read by walks', 'walk_reads_stage1 + walk_reads_stage2', walkReads),
-  count('walk_reads_stage1', "Of these from guest's (first-stage) tables", 'sum over levels', (t) => readsOf(t.counters, 0)),
-  count('walk_reads_stage2', "Of these from host's (second-stage) tables", 'sum over levels', (t) => readsOf(t.counters, 1)),
+  count('walk_reads_stage1', "Of these from guest's (first-stage) tables", 'sum over levels', (t) =>
+    readsOf(t.counters, 0),
+  ),
+  count('walk_reads_stage2', "Of these from host's (second-stage) tables", 'sum over levels', (t) =>
+    readsOf(t.counters, 1),
+  ),
   measure('reads_per_walk', '', 'reads/ walk', 'Table entries read by a walk', 'walk_reads / walks', (t) =>
-    ratio(walkReads(t), t.counters[C_WALKS]!),
+    ratio(walkReads(t), t.counters[C_WALKS]),
   ),
   counter('dte_reads', C_DTE_READS, 'Device-table entries read'),
   counter('pasid_reads', C_PASID_READS, 'PASID (GCR3) table entries read'),
@@ -161,64 +180,106 @@ export const LATENCY_COLUMNS: readonly TotalsColumn[] = [
   measure('translation_ns_mean', 'ns', 'transl. mean ns', 'Time from issue to translated address', 'mean', (t) =>
     meanNs(t.translation),
   ),
-  measure('translation_ns_p50', 'ns', 'transl. p50 ns', 'The same, median', 'within 0.8 %', (t) => quantileNs(t.translation, 0.5)),
-  measure('translation_ns_p99', 'ns', 'transl. p99 ns', 'The same, 99 %', 'within 0.8 %', (t) => quantileNs(t.translation, 0.99)),
+  measure('translation_ns_p50', 'ns', 'transl. p50 ns', 'The same, median', 'within 0.8 %', (t) =>
+    quantileNs(t.translation, 0.5),
+  ),
+  measure('translation_ns_p99', 'ns', 'transl. p99 ns', 'The same, 99 %', 'within 0.8 %', (t) =>
+    quantileNs(t.translation, 0.99),
+  ),
   measure('translation_ns_p999', 'ns', 'transl. p99.9 ns', 'The same, 99.9 %', 'within 0.8 %', (t) =>
     quantileNs(t.translation, 0.999),
   ),
   measure('completion_ns_p99', 'ns', 'compl. p99 ns', 'Time from issue to completion, 99 %', 'within 0.8 %', (t) =>
     quantileNs(t.completion, 0.99),
   ),
-  measure('throughput_gbps', 'Gbit/s', 'Gbit/s', 'Payload moved', '8 × (read_bytes + write_bytes) / sim_duration_ns', (t) =>
-    ratio(8 * bytesOf(t) * PS, t.measuredPs),
+  measure(
+    'throughput_gbps',
+    'Gbit/s',
+    'Gbit/s',
+    'Payload moved',
+    '8 × (read_bytes + write_bytes) / sim_duration_ns',
+    (t) => ratio(8 * bytesOf(t) * PS, t.measuredPs),
   ),
-  measure('link_utilisation', '', 'link use', 'Share of time the links were busy', 'busy time / (sim_duration_ns × devices)', (t) =>
-    ratio(t.linkBusyPs, t.measuredPs * t.devices),
+  measure(
+    'link_utilisation',
+    '',
+    'link use',
+    'Share of time the links were busy',
+    'busy time / (sim_duration_ns × devices)',
+    (t) => ratio(t.linkBusyPs, t.measuredPs * t.devices),
   ),
 ];
 
 export const DRIVER_COLUMNS: readonly TotalsColumn[] = [
   count('maps', 'DMA-API maps', 'counted', (t) => t.driver.maps, 'maps'),
   count('unmaps', 'DMA-API unmaps', 'counted', (t) => t.driver.unmaps, 'unmaps'),
-  count('invalidation_commands', 'Invalidation commands sent', 'counted', (t) => t.driver.invalidationCommands, 'invali- dations'),
+  count(
+    'invalidation_commands',
+    'Invalidation commands sent',
+    'counted',
+    (t) => t.driver.invalidationCommands,
+    'invali- dations',
+  ),
 ];
 
 export const CPU_COLUMNS: readonly TotalsColumn[] = [
   count('vm_exits', 'Exits to the hypervisor', 'counted', (t) => t.driver.vmExits, 'VM exits'),
-  measure('cpu_ns_total', 'ns', 'CPU ns', 'CPU time of driver and DMA API', 'sum over cores', (t) => ns(t.driver.cpuPs)),
-  measure('cpu_ns_per_gb', 'ns/GB', 'CPU ns/GB', 'The same a gigabyte moved', 'cpu_ns_total / ((read_bytes + write_bytes) / 1e9)', (t) =>
-    ratio(t.driver.cpuPs / PS, bytesOf(t) / 1e9),
+  measure('cpu_ns_total', 'ns', 'CPU ns', 'CPU time of driver and DMA API', 'sum over cores', (t) =>
+    ns(t.driver.cpuPs),
+  ),
+  measure(
+    'cpu_ns_per_gb',
+    'ns/GB',
+    'CPU ns/GB',
+    'The same a gigabyte moved',
+    'cpu_ns_total / ((read_bytes + write_bytes) / 1e9)',
+    (t) => ratio(t.driver.cpuPs / PS, bytesOf(t) / 1e9),
   ),
 ];
 
 /** More than scripts rely on. */
 export const DETAIL_COLUMNS: readonly TotalsColumn[] = [
-  measure('completion_ns_mean', 'ns', 'compl. mean ns', 'Time from issue to completion', 'mean', (t) => meanNs(t.completion)),
-  measure('completion_ns_p50', 'ns', 'compl. p50 ns', 'The same, median', 'within 0.8 %', (t) => quantileNs(t.completion, 0.5)),
-  measure('completion_ns_p999', 'ns', 'compl. p99.9 ns', 'The same, 99.9 %', 'within 0.8 %', (t) => quantileNs(t.completion, 0.999)),
+  measure('completion_ns_mean', 'ns', 'compl. mean ns', 'Time from issue to completion', 'mean', (t) =>
+    meanNs(t.completion),
+  ),
+  measure('completion_ns_p50', 'ns', 'compl. p50 ns', 'The same, median', 'within 0.8 %', (t) =>
+    quantileNs(t.completion, 0.5),
+  ),
+  measure('completion_ns_p999', 'ns', 'compl. p99.9 ns', 'The same, 99.9 %', 'within 0.8 %', (t) =>
+    quantileNs(t.completion, 0.999),
+  ),
   measure('walk_ns_mean', 'ns', 'walk ns', 'Length of a walk, without waiting for a walker', 'walk time / walks', (t) =>
-    ns(ratio(t.counters[C_WALK_PS]!, t.counters[C_WALKS]!)),
+    ns(ratio(t.counters[C_WALK_PS], t.counters[C_WALKS])),
   ),
   measure('walk_wait_ns_mean', 'ns', 'walk wait ns', 'Wait of a walk for a walker', 'waiting time / walks', (t) =>
-    ns(ratio(t.counters[C_WALK_WAIT_PS]!, t.counters[C_WALKS]!)),
+    ns(ratio(t.counters[C_WALK_WAIT_PS], t.counters[C_WALKS])),
   ),
   counter('iotlb_l1_hits', C_L1_HITS, 'Hits in the first-level IOTLB (part of iotlb_hits)'),
   counter('iotlb_misses_merged', C_MERGED, 'Misses that waited for a walk already in flight'),
   measure('dte_hit_ratio', '', 'DTE hit ratio', 'Hit ratio of the device-table cache', 'hits / lookups', (t) =>
-    ratio(t.counters[C_DTE_HITS]!, t.counters[C_DTE_LOOKUPS]!),
+    ratio(t.counters[C_DTE_HITS], t.counters[C_DTE_LOOKUPS]),
   ),
   count('reads', 'Requests that read memory (atomics too)', 'counted', (t) => t.reads),
   count('writes', 'Requests that write memory', 'counted', (t) => t.writes),
   { ...count('read_bytes', 'Payload read', 'counted', (t) => t.readBytes), unit: 'bytes' },
   { ...count('write_bytes', 'Payload written', 'counted', (t) => t.writeBytes), unit: 'bytes' },
   count('operations', 'Transfers or packets completed', 'counted', (t) => t.operations, 'operations'),
-  measure('operations_per_s', '1/s', 'ops/s', 'Transfers or packets a second', 'operations / (sim_duration_ns / 1e9)', (t) =>
-    ratio(t.operations * 1e12, t.measuredPs),
+  measure(
+    'operations_per_s',
+    '1/s',
+    'ops/s',
+    'Transfers or packets a second',
+    'operations / (sim_duration_ns / 1e9)',
+    (t) => ratio(t.operations * 1e12, t.measuredPs),
   ),
   count('map_failures', 'Maps that found no IOVA', 'counted', (t) => t.driver.mapFailures),
   measure('cpu_ns_map', 'ns', 'map CPU ns', 'CPU time of maps', 'sum', (t) => ns(t.driver.cpuMapPs)),
-  measure('cpu_ns_unmap', 'ns', 'unmap CPU ns', 'CPU time of unmaps without waiting', 'sum', (t) => ns(t.driver.cpuUnmapPs)),
-  measure('cpu_ns_wait', 'ns', 'wait CPU ns', 'CPU time spent waiting for invalidations', 'sum', (t) => ns(t.driver.cpuWaitPs)),
+  measure('cpu_ns_unmap', 'ns', 'unmap CPU ns', 'CPU time of unmaps without waiting', 'sum', (t) =>
+    ns(t.driver.cpuUnmapPs),
+  ),
+  measure('cpu_ns_wait', 'ns', 'wait CPU ns', 'CPU time spent waiting for invalidations', 'sum', (t) =>
+    ns(t.driver.cpuWaitPs),
+  ),
   count('completion_waits', 'Completion waits sent', 'counted', (t) => t.driver.completionWaits),
   count('flushes', 'Flushes of a whole domain (lazy mode)', 'counted', (t) => t.driver.flushes),
   count('stale_uses', 'Translations through mappings already unmapped', 'counted', (t) => t.driver.staleUses),

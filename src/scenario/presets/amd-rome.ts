@@ -1,4 +1,14 @@
-import { LINUX_COSTS, LINUX_ESTIMATES, LINUX_FLUSH_QUEUE, LINUX_IOVA, LINUX_SOURCES, lru, type Preset, TLP, TLP_SOURCE } from './preset.ts';
+import {
+  LINUX_COSTS,
+  LINUX_ESTIMATES,
+  LINUX_FLUSH_QUEUE,
+  LINUX_IOVA,
+  LINUX_SOURCES,
+  lru,
+  type Preset,
+  TLP,
+  TLP_SOURCE,
+} from './preset.ts';
 
 /** EPYC 7002, one socket. The structure is public (AMD openSIL); sizes and latencies of the caches are not. */
 export const amdRome: Preset = {

@@ -1,4 +1,15 @@
-import { LINUX_COSTS, LINUX_ESTIMATES, LINUX_FLUSH_QUEUE, LINUX_IOVA, LINUX_SOURCES, lru, NO_CACHE, type Preset, TLP, TLP_SOURCE } from './preset.ts';
+import {
+  LINUX_COSTS,
+  LINUX_ESTIMATES,
+  LINUX_FLUSH_QUEUE,
+  LINUX_IOVA,
+  LINUX_SOURCES,
+  lru,
+  NO_CACHE,
+  type Preset,
+  TLP,
+  TLP_SOURCE,
+} from './preset.ts';
 
 /** Round figures of no machine in particular: for questions about mechanisms, not about a product. */
 export const generic: Preset = {

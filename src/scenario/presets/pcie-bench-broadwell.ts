@@ -1,4 +1,15 @@
-import { LINUX_COSTS, LINUX_ESTIMATES, LINUX_FLUSH_QUEUE, LINUX_IOVA, LINUX_SOURCES, lru, NO_CACHE, type Preset, TLP, TLP_SOURCE } from './preset.ts';
+import {
+  LINUX_COSTS,
+  LINUX_ESTIMATES,
+  LINUX_FLUSH_QUEUE,
+  LINUX_IOVA,
+  LINUX_SOURCES,
+  lru,
+  NO_CACHE,
+  type Preset,
+  TLP,
+  TLP_SOURCE,
+} from './preset.ts';
 
 const PCIE_BENCH = 'pcie-bench/data, Broadwell E5-2630v4 (Neugebauer et al., SIGCOMM 2018)';
 

@@ -13,7 +13,11 @@ export interface Preset {
   readonly title: string;
   readonly machine: {
     readonly units: number;
-    readonly iotlb: PresetCache & { readonly leafLog2: readonly number[]; readonly fracture: boolean; readonly l1: PresetCache };
+    readonly iotlb: PresetCache & {
+      readonly leafLog2: readonly number[];
+      readonly fracture: boolean;
+      readonly l1: PresetCache;
+    };
     /** Element i holds entries found at level i + 1. */
     readonly walkCaches: { readonly host: readonly PresetCache[]; readonly guest: readonly PresetCache[] };
     readonly nestedTlb: PresetCache;

@@ -47,7 +47,7 @@ class NicDevice implements DeviceModel {
     this.wakePs = NEVER;
     for (let turn = 1; turn <= queues.length; turn++) {
       const index = (this.lastSent + turn) % queues.length;
-      const atPs = queues[index]!.deviceAt(nowPs);
+      const atPs = queues[index].deviceAt(nowPs);
       if (atPs <= nowPs) return this.send(nowPs, burst, index);
       if (atPs < this.wakePs) this.wakePs = atPs;
     }
@@ -55,7 +55,7 @@ class NicDevice implements DeviceModel {
   }
 
   burstDone(token: number, donePs: number, faulted: boolean): void {
-    const mayGoOn = this.queues[token % 2]!.done(Math.floor(token / 2), donePs, faulted);
+    const mayGoOn = this.queues[token % 2].done(Math.floor(token / 2), donePs, faulted);
     if (mayGoOn && donePs < this.wakePs) this.wakePs = donePs;
   }
 
@@ -70,9 +70,9 @@ class NicDevice implements DeviceModel {
     if (this.wakePs <= nowPs) this.wakePs = NEVER;
     for (let turn = 1; turn <= queues.length; turn++) {
       const index = (this.lastServed + turn) % queues.length;
-      if (queues[index]!.softwareAt() > nowPs) continue;
+      if (queues[index].softwareAt() > nowPs) continue;
       this.lastServed = index;
-      return queues[index]!.software(nowPs);
+      return queues[index].software(nowPs);
     }
   }
 
@@ -81,7 +81,7 @@ class NicDevice implements DeviceModel {
     this.lastSent = index;
     burst.count = 0;
     burst.earliestPs = nowPs;
-    burst.token = this.queues[index]!.fill(nowPs, burst) * 2 + index;
+    burst.token = this.queues[index].fill(nowPs, burst) * 2 + index;
     return true;
   }
 }

@@ -43,7 +43,7 @@ class ReplayDevice implements DeviceModel {
     this.outstandingBursts = this.timed ? Infinity : traffic.outstanding;
     let longest = 1;
     for (let i = 0; i < traffic.rows.op.length; i++) {
-      if (!this.isMapping(i)) longest = Math.max(longest, traffic.rows.lengthBytes[i]!);
+      if (!this.isMapping(i)) longest = Math.max(longest, traffic.rows.lengthBytes[i]);
     }
     this.burstCapacity = maxRequests(longest, Math.min(this.readLimit, this.writeLimit));
   }
@@ -59,11 +59,11 @@ class ReplayDevice implements DeviceModel {
     if (row >= this.rows.op.length || this.isMapping(row)) return false;
     this.row++;
     this.inFlight++;
-    const op = this.rows.op[row]!;
+    const op = this.rows.op[row];
     burst.count = 0;
-    burst.earliestPs = Math.max(this.timed ? this.rows.issuePs[row]! : nowPs, this.mappedPs);
+    burst.earliestPs = Math.max(this.timed ? this.rows.issuePs[row] : nowPs, this.mappedPs);
     const limit = op === OP_WRITE ? this.writeLimit : this.readLimit;
-    appendTransfer(burst, this.rows.page[row]!, this.rows.offset[row]!, this.rows.lengthBytes[row]!, op, limit);
+    appendTransfer(burst, this.rows.page[row], this.rows.offset[row], this.rows.lengthBytes[row], op, limit);
     return true;
   }
 
@@ -78,14 +78,14 @@ class ReplayDevice implements DeviceModel {
     if (row >= this.rows.op.length || !this.isMapping(row)) return NEVER;
     const isUnmap = this.rows.op[row] === OP_UNMAP;
     if (isUnmap && this.inFlight > 0) return NEVER; // until burstDone has told the last one's time
-    const duePs = this.timed ? this.rows.issuePs[row]! : 0;
+    const duePs = this.timed ? this.rows.issuePs[row] : 0;
     return Math.max(duePs, isUnmap ? this.lastDonePs : 0, this.mapper.cpuFreePs);
   }
 
   software(nowPs: number): void {
     const row = this.row++;
-    const first = this.rows.page[row]!;
-    const pages = Math.max(1, Math.ceil((this.rows.offset[row]! + this.rows.lengthBytes[row]!) / PAGE_BYTES));
+    const first = this.rows.page[row];
+    const pages = Math.max(1, Math.ceil((this.rows.offset[row] + this.rows.lengthBytes[row]) / PAGE_BYTES));
     this.mapper.work(nowPs, 0);
     if (this.rows.op[row] === OP_MAP) this.map(first, pages);
     else this.unmap(first, pages);
@@ -111,7 +111,7 @@ class ReplayDevice implements DeviceModel {
   }
 
   private isMapping(row: number): boolean {
-    return this.rows.op[row]! >= OP_MAP;
+    return this.rows.op[row] >= OP_MAP;
   }
 }
 

@@ -61,6 +61,6 @@ export class Arrivals {
       this.cycle++;
     }
     // Bursts of different flows that fall together follow each other on the wire.
-    this.atPs = Math.max(wirePs, this.cycle * this.periodPs + this.phases[this.flow]!);
+    this.atPs = Math.max(wirePs, this.cycle * this.periodPs + this.phases[this.flow]);
   }
 }

@@ -45,7 +45,7 @@ export class CompletionQueue {
 
   /** When software can handle the next entry; Infinity if none is on its way. */
   nextPs(): number {
-    return this.handled === this.written ? Infinity : this.visiblePs[this.handled % this.entries]!;
+    return this.handled === this.written ? Infinity : this.visiblePs[this.handled % this.entries];
   }
 
   /** Takes the next entry. Returns whether its packet was transferred in full. */

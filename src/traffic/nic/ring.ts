@@ -58,7 +58,7 @@ export class DescriptorRing {
   /** When the device wants to fetch; Infinity while it has enough, or nothing is posted. */
   fetchAt(): number {
     if (this.fetched === this.posted || this.fetched - this.consumed > this.batch) return Infinity;
-    return this.postedPs[this.slot(this.fetched)]!;
+    return this.postedPs[this.slot(this.fetched)];
   }
 
   /** One read of the visible entries, up to a batch or the ring's end. Returns the token for `fetchDone`. */
@@ -66,7 +66,7 @@ export class DescriptorRing {
     const first = this.slot(this.fetched);
     const limit = Math.min(this.batch, this.posted - this.fetched, this.entries - first);
     let count = 1;
-    while (count < limit && this.postedPs[first + count]! <= nowPs) count++;
+    while (count < limit && this.postedPs[first + count] <= nowPs) count++;
     for (let i = 0; i < count; i++) this.readyPs[first + i] = Infinity;
     this.fetched += count;
     const bytes = this.spec.descriptorBytes;
@@ -84,7 +84,7 @@ export class DescriptorRing {
   readyAt(count: number): number {
     if (this.fetched - this.consumed < count) return Infinity;
     let atPs = 0;
-    for (let i = 0; i < count; i++) atPs = Math.max(atPs, this.readyPs[this.slot(this.consumed + i)]!);
+    for (let i = 0; i < count; i++) atPs = Math.max(atPs, this.readyPs[this.slot(this.consumed + i)]);
     return atPs;
   }
 

@@ -78,8 +78,8 @@ export class RxQueue implements NicQueue {
     this.completions.start(mapper);
     for (let i = 0; i < this.mappings; i++) {
       this.physicalPage[i] = mapper.allocate(this.mappingPages);
-      this.iovaPage[i] = mapper.mapStatic(this.physicalPage[i]!, this.mappingPages, PROT_WRITE);
-      assert(this.iovaPage[i]! >= 0, 'receive buffers must fit into the IOVA space');
+      this.iovaPage[i] = mapper.mapStatic(this.physicalPage[i], this.mappingPages, PROT_WRITE);
+      assert(this.iovaPage[i] >= 0, 'receive buffers must fit into the IOVA space');
       this.postMapping();
     }
     this.ring.doorbell(0);
@@ -140,7 +140,7 @@ export class RxQueue implements NicQueue {
   }
 
   private dataAt(): number {
-    const arrivedPs = this.waiting > 0 ? this.waitingPs[this.waitingHead]! : this.arrivals.nextPs();
+    const arrivedPs = this.waiting > 0 ? this.waitingPs[this.waitingHead] : this.arrivals.nextPs();
     return Math.max(arrivedPs, this.ring.readyAt(this.buffersPerPacket));
   }
 
@@ -157,7 +157,7 @@ export class RxQueue implements NicQueue {
       const position = this.ring.consumed++;
       const mapping = Math.floor(position / this.buffersPerMapping) % this.mappings;
       const byte = (position % this.buffersPerMapping) * bufferBytes;
-      appendTransfer(burst, this.iovaPage[mapping]!, byte, Math.min(left, bufferBytes), OP_WRITE, limit);
+      appendTransfer(burst, this.iovaPage[mapping], byte, Math.min(left, bufferBytes), OP_WRITE, limit);
     }
     return this.completions.fillWrite(burst);
   }
@@ -173,8 +173,8 @@ export class RxQueue implements NicQueue {
   private takeBack(mapping: number): void {
     const { mapper } = this.context;
     if (mapper.keepsMappings) return;
-    mapper.unmap(this.iovaPage[mapping]!, this.mappingPages);
-    mapper.free(this.physicalPage[mapping]!, this.mappingPages);
+    mapper.unmap(this.iovaPage[mapping], this.mappingPages);
+    mapper.free(this.physicalPage[mapping], this.mappingPages);
   }
 
   private refill(): void {

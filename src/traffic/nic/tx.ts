@@ -92,14 +92,14 @@ export class TxQueue implements NicQueue {
   /** The next completion follows its packet's data. */
   private completionAt(): number {
     const next = this.completions.written;
-    return next === this.ring.consumed ? Infinity : this.dataPs[this.ring.slot(next)]!;
+    return next === this.ring.consumed ? Infinity : this.dataPs[this.ring.slot(next)];
   }
 
   private fillData(burst: Burst): number {
     const slot = this.ring.slot(this.ring.consumed++);
     this.dataPs[slot] = Infinity;
     const { mtuBytes } = this.context.traffic;
-    appendTransfer(burst, this.iovaPage[slot]!, 0, mtuBytes, OP_READ, this.context.device.link.maxReadRequestBytes);
+    appendTransfer(burst, this.iovaPage[slot], 0, mtuBytes, OP_READ, this.context.device.link.maxReadRequestBytes);
     return slot;
   }
 
@@ -135,8 +135,8 @@ export class TxQueue implements NicQueue {
     const slot = this.ring.slot(this.completions.handled);
     if (this.completions.take()) this.operations++;
     else this.drops++;
-    mapper.unmap(this.iovaPage[slot]!, this.packetPages);
-    mapper.free(this.physicalPage[slot]!, this.packetPages);
+    mapper.unmap(this.iovaPage[slot], this.packetPages);
+    mapper.free(this.physicalPage[slot], this.packetPages);
     this.retryPs = 0;
   }
 

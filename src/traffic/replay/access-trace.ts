@@ -107,7 +107,7 @@ export class AccessTraceParser {
     if (fields.length !== ACCESS_TRACE_COLUMNS.length) {
       throw this.error(`${fields.length} fields, expected ${ACCESS_TRACE_COLUMNS.length}`);
     }
-    const field = (column: number): string => fields[this.order[column]!]!.trim();
+    const field = (column: number): string => fields[this.order[column]].trim();
     const issuePs = this.parseIssue(field(0));
     const device = field(1);
     if (device === '') throw this.error('device is empty, expected a name or BDF');
@@ -137,7 +137,7 @@ export class AccessTraceParser {
 
   private parseInteger(column: string, text: string, max: number): number {
     const hex = /^0[xX]([0-9a-fA-F]{1,12})$/.exec(text);
-    const value = hex !== null ? parseInt(hex[1]!, 16) : /^\d{1,15}$/.test(text) ? Number(text) : NaN;
+    const value = hex !== null ? parseInt(hex[1], 16) : /^\d{1,15}$/.test(text) ? Number(text) : NaN;
     if (!(value <= max)) throw this.error(`${column} '${quote(text)}', expected an integer from 0 to ${max}`);
     return value;
   }
@@ -169,7 +169,7 @@ export class AccessTraceParser {
     while (pattern.lastIndex <= text.length) {
       const match = pattern.exec(text);
       if (match === null) throw this.error('a quote is not closed, or text follows a closing quote');
-      fields.push(match[1] !== undefined ? match[1].replaceAll('""', '"') : match[2]!);
+      fields.push(match[1] !== undefined ? match[1].replaceAll('""', '"') : match[2]);
       if (match[3] === '') break;
     }
     return fields;

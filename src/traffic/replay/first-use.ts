@@ -14,9 +14,9 @@ function intervals(rows: TraceRows, wanted: (op: number) => boolean): [number, n
   const found: [number, number][] = [];
   let last: [number, number] | undefined;
   for (let row = 0; row < rows.op.length; row++) {
-    if (!wanted(rows.op[row]!)) continue;
-    const first = rows.page[row]!;
-    const end = first + Math.max(1, Math.ceil((rows.offset[row]! + rows.lengthBytes[row]!) / PAGE_BYTES));
+    if (!wanted(rows.op[row])) continue;
+    const first = rows.page[row];
+    const end = first + Math.max(1, Math.ceil((rows.offset[row] + rows.lengthBytes[row]) / PAGE_BYTES));
     // Streams touch the same or the next page again and again: keep the list short before it is sorted.
     if (last !== undefined && first >= last[0] && first <= last[1]) last[1] = Math.max(last[1], end);
     else found.push((last = [first, end]));
@@ -40,7 +40,7 @@ function subtract(from: readonly [number, number][], holes: readonly [number, nu
   let hole = 0;
   for (const [first, end] of from) {
     let at = first;
-    while (hole < holes.length && holes[hole]![1] <= at) hole++;
+    while (hole < holes.length && holes[hole][1] <= at) hole++;
     for (let h = hole; at < end; h++) {
       const [holeFirst, holeEnd] = holes[h] ?? [Infinity, Infinity];
       if (holeFirst > at) left.push([at, Math.min(holeFirst, end)]);

@@ -24,7 +24,7 @@ class Columns {
   }
 
   get lastPs(): number {
-    return this.length === 0 ? 0 : this.rows.issuePs[this.length - 1]!;
+    return this.length === 0 ? 0 : this.rows.issuePs[this.length - 1];
   }
 
   finish(): TraceRows {
