@@ -7,6 +7,7 @@ import { C_READS } from '../../dist/src/kernel/layout.js';
 import { runAll } from '../../dist/src/schedule/index.js';
 import { simulate } from '../../dist/src/sim/simulate.js';
 import { CASES, DENSE, FOUR_UNITS } from './cases.mjs';
+import { compareFormats } from './formats.mjs';
 
 const READ_COUNTERS = 16;
 const TABLE_BYTES = 4096;
@@ -24,7 +25,8 @@ const wanted = ({ name }) => values.only === undefined || name.includes(values.o
 const cases = CASES.filter(wanted).map(timeCase);
 const bytesPerPage = wanted({ name: 'memory' }) ? measureMemory() : undefined;
 const twoThreads = wanted({ name: 'two threads' }) ? await timeThreads() : undefined;
-if (values.json) console.log(JSON.stringify({ node: process.versions.node, runs, cases, bytesPerPage, twoThreads }));
+const formats = wanted({ name: 'formats' }) ? compareFormats(log) : undefined;
+if (values.json) console.log(JSON.stringify({ node: process.versions.node, runs, cases, bytesPerPage, twoThreads, formats }));
 
 function timeCase({ name, what, spec, unit, floor }) {
   const rates = [];
