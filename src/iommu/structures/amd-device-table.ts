@@ -54,8 +54,8 @@ export const DTE_LAYOUT = {
 
 export type DteFields = { readonly [K in keyof typeof DTE_LAYOUT]?: FieldValue };
 
-/** Bits that must be zero, by word. */
-export const DTE_RESERVED: readonly bigint[] = [0x800000000000007cn, 0x100n, 0x08f0000000000000n & ~(3n << 54n), 0n];
+/** Bits that must be zero, by word. (QEMU lists 0x100 in word 1, which lies inside DomainID; bit 42 is the free one.) */
+export const DTE_RESERVED: readonly bigint[] = [0x800000000000007cn, 1n << 42n, 0x08f0000000000000n & ~(3n << 54n), 0n];
 
 export function encodeDte(fields: DteFields, base: readonly bigint[] = zeroWords(DTE_WORDS)): bigint[] {
   return encodeWords(DTE_LAYOUT, base, fields);
