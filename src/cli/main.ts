@@ -3,6 +3,7 @@ import yargs from 'yargs';
 import { UserError } from '../scenario/problem.ts';
 import { checkCommand } from './commands/check.ts';
 import { withCompletion } from './commands/completion.ts';
+import { explainCommand } from './commands/explain.ts';
 import { listCommand } from './commands/list.ts';
 import { pagetableCommand } from './commands/pagetable.ts';
 import { runCommand } from './commands/run.ts';
@@ -38,6 +39,7 @@ function parser(argv: readonly string[]) {
     .command(runCommand)
     .command(checkCommand)
     .command(listCommand)
+    .command(explainCommand)
     .command(pagetableCommand)
     .command(schemaCommand)
     .demandCommand(1, 1, 'expected a command; nestwalk --help shows them all', 'expected one command')

@@ -5,10 +5,11 @@
  * Traps that this file knows: `close()` rejects a running task, so everything is awaited and then `destroy()` called; an
  * abort signal would kill a thread in the middle of its work, so runs are stopped by a flag in shared memory.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
+import { kernelModule } from './kernel-module.ts';
 import type { ShareOutcome, ShareTask } from './share.ts';
 
 /** dist/, seen from dist/src/schedule/ and from src/schedule/ (tests) alike. */
@@ -28,7 +29,7 @@ export class Pool {
   /** `workerFile`: a thread entry point other than the built one. */
   constructor(threads: number, workerFile?: string) {
     const dist = distFolder();
-    this.module = new WebAssembly.Module(readFileSync(join(dist, 'kernel.wasm')));
+    this.module = kernelModule();
     this.piscina = new Piscina({
       filename: workerFile ?? join(dist, 'workers', 'run.js'),
       minThreads: threads,

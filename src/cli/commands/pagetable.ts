@@ -1,6 +1,6 @@
 /** `nestwalk pagetable`: executes page-table, structure and walk records, and optionally checks them against their results. */
 import { once } from 'node:events';
-import { createReadStream, existsSync, openSync, readFileSync, readSync, closeSync } from 'node:fs';
+import { closeSync, createReadStream, openSync, readSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { createGunzip } from 'node:zlib';
 import type { CommandModule } from 'yargs';
@@ -11,6 +11,7 @@ import { RecordHost } from '../../iommu/records/host.ts';
 import { runRecord } from '../../iommu/records/record.ts';
 import { createMemory, Kernel } from '../../kernel/kernel.ts';
 import { UserError } from '../../scenario/problem.ts';
+import { kernelModule } from '../../schedule/kernel-module.ts';
 import { GoalMissed } from '../goal.ts';
 import { print } from '../terminal.ts';
 
@@ -58,9 +59,7 @@ interface Tally {
 }
 
 async function pagetable(args: PagetableArguments): Promise<void> {
-  const host = new RecordHost(
-    new Kernel(new WebAssembly.Module(readFileSync(kernelUrl())), createMemory(MEMORY_WASM_PAGES)),
-  );
+  const host = new RecordHost(new Kernel(kernelModule(), createMemory(MEMORY_WASM_PAGES)));
   const tally: Tally = { records: 0, different: 0, mistakes: [] };
   let line = 0;
   for await (const text of linesOf(args.file)) {
@@ -70,12 +69,6 @@ async function pagetable(args: PagetableArguments): Promise<void> {
   if (args.check) print(`${tally.records} records, ${tally.different} with differences`);
   if (tally.mistakes.length > 0) throw new UserError(shortened(tally.mistakes));
   if (tally.different > 0) throw new GoalMissed();
-}
-
-/** The kernel lies beside the compiled program: dist/kernel.wasm. */
-function kernelUrl(): URL {
-  const built = new URL('../../../kernel.wasm', import.meta.url);
-  return existsSync(built) ? built : new URL('../../../dist/kernel.wasm', import.meta.url);
 }
 
 /** One record. A malformed one is noted and the rest still runs. */
