@@ -97,6 +97,8 @@ export class DmaDomain implements DmaSteps {
     }
     if (!cpu.setup) cpu.account.maps++;
     this.mappedPages += pages;
+    // A large leaf that took the place of an emptied table: walk caches may still point into it.
+    if (this.table.freedTables > 0) this.invalidate(cpu, iovaPage, pages, true);
     return true;
   }
 

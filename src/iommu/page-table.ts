@@ -179,7 +179,7 @@ export class PageTable {
     return this.kernel.exports.ptLookup(this.at, iovaPage);
   }
 
-  /** Table pages freed by the last unmap: newer drivers keep walk caches when there are none. */
+  /** Table pages freed by the last map or unmap: newer drivers keep walk caches when there are none. */
   get freedTables(): number {
     return this.kernel.view.getInt32(this.at + PT_FREED_TABLES, true);
   }

@@ -113,7 +113,7 @@ export const PT_RULE = 0; // pointer to the rule block
 export const PT_ARENA = 4; // pointer to the arena
 export const PT_ROOT = 8; // wasm offset of the root table
 export const PT_LEVELS = 12; // levels now (AMD v1 grows)
-export const PT_FREED_TABLES = 16; // i32: table pages freed by the last unmap (drives the PDE / IH hint of newer kernels)
+export const PT_FREED_TABLES = 16; // i32: table pages freed by the last map or unmap (drives the PDE / IH hint of newer kernels)
 export const PT_LEAF_ITEMS = 24; // f64: leaf items now written
 export const PT_BYTES = 64;
 

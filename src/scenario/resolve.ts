@@ -86,6 +86,8 @@ function resolveIotlb(base: Preset['machine']['iotlb'], input: MachineInput['iot
   const leafLog2 = input?.leafLog2 ?? base.leafLog2;
   if (leafLog2.some((log2, i) => i > 0 && log2 <= leafLog2[i - 1])) {
     report('machine.iotlb.leafLog2', 'leaf sizes must ascend, such as [12, 21, 30]');
+  } else if (leafLog2[0] !== 12) {
+    report('machine.iotlb.leafLog2', 'the smallest leaf size must be 12 (4 KiB): smaller leaves could not be stored');
   }
   return {
     ...resolveCache('machine.iotlb', base, input, report),

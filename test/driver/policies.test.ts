@@ -60,10 +60,19 @@ describe('strict', () => {
   it('keeps walk caches on newer kernels unless table pages were freed', () => {
     const { mapper, units, table } = testDriver('strict', { era: 'amd-7.2' });
     mapper.unmap(mapper.map(0, 1, PROT_READ), 1);
+    const iova = mapper.map(0, 1, PROT_READ);
     table.freedTables = 1;
-    mapper.unmap(mapper.map(0, 1, PROT_READ), 1);
+    mapper.unmap(iova, 1);
     units[0].queue.process(Infinity);
     expect(units[0].cache.log).toEqual(['pages 40 fffff 12', 'pages 40 fffff 12 pde']);
+  });
+
+  it('flushes walk caches when a map took the place of a table', () => {
+    const { mapper, units, table } = testDriver('strict');
+    table.freedTables = 1;
+    mapper.map(0, 1, PROT_READ);
+    units[0].queue.process(Infinity);
+    expect(units[0].cache.log).toEqual(['pages 40 fffff 12 pde']);
   });
 
   it('flushes the domain where a range has no command (AMD before 5.14)', () => {

@@ -67,6 +67,7 @@ export function ptDestroy(pt: usize): void {
 /** Maps a range with the largest leaves that fit. 0 or a negative errno, and then nothing of it is mapped. */
 export function ptMap(pt: usize, iovaPage: f64, paPage: f64, pages: f64, leafLow: i32, leafHigh: i32): i32 {
   open(pt);
+  store<i32>(pt, 0, PT_FREED_TABLES);
   attributes = (<u64>(<u32>leafHigh) << 32) | <u64>(<u32>leafLow);
   if (pages == 1) return mapPage(<u64>iovaPage, <u64>paPage);
   return mapRange(<u64>iovaPage, <u64>paPage, <u64>pages);
@@ -89,6 +90,7 @@ export function ptMapSize(
   pt: usize, iovaPage: f64, paPage: f64, sizeLog2: i32, count: f64, leafLow: i32, leafHigh: i32,
 ): i32 {
   open(pt);
+  store<i32>(pt, 0, PT_FREED_TABLES);
   attributes = (<u64>(<u32>leafHigh) << 32) | <u64>(<u32>leafLow);
   mapped = 0;
   if (sizeLog2 < PAGE_LOG2 || sizeLog2 > 63) return EINVAL;
