@@ -1,6 +1,6 @@
 /** The program: arguments in, exit code out. 0 done, 1 a goal not met, 2 the user's mistake, 3 our bug, 130 interrupted. */
 import yargs from 'yargs';
-import { UserError } from '../scenario/problem.ts';
+import { didYouMean, UserError } from '../scenario/problem.ts';
 import { checkCommand } from './commands/check.ts';
 import { withCompletion } from './commands/completion.ts';
 import { explainCommand } from './commands/explain.ts';
@@ -15,6 +15,7 @@ import { programVersion } from './version.ts';
 
 const EXIT_USER = 2;
 const EXIT_BUG = 3;
+const FLAGS = ['set', 'seed', 'out', 'threads', 'json', 'quiet', 'progress', 'no-progress', 'check', 'help', 'version'];
 
 /** Runs the program and sets the exit code of the process. */
 export async function run(argv: readonly string[]): Promise<void> {
@@ -52,9 +53,15 @@ function parser(argv: readonly string[]) {
     .exitProcess(false)
     // yargs runs the command even so when this returns.
     .fail((message, error) => {
-      throw error ?? new UserError(message);
+      throw error ?? new UserError(withHint(message));
     });
   return withCompletion(program);
+}
+
+/** yargs names unknown flags but none that was meant. */
+function withHint(message: string): string {
+  const word = /^Unknown argument: (\S+)$/.exec(message)?.[1];
+  return word === undefined ? message : `${message}${didYouMean(word, FLAGS)}`;
 }
 
 function explain(error: unknown, argv: readonly string[]): number {

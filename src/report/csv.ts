@@ -14,8 +14,11 @@ export function cellOf(value: Cell): string {
   return typeof value === 'number' ? fileNumber(value) : textCell(value);
 }
 
+/** A lone CR or LF needs quotes too (RFC 4180, section 2.6): csv-stringify looks for the whole delimiter only. */
+const LINE_BREAK = /[\r\n]/;
+
 const lines = (rows: readonly (readonly string[])[]): string =>
-  stringify(rows as string[][], { record_delimiter: CRLF });
+  stringify(rows as string[][], { record_delimiter: CRLF, quoted_match: LINE_BREAK });
 
 export function headerOf(columns: readonly Column<never>[]): string {
   return lines([columns.map((column) => column.name)]);

@@ -2,8 +2,19 @@
  * results/<scenario>/<run-id>/: written beside its place and renamed, so that it appears whole or not at all.
  */
 import { createHash } from 'node:crypto';
-import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import type { RunSpec } from '../spec.ts';
 import type { RunResult } from '../stats/result.ts';
 import { RESULT_FILES } from './columns/files.ts';
@@ -28,18 +39,35 @@ export function runDirectory(out: string, specs: readonly RunSpec[], version: st
 /** Fails early, before any work, when the folder cannot be written. Throws the system's error. */
 export function probeWritable(out: string, scenario: string): void {
   const folder = join(out, scenario);
-  mkdirSync(folder, { recursive: true });
+  makeFolder(resolve(folder));
   const probe = join(folder, `.probe-${process.pid}`);
   closeSync(openSync(probe, 'w'));
   rmSync(probe);
 }
+
+/** As mkdir -p. Node's own `recursive` never ends where folders cannot be made (/proc). */
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' && dirname(path) !== path) {
+      makeFolder(dirname(path));
+      mkdirSync(path);
+    } else if (!isFolder(path)) {
+      throw error;
+    }
+  }
+}
+
+const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 
 /** Writes all files and puts them in place; returns the directory. Throws the system's error, leaving nothing behind. */
 export function writeRunDirectory(out: string, input: RunDirectoryInput): string {
   const target = runDirectory(out, input.specs, input.version);
   const parent = join(target, '..');
   const staging = join(parent, `.${runId(input.specs, input.version)}.${process.pid}.tmp`);
-  mkdirSync(parent, { recursive: true });
+  makeFolder(resolve(parent));
   try {
     rmSync(staging, { recursive: true, force: true });
     mkdirSync(staging);
@@ -95,11 +123,17 @@ function putInPlace(staging: string, target: string): void {
   rmSync(old, { recursive: true, force: true });
 }
 
-/** Removes what killed processes have left beside the results of a scenario. */
+/**
+ * Removes what killed processes have left beside the results of a scenario. A directory that was moved aside, and whose
+ * successor never came, goes back to its place.
+ */
 export function removeLeftovers(out: string, scenario: string, isAlive: (pid: number) => boolean): void {
   const folder = join(out, scenario);
   for (const name of readdirSync(folder)) {
-    const match = /^\.[0-9a-f]{12}\.(\d+)\.tmp(\.old)?$/.exec(name);
-    if (match !== null && !isAlive(Number(match[1]))) rmSync(join(folder, name), { recursive: true, force: true });
+    const match = /^\.([0-9a-f]{12})\.(\d+)\.tmp(\.old)?$/.exec(name);
+    if (match === null || isAlive(Number(match[2]))) continue;
+    const target = join(folder, match[1]);
+    if (match[3] !== undefined && !existsSync(target)) renameSync(join(folder, name), target);
+    else rmSync(join(folder, name), { recursive: true, force: true });
   }
 }

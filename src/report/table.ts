@@ -89,7 +89,7 @@ function fit(first: readonly TextColumn[], columns: readonly TextColumn[]): { ke
 }
 
 /** Names come from files: a terminal must not act on them. */
-function visible(text: string): string {
+export function visible(text: string): string {
   return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '?');
 }
 

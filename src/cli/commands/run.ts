@@ -5,7 +5,7 @@ import { answerSentences } from '../../report/answer.ts';
 import { runId } from '../../report/manifest.ts';
 import { byPoint, type PointResults, summaryObjects } from '../../report/points.ts';
 import { probeWritable, removeLeftovers, runDirectory, writeRunDirectory } from '../../report/run-directory.ts';
-import { agreement, DEFAULT_TABLE, resultTable } from '../../report/table.ts';
+import { agreement, DEFAULT_TABLE, resultTable, visible } from '../../report/table.ts';
 import { estimateRun, refusals } from '../../scenario/estimate.ts';
 import { expand } from '../../scenario/expand.ts';
 import { bundledScenarios } from '../../scenario/files.ts';
@@ -174,10 +174,10 @@ function printReport(
   directory: string,
   execution: Execution,
 ): void {
-  print(`${resultColours.bold(scenario.name)}: ${scenario.question}\n`);
+  print(`${resultColours.bold(scenario.name)}: ${visible(scenario.question)}\n`);
   print(resultTable(scenario.table.length > 0 ? scenario.table : DEFAULT_TABLE, points, scenario.measured));
   if (scenario.seeds.length > 1) print(`mean and 95 % interval of ${scenario.seeds.length} seeds`);
-  if (answers.length > 0) print(`\n${answers.join('\n')}`);
+  if (answers.length > 0) print(`\n${answers.map(visible).join('\n')}`);
   print(`\n${basis(specs)}`);
   print(
     `Files: ${relative('.', directory) || directory} (${specs.length} runs, ${execution.wallSeconds.toFixed(1)} s)`,

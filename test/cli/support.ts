@@ -1,0 +1,52 @@
+/** Runs the built program as users do. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll } from 'vitest';
+
+const program = fileURLToPath(new URL('../../bin/nestwalk.js', import.meta.url));
+
+/** A folder of this test file, removed at its end. */
+export const folder: string = mkdtempSync(join(tmpdir(), 'nestwalk-cli-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+export interface Finished {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+export function start(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+): { child: ChildProcess; end: Promise<Finished> } {
+  const child = spawn(process.execPath, [program, ...args], { cwd: folder, env: { ...process.env, ...env } });
+  let [out, err] = ['', ''];
+  child.stdout.on('data', (data) => (out += data));
+  child.stderr.on('data', (data) => (err += data));
+  return { child, end: new Promise((resolve) => child.on('close', (code) => resolve({ code, out, err }))) };
+}
+
+export const nestwalk = (...args: string[]): Promise<Finished> => start(args).end;
+
+/** Names of all files below, hidden ones too. */
+export const filesBelow = (path: string): string[] => (readdirSync(path, { recursive: true }) as string[]).sort();
+
+/** Bytes of all result files by name, without the one that tells executions apart. */
+export function resultFiles(path: string): Record<string, string> {
+  const names = readdirSync(path).filter((name) => name !== 'environment.json');
+  return Object.fromEntries(names.map((name) => [name, readFileSync(join(path, name), 'utf8')]));
+}
+
+export const SMALL = `question: What?
+machine: { preset: generic }
+tenants:
+  host:
+    mode: host
+    policy: static
+    devices:
+      dev: { count: 2, traffic: { model: uniform, windowBytes: 64KiB, transferBytes: 64 } }
+run: { requests: 2000 }
+`;

@@ -1,0 +1,76 @@
+import { describe, expect, it } from 'vitest';
+import { type AnswerRequest, answerSentences } from '../../src/report/answer.ts';
+import { point } from './support.ts';
+
+const say = (request: AnswerRequest, ...points: ReturnType<typeof point>[]): string[] =>
+  answerSentences([request], points);
+const slow = point('slow', [{ gbps: 80 }]);
+const fast = point('fast', [{ gbps: 100 }]);
+const idle = point('idle', [{ gbps: 0 }]);
+const unknown = point('unknown', [{}]);
+
+describe('the answer', () => {
+  it('says a value with its unit, of the last point when none is named', () => {
+    expect(say({ metric: 'throughput_gbps' }, slow, fast)).toEqual(['throughput_gbps of fast: 100 Gbit/s.']);
+    expect(say({ metric: 'throughput_gbps', of: 'slow' }, slow, fast)).toEqual(['throughput_gbps of slow: 80 Gbit/s.']);
+  });
+
+  it('names no point when the scenario has one', () => {
+    expect(say({ metric: 'iotlb_hit_ratio' }, point('', [{ hits: 500 }]))).toEqual(['iotlb_hit_ratio: 0.5.']);
+  });
+
+  it('says the interval of several seeds', () => {
+    const seeds = point('', [{ gbps: 8 }, { gbps: 16 }, { gbps: 24 }]);
+    // deviation 8, t(2) = 4.303: 4.303 × 8 / √3 = 19.87
+    expect(say({ metric: 'throughput_gbps' }, seeds)).toEqual(['throughput_gbps: 16 ± 19.87 Gbit/s.']);
+  });
+
+  it.each([
+    [slow, fast, '80 Gbit/s, against 100 Gbit/s of fast: −20 Gbit/s, −20 %.'],
+    [fast, slow, '100 Gbit/s, against 80 Gbit/s of slow: +20 Gbit/s, +25 %.'],
+    [point('triple', [{ gbps: 240 }]), slow, '240 Gbit/s, against 80 Gbit/s of slow: +160 Gbit/s, 3 times.'],
+    [fast, idle, '100 Gbit/s, against 0 Gbit/s of idle: +100 Gbit/s.'],
+    [idle, fast, '0 Gbit/s, against 100 Gbit/s of fast: −100 Gbit/s, −100 %.'],
+  ])('compares two points %#', (of, against, text) => {
+    const request = { metric: 'throughput_gbps', of: of.name, against: against.name };
+    expect(say(request, of, against)).toEqual([`throughput_gbps of ${of.name}: ${text}`]);
+  });
+
+  it('says so when a point has no value', () => {
+    const request = { metric: 'iotlb_hit_ratio', of: 'unknown', against: 'half' };
+    expect(say(request, unknown, point('half', [{ hits: 500 }]))).toEqual([
+      'iotlb_hit_ratio of unknown: no value, against 0.5 of half.',
+    ]);
+    expect(say({ metric: 'iotlb_hit_ratio' }, unknown)).toEqual(['iotlb_hit_ratio of unknown: no value.']);
+  });
+
+  it('is silent without points', () => expect(say({ metric: 'faults' })).toEqual([]));
+});
+
+describe('where a value crosses a limit', () => {
+  const sweep = [900, 700, 400, 100].map((hits, i) => point(`n=${i}`, [{ hits }]));
+  const crossing = (crosses: number, ...points: ReturnType<typeof point>[]) =>
+    say({ metric: 'iotlb_hit_ratio', crosses }, ...points);
+
+  it('names the first point below, and what came before', () => {
+    expect(crossing(0.5, ...sweep)).toEqual(['iotlb_hit_ratio falls below 0.5 at n=2 (0.4, after 0.7 at n=1).']);
+  });
+
+  it('names the first point that reaches it from below', () => {
+    expect(crossing(0.7, ...sweep.toReversed())).toEqual([
+      'iotlb_hit_ratio reaches 0.7 at n=1 (0.7, after 0.4 at n=2).',
+    ]);
+  });
+
+  it('skips points without a value', () => {
+    expect(crossing(0.8, unknown, ...sweep)).toEqual([
+      'iotlb_hit_ratio falls below 0.8 at n=1 (0.7, after 0.9 at n=0).',
+    ]);
+  });
+
+  it('says so when it does not, or nothing has a value', () => {
+    expect(crossing(0.05, ...sweep)).toEqual(['iotlb_hit_ratio stays at or above 0.05 at all points.']);
+    expect(crossing(0.95, ...sweep)).toEqual(['iotlb_hit_ratio stays below 0.95 at all points.']);
+    expect(crossing(0.5, unknown)).toEqual(['iotlb_hit_ratio: no value at any point.']);
+  });
+});
