@@ -17,12 +17,16 @@ export function note(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
-/** A reader that goes away (`| head`) ends the program quietly, as it does other programs. */
+/**
+ * A reader that goes away (`| head`) ends the program quietly, as it does other programs; output that cannot be written
+ * (a full disk) ends it with the reason and exit code 2.
+ */
 export function quietWhenReaderLeaves(): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'EPIPE') process.exit(0);
-      throw error;
+      if (stream === process.stdout) note(`standard output: ${error.message}`);
+      process.exit(2);
     });
   }
 }

@@ -1,8 +1,9 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { folder, nestwalk, resultFiles, SMALL, start } from './support.ts';
+import { folder, nestwalk, program, resultFiles, SMALL, start } from './support.ts';
 
 writeFileSync(join(folder, 'small.yaml'), SMALL);
 const ESCAPE = /[\u001b\b\r]/;
@@ -125,6 +126,13 @@ run: { requests: 3 }
 });
 
 describe('output', () => {
+  it.skipIf(!existsSync('/dev/full'))('that finds the disk full is a message, not a stack', () => {
+    const full = openSync('/dev/full', 'w');
+    const { status, stderr } = spawnSync(process.execPath, [program, 'schema'], { stdio: ['ignore', full, 'pipe'] });
+    closeSync(full);
+    expect([status, stderr.toString()]).toEqual([2, expect.stringMatching(/^standard output: ENOSPC.*\n$/)]);
+  });
+
   it('has no colours with NO_COLOR', async () => {
     const { err } = await start(['run', 'nothing-like-this'], { NO_COLOR: '1' }).end;
     expect(err).not.toMatch(ESCAPE);

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll } from 'vitest';
 
-const program = fileURLToPath(new URL('../../bin/nestwalk.js', import.meta.url));
+export const program: string = fileURLToPath(new URL('../../bin/nestwalk.js', import.meta.url));
 
 /** A folder of this test file, removed at its end. */
 export const folder: string = mkdtempSync(join(tmpdir(), 'nestwalk-cli-'));
