@@ -29,5 +29,7 @@ export function estimate(values: readonly number[]): Estimate | undefined {
   if (count === 1) return { mean, half: 0, count };
   const squares = values.reduce((sum, value) => sum + (value - mean) * (value - mean), 0);
   const error = Math.sqrt(squares / (count - 1) / count);
+  // Equal values whose sum was rounded: what is left is not a spread.
+  if (error <= Math.abs(mean) * 1e-14) return { mean: values[0], half: 0, count };
   return { mean, half: studentT95(count - 1) * error, count };
 }

@@ -47,7 +47,10 @@ export function parseText(text: string, file: string): RawDocument {
       prettyErrors: false,
       logLevel: 'error',
     });
-    const found = [...document.errors, ...document.warnings].slice(0, 20);
+    const all = [...document.errors, ...document.warnings];
+    // What follows an overflow of the parser's stack is about the parser.
+    const overflow = all.find((error) => OVERFLOW.test(error.message));
+    const found = overflow === undefined ? all.slice(0, 20) : [overflow];
     if (found.length > 0) return failed(found.map((e) => ({ place: at(e.pos[0]), message: syntaxMessage(e.message) })));
     return new Walk(at).run(document.contents);
   } catch (error) {
@@ -57,7 +60,10 @@ export function parseText(text: string, file: string): RawDocument {
   }
 }
 
+const OVERFLOW = /call stack/;
+
 function syntaxMessage(message: string): string {
+  if (OVERFLOW.test(message)) return 'not valid YAML: nested too deep';
   if (message.startsWith('Source contains multiple documents'))
     return 'a second document begins; expected one scenario';
   return `not valid YAML: ${message.replace(/\s+/g, ' ').slice(0, 200)}`;

@@ -192,14 +192,15 @@ class Loader {
     for (let attempt = 0; attempt < 12; attempt++) {
       const result = scenarioSchema.safeParse(rest);
       if (result.success) return { input: result.data, pruned };
-      for (const issue of result.error.issues) {
-        // After the first attempt only what the pruning itself broke is left.
-        if (attempt === 0) for (const problem of explain(issue, raw, finder)) this.add(problem);
-        for (const keys of faulty(issue, rest)) {
-          if (pruned.length >= MAX_PRUNED) return undefined;
-          rest = FILLERS[keys.join('.')] === undefined ? without(rest, keys) : withValue(rest, keys);
-          pruned.push(keys.join('.'));
-        }
+      const { issues } = result.error;
+      // After the first attempt only what the pruning itself broke is left.
+      if (attempt === 0)
+        for (const issue of issues) for (const problem of explain(issue, raw, finder)) this.add(problem);
+      const found = issues.flatMap((issue) => faulty(issue, rest));
+      if (pruned.length + found.length > MAX_PRUNED) return undefined;
+      for (const keys of found) {
+        rest = FILLERS[keys.join('.')] === undefined ? without(rest, keys) : withValue(rest, keys);
+        pruned.push(keys.join('.'));
       }
     }
     return undefined;

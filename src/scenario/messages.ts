@@ -6,12 +6,15 @@ import { didYouMean, nearest, type Problem } from './problem.ts';
 import { scenarioSchema } from './schema.ts';
 import { show } from './units.ts';
 
+/** Unknown keys of one section that are compared with the known ones: nobody reads more. */
+const MAX_HINTS = 100;
+
 export function explain(issue: z.core.$ZodIssue, raw: Raw, finder: PlaceFinder): Problem[] {
   const path = issue.path.map(String).join('.');
   if (issue.code === 'unrecognized_keys') {
     const known = knownKeys(scenarioSchema, raw, path);
-    return issue.keys.map((key) => {
-      const hint = didYouMean(key, known) || `; expected one of ${known.join(', ')}`;
+    return issue.keys.map((key, i) => {
+      const hint = (i < MAX_HINTS && didYouMean(key, known)) || `; expected one of ${known.join(', ')}`;
       return { place: finder.key(join(path, key)), message: `unknown key ${show(key)}${hint}` };
     });
   }

@@ -122,13 +122,24 @@ describe('any text', () => {
     expect(({} as Record<string, unknown>)['x']).toBeUndefined();
   });
 
+  it('nested too deep says so', () => {
+    expect(problems('['.repeat(30_000))).toEqual([
+      expect.stringMatching(/^test\.yaml:\d+:\d+: not valid YAML: nested too deep$/),
+    ]);
+    expect(problems('{a: '.repeat(33) + '}'.repeat(33))).toEqual([
+      expect.stringMatching(/nested deeper than 32 levels/),
+    ]);
+  });
+
   it('nested or repeated without end is refused at once', () => {
     const started = performance.now();
-    fine('['.repeat(200_000));
-    fine('a: {'.repeat(50_000));
-    fine('- '.repeat(100_000));
-    fine(Array.from({ length: 50_000 }, (_, i) => `k${i}: 1\n`).join(''));
-    fine(`a: &a 1\nb: [${'*a, '.repeat(100_000)}]`);
+    fine('['.repeat(60_000));
+    fine('a: {'.repeat(30_000));
+    fine('- '.repeat(30_000));
+    fine(Array.from({ length: 30_000 }, (_, i) => `k${i}: 1\n`).join(''));
+    fine(`a: &a 1\nb: [${'*a, '.repeat(30_000)}]`);
+    fine('a: 1\n'.repeat(30_000));
+    // Quadratic work on any of these would take minutes.
     expect(performance.now() - started).toBeLessThan(15_000);
   });
 });

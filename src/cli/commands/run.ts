@@ -16,6 +16,7 @@ import { runAll } from '../../schedule/index.ts';
 import type { RunSpec } from '../../spec.ts';
 import type { RunResult } from '../../stats/result.ts';
 import { Interrupted, onInterrupt } from '../interrupt.ts';
+import { programCommand } from '../invocation.ts';
 import { loadOrFail, type WorkArguments, workOptions } from '../options.ts';
 import { createProgress } from '../progress.ts';
 import { colours, note, print, resultColours } from '../terminal.ts';
@@ -183,7 +184,7 @@ function printReport(
     `Files: ${relative('.', directory) || directory} (${specs.length} runs, ${execution.wallSeconds.toFixed(1)} s)`,
   );
   const next = bundledScenarios().find((name) => name !== scenario.name);
-  if (next !== undefined) print(`Next:  nestwalk run ${next}   (nestwalk list scenarios shows all)`);
+  if (next !== undefined) print(`Next:  ${programCommand()} run ${next}   (list scenarios shows all)`);
 }
 
 /** What the numbers rest on. */
@@ -193,5 +194,5 @@ function basis(specs: readonly RunSpec[]): string {
   const requests = estimateRun(specs[0]).requests;
   const warmup = run.warmupRequests > 0 || run.warmupNs > 0 ? 'after warm-up' : 'without warm-up';
   const load = run.requests > 0 ? '' : ` (about ${requests} requests at most)`;
-  return `Basis: preset ${machine.preset} with ${machine.estimates.length} estimated values (nestwalk list presets), ${measured}${load} a run, ${warmup}.`;
+  return `Basis: preset ${machine.preset} with ${machine.estimates.length} estimated values (list presets), ${measured}${load} a run, ${warmup}.`;
 }

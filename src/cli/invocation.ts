@@ -1,0 +1,7 @@
+import { basename, relative } from 'node:path';
+
+/** How the user calls this program, for commands that a message proposes. */
+export function programCommand(script = process.argv[1] ?? 'nestwalk'): string {
+  if (basename(script) !== 'nestwalk') return `node ${relative('.', script)}`;
+  return /[\\/]node_modules[\\/]/.test(script) ? 'npx nestwalk' : 'nestwalk';
+}
