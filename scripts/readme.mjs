@@ -40,7 +40,7 @@ function replaceBlock(file, name, text) {
 function answerBlock({ summary, answers }) {
   const columns = {
     mode: (row) => row.point,
-    'IOTLB hit ratio': (row) => (row.requests_translated > 0 ? round(row.iotlb_hit_ratio, 3) : '–'),
+    'walk, ns mean': (row) => (row.requests_translated > 0 ? round(row.walk_ns_mean, 1) : '–'),
     'reads a walk': (row) => (row.walks > 0 ? round(row.reads_per_walk, 2) : '–'),
     'translation, ns mean': (row) => (row.requests_translated > 0 ? round(row.translation_ns_mean, 1) : '–'),
     'completion, ns p99': (row) => round(row.completion_ns_p99, 0),

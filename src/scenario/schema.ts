@@ -363,7 +363,6 @@ export const scenarioSchema = z.strictObject({
 
 export type ScenarioInput = z.output<typeof scenarioSchema>;
 export type MachineInput = NonNullable<ScenarioInput['machine']>;
-export type OsInput = NonNullable<ScenarioInput['os']>;
 export type TenantInput = ScenarioInput['tenants'][string];
 export type DeviceInput = TenantInput['devices'][string];
 export type TrafficInput = DeviceInput['traffic'];

@@ -26,7 +26,8 @@ const cases = CASES.filter(wanted).map(timeCase);
 const bytesPerPage = wanted({ name: 'memory' }) ? measureMemory() : undefined;
 const twoThreads = wanted({ name: 'two threads' }) ? await timeThreads() : undefined;
 const formats = wanted({ name: 'formats' }) ? compareFormats(log) : undefined;
-if (values.json) console.log(JSON.stringify({ node: process.versions.node, runs, cases, bytesPerPage, twoThreads, formats }));
+if (values.json)
+  console.log(JSON.stringify({ node: process.versions.node, runs, cases, bytesPerPage, twoThreads, formats }));
 
 function timeCase({ name, what, spec, unit, floor }) {
   const rates = [];

@@ -311,4 +311,4 @@ export class World {
   }
 }
 
-export { GUEST_BASE_PAGE, WINDOW_PAGES };
+export { GUEST_BASE_PAGE };

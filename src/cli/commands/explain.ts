@@ -2,10 +2,9 @@
 import type { CommandModule } from 'yargs';
 import { explainText } from '../../iommu/explain.ts';
 import { bdfText, faultName } from '../../report/names.ts';
-import { kernelModule } from '../../schedule/kernel-module.ts';
+import { explain, type Explanation } from '../../schedule/explain.ts';
 import { expand } from '../../scenario/expand.ts';
 import { didYouMean, UserError } from '../../scenario/problem.ts';
-import { type Explanation, explainRequest } from '../../sim/explain.ts';
 import type { RunSpec } from '../../spec.ts';
 import { loadOrFail, type ScenarioArguments, scenarioOptions, wholeNumber } from '../options.ts';
 import { print } from '../terminal.ts';
@@ -65,7 +64,7 @@ function explainScenario(args: ExplainArguments): void {
       `--device ${device}: there is no such device${didYouMean(device, names) || `; expected one of ${names.slice(0, 10).join(', ')}`}`,
     );
   }
-  const explanation = explainRequest(spec, kernelModule(), {
+  const explanation = explain(spec, {
     device,
     page: args.iova === undefined ? undefined : Number(args.iova >> 12n),
     pasid: args.pasid,

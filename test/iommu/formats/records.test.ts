@@ -13,7 +13,10 @@ const host = new RecordHost(createKernel(512 << 20));
 
 function load(name: string): JsonObject[] {
   const text = gunzipSync(readFileSync(new URL(`../../vectors/${name}`, import.meta.url))).toString();
-  return text.trimEnd().split('\n').map((line) => JSON.parse(line) as JsonObject);
+  return text
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as JsonObject);
 }
 
 function failures(records: readonly JsonObject[]): string[] {

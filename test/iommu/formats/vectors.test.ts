@@ -25,7 +25,10 @@ describe('tables as Linux builds them', () => {
   test.each(files)('%s', (name) => {
     const failures: string[] = [];
     let strict = 0;
-    for (const line of gunzipSync(readFileSync(new URL(name, folder))).toString().trimEnd().split('\n')) {
+    for (const line of gunzipSync(readFileSync(new URL(name, folder)))
+      .toString()
+      .trimEnd()
+      .split('\n')) {
       const record = JSON.parse(line) as JsonObject;
       const differences = compareRecords(record, runTableRecord(host, record));
       if (record.class === 'strict') strict++;
