@@ -245,7 +245,7 @@ function deviceEntry(word0: bigint): { fields: Record<string, string>; meaning: 
   const values = decodeWords(layout, [word0]);
   const fields = Object.fromEntries(Object.entries(values).map(([name, value]) => [name, fieldText(value)]));
   if (values.V === 0n || values.TV === 0n) return { fields, meaning: 'not valid: request aborted' };
-  const host = values.Mode === 0n ? 'no host table' : `host table of ${values.Mode} levels at ${hex(values.root!)}`;
+  const host = values.Mode === 0n ? 'no host table' : `host table of ${values.Mode} levels at ${hex(values.root)}`;
   return { fields, meaning: values.GV === 1n ? `guest tables by PASID, ${host}` : host };
 }
 

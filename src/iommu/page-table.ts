@@ -148,7 +148,7 @@ export class PageTable {
   map(iovaPage: number, paPage: number, pages: number, prot: number): number {
     const { rule } = this;
     if (rule.allowed[prot] === 0) return -EINVAL;
-    return this.kernel.exports.ptMap(this.at, iovaPage, paPage, pages, rule.leafLow[prot]!, rule.leafHigh[prot]!);
+    return this.kernel.exports.ptMap(this.at, iovaPage, paPage, pages, rule.leafLow[prot], rule.leafHigh[prot]);
   }
 
   /** Maps `count` leaves of 2^sizeLog2 bytes. */
@@ -156,7 +156,7 @@ export class PageTable {
     const { rule } = this;
     if (rule.allowed[prot] === 0) return -EINVAL;
     const { leafLow, leafHigh } = rule;
-    return this.kernel.exports.ptMapSize(this.at, iovaPage, paPage, sizeLog2, count, leafLow[prot]!, leafHigh[prot]!);
+    return this.kernel.exports.ptMapSize(this.at, iovaPage, paPage, sizeLog2, count, leafLow[prot], leafHigh[prot]);
   }
 
   /** Pages that the last map call of this kernel instance mapped before it ended or failed. */

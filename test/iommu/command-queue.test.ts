@@ -101,7 +101,7 @@ describe('CommandQueue', () => {
         const done: number[] = [];
         const expected: { at: number; text: string }[] = [];
         const submit = (now: number, costPs: number): number => {
-          const slotFree = done.length < entries - 1 ? 0 : done[done.length - (entries - 1)]!;
+          const slotFree = done.length < entries - 1 ? 0 : done[done.length - (entries - 1)];
           const at = Math.max(now, slotFree);
           done.push(Math.max(at, done.at(-1) ?? 0) + costPs);
           return at;

@@ -39,7 +39,7 @@ function run(machine: MachineSpec, nested: boolean, forget: boolean) {
   const outcomes: unknown[] = [];
   for (let i = 0; i < 6000; i++) {
     // Runs of one device, so that it remembers, among few others, so that the caches thrash.
-    const requester = requesters[prng.below(4) === 0 ? prng.below(DEVICES) : Math.floor(i / 40) % DEVICES]!;
+    const requester = requesters[prng.below(4) === 0 ? prng.below(DEVICES) : Math.floor(i / 40) % DEVICES];
     const page = prng.below(3) === 0 ? 2 ** 18 + prng.below(1024) : prng.below(17);
     if (forget) world.kernel.view.setUint32(requester.ctx + L.CTX_EPOCH, 0, true);
     outcomes.push(world.translate(requester, page, 1 + prng.below(3), i * 400_000));
@@ -99,11 +99,11 @@ describe('recency of device entries', () => {
   it('belongs to the entry that was just fetched, not to the slot that held it before', () => {
     const { world, requesters } = scene(machineOf({ iotlb: { ...IOTLB, ...lru(64) }, deviceCache: lru(2) }), false);
     let at = 0;
-    const use = (bdf: number): number => world.translate(requesters[bdf]!, 1, 1, (at += 1e9)).donePs - at;
+    const use = (bdf: number): number => world.translate(requesters[bdf], 1, 1, (at += 1e9)).donePs - at;
     const isCached = (bdf: number): boolean => {
-      const before = world.counters(requesters[bdf]!)[L.C_DTE_READS]!;
+      const before = world.counters(requesters[bdf])[L.C_DTE_READS];
       use(bdf);
-      return world.counters(requesters[bdf]!)[L.C_DTE_READS] === before;
+      return world.counters(requesters[bdf])[L.C_DTE_READS] === before;
     };
     // 0 and 1 fill both slots, 2 takes 0's, 0 comes back into 1's: what 0 remembers must not be its old slot, now 2's.
     for (const bdf of [0, 0, 1, 1, 2, 2]) use(bdf);
@@ -123,7 +123,7 @@ describe('results beside the return value', () => {
     for (let round = 0; round < 3; round++) {
       for (const page of pages) {
         const target = page < 16 ? 2 ** 21 + page : 2 ** 22 + page - 2 ** 18;
-        expect(world.translate(requesters[round % 2]!, page, 1, (at += 1e9)).page).toBe(target);
+        expect(world.translate(requesters[round % 2], page, 1, (at += 1e9)).page).toBe(target);
       }
     }
   });

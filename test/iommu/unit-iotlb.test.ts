@@ -36,8 +36,8 @@ describe('a published stream of 1,000,000 accesses through both levels of one de
       translate(requester.ctx, 0x80000 + (Number(x >> 33n) % pages), 1, i * STEP);
     }
     const counters = world.counters(requester);
-    const l1Hits = counters[L.C_L1_HITS]!;
-    expect([l1Hits, counters[L.C_HITS]! - l1Hits, counters[L.C_MERGED]]).toEqual([first, second, 0]);
+    const l1Hits = counters[L.C_L1_HITS];
+    expect([l1Hits, counters[L.C_HITS] - l1Hits, counters[L.C_MERGED]]).toEqual([first, second, 0]);
     const caches = world.unit.cacheResults().filter(({ name }) => name.startsWith('iotlb'));
     expect(caches.map(({ name, lookups, hits }) => ({ name, lookups, hits }))).toEqual([
       { name: 'iotlb', lookups: 1_000_000 - first, hits: second },
@@ -69,7 +69,7 @@ describe('uniform random DMA over P pages with an IOTLB of N entries', () => {
     run(warmup, warmup + requests);
     const counters = world.counters(requester);
     expect(counters[L.C_LOOKUPS]).toBe(requests);
-    const ratio = counters[L.C_HITS]! / requests;
+    const ratio = counters[L.C_HITS] / requests;
     expect(Math.abs(ratio / (entries / pages) - 1)).toBeLessThan(0.005);
   });
 });
@@ -132,7 +132,7 @@ describe('miss causes', () => {
     for (let round = 0; round < 2; round++) access(world, requester, range(0, 5000));
     const [cold, capacity, conflict, invalidated] = causesOf(world, requester);
     expect([conflict, invalidated]).toEqual([0, 0]);
-    const known = capacity!; // the 4096 slots are filled up to three quarters
+    const known = capacity; // the 4096 slots are filled up to three quarters
     expect(known).toBe(3072);
     expect(cold).toBe(10_000 - known);
     expect(world.unit.historyLost).toBe(2 * (5000 - known));

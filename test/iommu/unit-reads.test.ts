@@ -10,7 +10,7 @@ import { createKernel } from '../support/kernel.ts';
 const READ_WRITE = 3;
 const OFFSET = 5; // of the page in its leaf, where the leaf has that many
 const leafLog2 = (level: number): number => 12 + 9 * level;
-const leafName = (level: number): string => ['4K', '2M', '1G'][level]!;
+const leafName = (level: number): string => ['4K', '2M', '1G'][level];
 
 /** Reads by level of both stages. */
 function readsOf(world: World, requester: Requester) {
@@ -118,7 +118,7 @@ describe('nested, (g + 1)(h + 1) − 1 reads and less with larger leaves', () =>
               const pointers = guestLevels - guestLeaf; // guest entries read, each through the host
               const lookups = glx + 1; // GCR3 entries read, each through the host
               const wanted = oneWalk(hostLevels, tableLeaf).map(
-                (read, level) => read * (pointers + lookups) + oneWalk(hostLevels, hostLeaf)[level]!,
+                (read, level) => read * (pointers + lookups) + oneWalk(hostLevels, hostLeaf)[level],
               );
               expect({ nested, guest, host }).toEqual({ nested, guest: oneWalk(guestLevels, guestLeaf), host: wanted });
               expectDepth(counters, pointers * (hostLevels - tableLeaf + 1) + hostLevels - hostLeaf);

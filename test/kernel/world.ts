@@ -77,7 +77,6 @@ const GUEST_BASE_PAGE = 2 ** 20;
 const GCR3_BYTES = 1 << 20;
 /** Devices in the device table: BDFs from this one on are outside. */
 export const DEVICES = 64;
-const WINDOW_PAGES = 2 ** (L.WINDOW_LOG2 - 12);
 
 // One memory for all worlds of a test process: each reserves 4 GiB of addresses.
 let sharedKernel: Kernel | undefined;

@@ -98,8 +98,8 @@ class Scene {
     const guestLevels = known === 0 ? ([5] as const) : ([4, 5] as const);
     this.world = new World(machine, { historyPages, requesters: 32, tableBytes: 3 << 19, guestLevels });
     this.addHost(1, 3 + this.prng.below(4));
-    this.addFirstStage(2, guestLevels[this.prng.below(guestLevels.length)]!);
-    this.addNested(3, guestLevels[this.prng.below(guestLevels.length)]!, 0);
+    this.addFirstStage(2, guestLevels[this.prng.below(guestLevels.length)]);
+    this.addNested(3, guestLevels[this.prng.below(guestLevels.length)], 0);
     this.addNested(4, 5, 300);
     this.addOthers();
     for (const domain of this.domains) for (let i = 0; i < 12; i++) this.map(domain);
@@ -166,13 +166,13 @@ class Scene {
   }
 
   private inputPage(): number {
-    return CLUSTERS[this.prng.below(CLUSTERS.length)]! + this.prng.below(24);
+    return CLUSTERS[this.prng.below(CLUSTERS.length)] + this.prng.below(24);
   }
 
   /** Maps at random: single pages, 2 MiB and 1 GiB leaves, read-only ones; what collides is refused, which is fine. */
   map(domain: Domain): void {
     const { prng } = this;
-    const sizeLog2 = [12, 12, 12, 12, 13, 21, 30][prng.below(7)]!;
+    const sizeLog2 = [12, 12, 12, 12, 13, 21, 30][prng.below(7)];
     const pages = 2 ** (sizeLog2 - 12);
     const align = (page: number): number => Math.floor(page / pages) * pages;
     const input = align(this.inputPage());
@@ -180,7 +180,7 @@ class Scene {
     domain.table.mapSize(input, target, sizeLog2, 1, 1 + prng.below(3));
     if (domain.guest === undefined) return;
     // The data pages' own mapping in the host table, now and then missing.
-    const hostLog2 = [12, 21, 30][prng.below(3)]!;
+    const hostLog2 = [12, 21, 30][prng.below(3)];
     const hostPages = 2 ** (hostLog2 - 12);
     if (prng.chance(0xe0000000)) {
       const gpa = Math.floor(target / hostPages) * hostPages;
@@ -202,7 +202,7 @@ class Scene {
 
   request(): string | undefined {
     const { prng, world } = this;
-    const { requester } = this.requesters[prng.below(this.requesters.length)]!;
+    const { requester } = this.requesters[prng.below(this.requesters.length)];
     const page = prng.below(60) === 0 ? prng.below(2 ** 36) * 2 ** prng.below(17) : this.inputPage();
     const access = 1 + prng.below(3);
     // Mostly dense in time, so that walks overlap; now and then later than all of them.
@@ -215,10 +215,10 @@ class Scene {
   /** The same page by the same device, over and over: the way that most requests of a run take. */
   burst(): string | undefined {
     const { prng, world } = this;
-    const { requester } = this.requesters[prng.below(8)]!;
+    const { requester } = this.requesters[prng.below(8)];
     const pages = [this.inputPage(), this.inputPage(), this.inputPage()];
     for (let i = 0; i < 12; i++) {
-      const page = pages[prng.below(3)]!;
+      const page = pages[prng.below(3)];
       this.now += prng.below(2_000_000);
       const expected = world.expected(requester, page, 1, this.now);
       const wrong = difference(`burst page ${page}`, world.translate(requester, page, 1, this.now), expected);
@@ -229,18 +229,18 @@ class Scene {
 
   invalidate(): string | undefined {
     const { prng, world } = this;
-    const domain = this.domains[prng.below(this.domains.length)]!;
+    const domain = this.domains[prng.below(this.domains.length)];
     const { unit, reference } = world;
     const pde = prng.chance(0x80000000);
     const pasid = domain.isGuestTable && prng.below(4) !== 0 ? domain.pasid : -1;
-    const pagesLog2 = [0, 0, 1, 4, 6, 9, 18, 52][prng.below(8)]!;
+    const pagesLog2 = [0, 0, 1, 4, 6, 9, 18, 52][prng.below(8)];
     const page = pasid < 0 && domain.isGuestTable ? GUEST_BASE_PAGE + prng.below(600) : this.inputPage();
     switch (prng.below(8)) {
       case 0:
         return difference('all', unit.invalidateAll(), reference.invalidateAll());
       case 1:
       case 2: {
-        const { bdf } = this.requesters[prng.below(this.requesters.length)]!;
+        const { bdf } = this.requesters[prng.below(this.requesters.length)];
         return difference(`device ${bdf}`, unit.invalidateDevice(bdf), reference.invalidateDevice(bdf));
       }
       default:
@@ -253,7 +253,7 @@ class Scene {
   }
 
   change(): undefined {
-    const domain = this.domains[this.prng.below(this.domains.length)]!;
+    const domain = this.domains[this.prng.below(this.domains.length)];
     if (this.prng.chance(0x80000000)) this.map(domain);
     else this.unmap(domain);
     this.unmapHost(domain);
@@ -292,10 +292,10 @@ class Scene {
 function sumsOf(counters: Float64Array, hasCauses: boolean): Record<string, number> {
   const sum = (first: number, slots: number): number =>
     counters.subarray(first, first + slots).reduce((a, b) => a + b, 0);
-  const misses = counters[L.C_MISSES]!;
+  const misses = counters[L.C_MISSES];
   return {
-    hitsAndMisses: counters[L.C_LOOKUPS]! - sum(L.C_HITS, 4) - misses,
-    walksAndMerged: misses - counters[L.C_WALKS]! - counters[L.C_MERGED]!,
+    hitsAndMisses: counters[L.C_LOOKUPS] - sum(L.C_HITS, 4) - misses,
+    walksAndMerged: misses - counters[L.C_WALKS] - counters[L.C_MERGED],
     causes: hasCauses ? misses - sum(L.C_COLD, 4) : 0,
   };
 }
@@ -322,7 +322,7 @@ function play(machine: MachineSpec, seed: number, steps: number, historyPages: n
   const scene = new Scene(machine, seed, historyPages);
   const prng = new Prng(seed, 1);
   for (let i = 0; i < steps; i++) {
-    const step = STEPS[prng.below(STEPS.length)]!;
+    const step = STEPS[prng.below(STEPS.length)];
     const wrong = scene[step]();
     if (wrong !== undefined) return `step ${i} of ${steps}: ${wrong}`;
   }

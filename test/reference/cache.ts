@@ -63,11 +63,11 @@ export class ReferenceCache<T> {
   /** The key must be absent. */
   insert(key: Key, value: T): Entry<T> {
     const set = this.setOf(key);
-    const way = this.free[set]!.shift() ?? this.evict(set);
+    const way = this.free[set].shift() ?? this.evict(set);
     const now = ++this.time;
     const { page, leafClass, space } = key;
     const entry = { page, leafClass, space, set, way, value, usedAt: now, filledAt: now, uses: 1, distance: 2 };
-    this.sets[set]![way] = entry;
+    this.sets[set][way] = entry;
     if (!this.bySpace.has(space)) this.bySpace.set(space, new Map());
     this.bySpace.get(space)!.set(inSpace(key), entry);
     this.pointAway(set, way);
@@ -79,10 +79,10 @@ export class ReferenceCache<T> {
     this.take(entry);
     this.dropped++;
     const { free } = this;
-    if (this.spec.replacement === 'random' && this.spec.ways > LISTED_ABOVE) free[entry.set]!.unshift(entry.way);
+    if (this.spec.replacement === 'random' && this.spec.ways > LISTED_ABOVE) free[entry.set].unshift(entry.way);
     else {
-      free[entry.set]!.push(entry.way);
-      free[entry.set]!.sort((a, b) => a - b);
+      free[entry.set].push(entry.way);
+      free[entry.set].sort((a, b) => a - b);
     }
   }
 
@@ -102,7 +102,7 @@ export class ReferenceCache<T> {
   }
 
   private take(entry: Entry<T>): void {
-    this.sets[entry.set]![entry.way] = undefined;
+    this.sets[entry.set][entry.way] = undefined;
     this.bySpace.get(entry.space)!.delete(inSpace(entry));
   }
 
@@ -117,13 +117,13 @@ export class ReferenceCache<T> {
 
   private evict(set: number): number {
     const way = this.victim(set);
-    this.take(this.sets[set]![way]!);
+    this.take(this.sets[set][way]!);
     this.evictions++;
     return way;
   }
 
   private victim(set: number): number {
-    const entries = this.sets[set]! as Entry<T>[];
+    const entries = this.sets[set] as Entry<T>[];
     switch (this.spec.replacement) {
       case 'lru':
         return least(entries, (entry) => entry.usedAt);
@@ -157,7 +157,7 @@ export class ReferenceCache<T> {
     while (end - first > 1) {
       const middle = (first + end) / 2;
       const inUpper = way >= middle;
-      this.towardsUpper[set]!.set(`${first}..${end}`, !inUpper);
+      this.towardsUpper[set].set(`${first}..${end}`, !inUpper);
       if (inUpper) first = middle;
       else end = middle;
     }
@@ -166,7 +166,7 @@ export class ReferenceCache<T> {
   private treeVictim(set: number, first: number, end: number): number {
     if (end - first === 1) return first;
     const middle = (first + end) / 2;
-    const upper = this.towardsUpper[set]!.get(`${first}..${end}`) ?? false;
+    const upper = this.towardsUpper[set].get(`${first}..${end}`) ?? false;
     return upper ? this.treeVictim(set, middle, end) : this.treeVictim(set, first, middle);
   }
 }
@@ -178,6 +178,6 @@ function inSpace({ page, leafClass }: Key): number {
 /** Index of the smallest; the first of equals. */
 function least<E>(entries: readonly E[], measure: (entry: E) => number): number {
   let best = 0;
-  for (let i = 1; i < entries.length; i++) if (measure(entries[i]!) < measure(entries[best]!)) best = i;
+  for (let i = 1; i < entries.length; i++) if (measure(entries[i]) < measure(entries[best])) best = i;
   return best;
 }

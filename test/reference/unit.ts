@@ -201,7 +201,7 @@ export class ReferenceUnit {
   }
 
   private count(counter: number, by = 1): void {
-    this.counters[counter]! += by;
+    this.counters[counter] += by;
   }
 
   /** The table word at this address, its read paid for; undefined = not table memory. */
@@ -280,7 +280,7 @@ export class ReferenceUnit {
   // ---- IOTLB -----------------------------------------------------------------------------------------------------------
 
   private pagesOf(leafClass: number): number {
-    return 2 ** (this.machine.iotlb.leafLog2[leafClass]! - 12);
+    return 2 ** (this.machine.iotlb.leafLog2[leafClass] - 12);
   }
 
   /** Class that a leaf of this size is held in: the largest that is not larger. */
@@ -407,7 +407,7 @@ export class ReferenceUnit {
       isSystemAddress = !isNested;
       if (start.mayFill.has(pointerLevel)) {
         const readyPs = this.now + this.cost;
-        this.walkCaches[stage]![pointerLevel]!.insert(pointerKey(page, pointerLevel, space), {
+        this.walkCaches[stage][pointerLevel]!.insert(pointerKey(page, pointerLevel, space), {
           table,
           read,
           write,
@@ -441,7 +441,7 @@ export class ReferenceUnit {
   private askWalkCaches(stage: Stage, levels: number, page: number, space: number) {
     const mayFill = new Set<number>();
     for (let level = 1; level < levels; level++) {
-      const cache = this.walkCaches[stage]![level];
+      const cache = this.walkCaches[stage][level];
       if (cache === undefined) continue;
       this.count(L.C_PWC_LOOKUPS + 8 * stage + level);
       const entry = cache.find(pointerKey(page, level, space));
@@ -470,7 +470,7 @@ export class ReferenceUnit {
       }
       this.nestedTlb.touch(entry);
       this.count(L.C_NTLB_HITS);
-      const sizeLog2 = this.machine.iotlb.leafLog2[leafClass]!;
+      const sizeLog2 = this.machine.iotlb.leafLog2[leafClass];
       return { ...entry.value, page: entry.value.page + (page % this.pagesOf(leafClass)), sizeLog2 };
     }
     const to = this.walk(HOST, levels, root, page, space, false);
@@ -523,7 +523,7 @@ export class ReferenceUnit {
   private dropPointers(stage: Stage, meets: (key: Key, pages: number) => boolean): number {
     const drop = (cache: ReferenceCache<Pointer> | undefined, level: number): number =>
       cache?.removeIf((key) => meets(key, 512 ** level)).length ?? 0;
-    return this.walkCaches[stage]!.map(drop).reduce((sum, count) => sum + count, 0);
+    return this.walkCaches[stage].map(drop).reduce((sum, count) => sum + count, 0);
   }
 }
 

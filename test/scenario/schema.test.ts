@@ -32,11 +32,9 @@ describe('the JSON Schema for editors', () => {
 
   it('has the paths that scripts rely on', () => {
     const { machine, run } = schema.properties!;
-    expect(Object.keys(machine!.properties!['iotlb']!.properties!)).toEqual(
-      expect.arrayContaining(['entries', 'ways']),
-    );
-    expect(machine!.properties).toHaveProperty('walkers');
-    expect(run!.properties).toHaveProperty('requests');
-    expect(run!.properties).toHaveProperty('seeds');
+    expect(Object.keys(machine.properties!['iotlb'].properties!)).toEqual(expect.arrayContaining(['entries', 'ways']));
+    expect(machine.properties).toHaveProperty('walkers');
+    expect(run.properties).toHaveProperty('requests');
+    expect(run.properties).toHaveProperty('seeds');
   });
 });

@@ -168,7 +168,7 @@ function dte61(f: Inputs): Results {
 
 /** With SNP enabled an entry without a domain does not set TV. */
 function withoutTv(entry: bigint[], clear: boolean): bigint[] {
-  return clear ? [entry[0]! & ~2n, ...entry.slice(1)] : entry;
+  return clear ? [entry[0] & ~2n, ...entry.slice(1)] : entry;
 }
 
 const AMD_TABLES: Readonly<Record<string, Builder>> = {

@@ -29,7 +29,7 @@ const width = (cfg: JsonObject): number => asInteger(cfg.width, 'cfg.width', 39,
 
 /** Linux 6.1 Intel: 0 = 4 KiB only, 1 = and 2 MiB, 2 = and 1 GiB. */
 function superpages(cfg: JsonObject): bigint {
-  return [0x1000n, 0x201000n, 0x40201000n][asInteger(cfg.superpage, 'cfg.superpage', 0, 2)]!;
+  return [0x1000n, 0x201000n, 0x40201000n][asInteger(cfg.superpage, 'cfg.superpage', 0, 2)];
 }
 
 const sizesOf = (table: PageTable): { pgsize_bitmap: string } => ({
