@@ -1,6 +1,7 @@
 /** What a run directory says about itself. Same scenario, seeds and version: same text, on any machine. */
 import { createHash } from 'node:crypto';
 import type { RunSpec, TraceRows } from '../spec.ts';
+import type { Measured } from './table.ts';
 
 export const sha256 = (data: string | NodeJS.ArrayBufferView): string =>
   createHash('sha256').update(data).digest('hex');
@@ -32,17 +33,28 @@ export function runId(specs: readonly RunSpec[], version: string): string {
   return sha256(plain([version, specs])).slice(0, 12);
 }
 
+/** How a scenario wants its results shown. */
+export interface Shown {
+  /** The command that gives these results, without flags that do not enter them. */
+  readonly command: string;
+  /** Columns of the result table. */
+  readonly table: readonly string[];
+  readonly measured: readonly Measured[];
+}
+
 export interface ManifestInput {
   readonly version: string;
   readonly question: string;
   readonly specs: readonly RunSpec[];
   readonly answers: readonly string[];
+  /** What a report needs besides: it is built from result files alone. */
+  readonly shown?: Shown | undefined;
   /** Result files by name → sha256 of their bytes. */
   readonly files: Readonly<Record<string, string>>;
 }
 
 /** manifest.json: points with everything resolved, the seeds of each, and the hashes of the files beside it. */
-export function manifestText({ version, question, specs, answers, files }: ManifestInput): string {
+export function manifestText({ version, question, specs, answers, shown, files }: ManifestInput): string {
   const seeds = new Map<string, number[]>();
   for (const { point, seed } of specs) seeds.set(point, [...(seeds.get(point) ?? []), seed]);
   const points = [...seeds].map(([point, list]) => {
@@ -50,6 +62,6 @@ export function manifestText({ version, question, specs, answers, files }: Manif
     return { seeds: list, ...resolved };
   });
   const scenario = specs[0]?.scenario ?? '';
-  const head = { program: 'nestwalk', version, scenario, runId: runId(specs, version), question, answers };
+  const head = { program: 'nestwalk', version, scenario, runId: runId(specs, version), question, answers, ...shown };
   return `${plain({ ...head, files, points }, 1)}\n`;
 }

@@ -19,7 +19,7 @@ import type { RunSpec } from '../spec.ts';
 import type { RunResult } from '../stats/result.ts';
 import { RESULT_FILES } from './columns/files.ts';
 import { headerOf, rowsOf } from './csv.ts';
-import { manifestText, runId } from './manifest.ts';
+import { manifestText, runId, type Shown } from './manifest.ts';
 
 export interface RunDirectoryInput {
   readonly version: string;
@@ -27,6 +27,7 @@ export interface RunDirectoryInput {
   readonly specs: readonly RunSpec[];
   readonly results: readonly RunResult[];
   readonly answers: readonly string[];
+  readonly shown?: Shown | undefined;
   /** About the machine and the moment: the only file that differs from one execution to the next. */
   readonly environment: object;
 }
@@ -84,8 +85,8 @@ function writeFiles(folder: string, input: RunDirectoryInput): void {
   for (const file of RESULT_FILES) {
     files[file.file] = writeText(join(folder, file.file), textOf(file, input.results));
   }
-  const { version, question, specs, answers } = input;
-  writeText(join(folder, 'manifest.json'), [manifestText({ version, question, specs, answers, files })]);
+  const { version, question, specs, answers, shown } = input;
+  writeText(join(folder, 'manifest.json'), [manifestText({ version, question, specs, answers, shown, files })]);
   writeText(join(folder, 'environment.json'), [`${JSON.stringify(input.environment, null, 1)}\n`]);
 }
 

@@ -1,5 +1,5 @@
 import { arch, cpus, freemem, hostname, platform, release } from 'node:os';
-import { relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import type { CommandModule } from 'yargs';
 import { answerSentences } from '../../report/answer.ts';
 import { runId } from '../../report/manifest.ts';
@@ -8,7 +8,7 @@ import { probeWritable, removeLeftovers, runDirectory, writeRunDirectory } from 
 import { agreement, DEFAULT_TABLE, resultTable, visible } from '../../report/table.ts';
 import { estimateRun, refusals } from '../../scenario/estimate.ts';
 import { expand } from '../../scenario/expand.ts';
-import { bundledScenarios } from '../../scenario/files.ts';
+import { bundledScenarios, packageRoot } from '../../scenario/files.ts';
 import type { Scenario } from '../../scenario/load.ts';
 import { UserError } from '../../scenario/problem.ts';
 import { attachTraces } from '../../scenario/traces.ts';
@@ -117,11 +117,23 @@ function report(
     ...scenario.measured.map((measured) => agreement(measured, points)).filter((text) => text !== undefined),
   ];
   const environment = { ...execution, ...describeHost(), threads: args.threads, arguments: process.argv.slice(2) };
-  const input = { version, question: scenario.question, specs, results, answers, environment };
+  const shown = { command: commandText(scenario, args), table: scenario.table, measured: scenario.measured };
+  const input = { version, question: scenario.question, specs, results, answers, shown, environment };
   const directory = writeOrFail(args.out, input);
   if (args.json) printJson(scenario, specs, results, answers, directory, version);
   else printReport(scenario, specs, points, answers, directory, execution);
 }
+
+/** The command that gives the same results anywhere: flags that do not enter them are left out. */
+function commandText({ file, name }: Scenario, { set, seed }: WorkArguments): string {
+  const isBundled = dirname(file) === join(packageRoot(), 'scenarios');
+  const scenario = isBundled ? name : basename(file);
+  const flags = [...set.flatMap((value) => ['--set', value]), ...(seed === undefined ? [] : ['--seed', String(seed)])];
+  return ['nestwalk run', ...[scenario, ...flags].map(shellWord)].join(' ');
+}
+
+const shellWord = (word: string): string =>
+  /^[\w./=:,@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 
 function describeHost(): object {
   return {
