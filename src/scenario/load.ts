@@ -6,7 +6,8 @@ import { join, parseText, parseValue, type Places, type Raw, type RawDocument, t
 import { findScenario, readText, slug } from './files.ts';
 import { explain } from './messages.ts';
 import { isMap, type Override, pathError, PlaceFinder, valueAt, withOverrides, without } from './paths.ts';
-import { didYouMean, type Problem } from './problem.ts';
+import { didYouMean, type Problem, problemLines, UserError } from './problem.ts';
+import { type QuantityKind, quantityKind } from './quantity-kind.ts';
 import { type ResolvedPoint, resolvePoint } from './resolve.ts';
 import {
   type AnswerInput,
@@ -19,6 +20,7 @@ import {
   scenarioSchema,
 } from './schema.ts';
 import { dimensionOf, parseQuantity, printable, show } from './units.ts';
+import { varyValues } from './vary.ts';
 
 export interface ScenarioPoint extends ResolvedPoint {
   readonly name: string;
@@ -44,12 +46,19 @@ export type LoadResult =
 export interface LoadOptions {
   /** `path=value` of --set flags. */
   readonly sets?: readonly string[];
+  /** `path=values` of --vary flags: they join the scenario's own sweep, or take the place of a path that it varies. */
+  readonly vary?: readonly string[];
+  /** Values at paths, as --vary of a search sets them; a path that the sweep varies is not varied any more. */
+  readonly values?: readonly { readonly path: string; readonly value: Raw }[];
   /** Value of --seed: the first seed. */
   readonly seed?: number;
   /** Column names that table, answer and measured may use; left out = not checked. */
   readonly metrics?: readonly string[];
 }
 
+/** Paths of what belongs to the scenario as a whole. */
+const SAME_FOR_ALL = /^(question|sweep|table|answer|measured|run\.seeds?)(\.|$)/;
+const SET_AND_VARIED = 'is set by --set as well; expected one of the two';
 const MAX_POINTS = 100_000;
 const MAX_PROBLEMS = 50;
 
@@ -68,6 +77,14 @@ export function loadText(text: string, file: string, options: LoadOptions = {}):
   return loader.problems.length > 0 || scenario === undefined
     ? { ok: false, problems: limited(loader.problems) }
     : { ok: true, scenario };
+}
+
+/** What a search may vary in a file, or a bundled scenario. Throws UserError when it cannot be read as a scenario. */
+export function searchableKind(path: string, at: string): { readonly kind: QuantityKind } | { readonly error: string } {
+  const file = findScenario(path);
+  const document = parseText(readText(file), file);
+  if (document.value === undefined) throw new UserError(problemLines(document.problems));
+  return new Loader(document.value, document, file).searchable(at);
 }
 
 function limited(problems: readonly Problem[]): readonly Problem[] {
@@ -90,17 +107,22 @@ class Loader {
     this.file = file;
   }
 
-  load({ sets = [], seed, metrics }: LoadOptions): Scenario | undefined {
+  load({ sets = [], vary = [], values = [], seed, metrics }: LoadOptions): Scenario | undefined {
     if (!isMap(this.raw)) {
       const what = this.raw === null ? 'the file is empty' : 'the file is not a scenario';
       this.add({ place: this.places.values.get('')!, message: `${what}; expected question, tenants and run` });
       return undefined;
     }
-    const overrides = this.readSets(sets, seed);
+    const varied = vary.flatMap((flag) => this.readVary(flag, sets));
+    this.checkVariedOnce(varied);
+    const fixed = values.map(({ path, value }) => ({ path, value, place: { flag: `--vary ${path}` } }));
+    this.raw = varied.reduce(withVaried, fixed.reduce(withoutVaried, this.raw));
+    const overrides = [...this.readSets(sets, seed), ...fixed];
     const narrowing = overrides.filter(({ path }) => isMap(this.vary()) && Object.hasOwn(this.vary() as RawMap, path));
-    const reshaped = narrowing.length > 0 || overrides.some(({ path }) => path.startsWith('sweep.'));
+    const reshaped =
+      varied.length + fixed.length + narrowing.length > 0 || overrides.some(({ path }) => path.startsWith('sweep.'));
     this.raw = narrowing.reduce(withOneValue, withOverrides(this.raw, overrides));
-    const finder = new PlaceFinder(this.places, overrides);
+    const finder = new PlaceFinder(this.places, [...overrides, ...varied.map(sweepPlace)]);
     this.checkNames(finder);
     const parsed = this.parse(this.raw, finder);
     if (parsed === undefined) return undefined;
@@ -168,6 +190,47 @@ class Loader {
     else if (value === null && problems.length === 0)
       this.add({ place: { flag }, message: 'expected a value after =' });
     return error === undefined && value !== null ? [{ path, value, place: { flag } }] : [];
+  }
+
+  private readVary(text: string, sets: readonly string[]): Override[] {
+    const split = text.indexOf('=');
+    if (split <= 0) {
+      const place = { flag: `--vary ${printable(text)}` };
+      this.add({ place, message: 'expected path=values, such as machine.iotlb.entries=16..1024*2' });
+      return [];
+    }
+    const path = text.slice(0, split).trim();
+    const place = { flag: `--vary ${printable(path)}` };
+    const error = this.variable(path) ?? (sets.some((set) => set.startsWith(`${path}=`)) ? SET_AND_VARIED : undefined);
+    const read = error === undefined ? varyValues(text.slice(split + 1), this.kindOf(path)) : { error };
+    if ('error' in read) this.add({ place, message: read.error });
+    return 'error' in read ? [] : [{ path, value: read.value, place }];
+  }
+
+  private checkVariedOnce(varied: readonly Override[]): void {
+    for (const [i, { path, place }] of varied.entries()) {
+      const isFirst = varied.findIndex((other) => other.path === path) === i;
+      if (!isFirst)
+        this.add({ place, message: 'is given twice; expected all values in one flag, with commas between' });
+    }
+  }
+
+  /** The kind of value that a search may look for at `path`, or why it may not. */
+  searchable(path: string): { readonly kind: QuantityKind } | { readonly error: string } {
+    const error = this.variable(path);
+    if (error !== undefined) return { error };
+    const kind = this.kindOf(path);
+    return kind === undefined ? { error: 'takes no numbers, so that none is the largest' } : { kind };
+  }
+
+  /** Why a path cannot differ from point to point, or undefined. */
+  private variable(path: string): string | undefined {
+    if (SAME_FOR_ALL.test(path)) return `${path} is the same for all points`;
+    return pathError(scenarioSchema, this.raw, path) ?? this.sweepConflict(path);
+  }
+
+  private kindOf(path: string): QuantityKind | undefined {
+    return quantityKind(scenarioSchema, this.raw, path);
   }
 
   private vary(): Raw | undefined {
@@ -287,8 +350,9 @@ class Loader {
 
   private checkSweepPaths(section: string, paths: readonly string[], finder: PlaceFinder): void {
     for (const path of paths) {
-      const fixed = /^(question|sweep|table|answer|measured|run\.seeds?)(\.|$)/.test(path);
-      const error = fixed ? `${path} is the same for all points` : pathError(scenarioSchema, this.raw, path);
+      const error = SAME_FOR_ALL.test(path)
+        ? `${path} is the same for all points`
+        : pathError(scenarioSchema, this.raw, path);
       if (error !== undefined) this.add({ place: finder.key(join(section, path)), message: error });
     }
   }
@@ -373,6 +437,17 @@ function withOneValue(raw: Raw, { path, value }: Override): Raw {
   vary[path] = [value];
   return withOverrides(raw, [{ path: 'sweep.vary', value: vary, place: { flag: '' } }]);
 }
+
+/** Values of a flag join the sweep. Its paths hold dots, so that the section is replaced as a whole. */
+function withVaried(raw: Raw, { path, value }: Override): Raw {
+  const vary: RawMap = Object.assign(Object.create(null), valueAt(raw, ['sweep', 'vary']));
+  vary[path] = value;
+  return withOverrides(raw, [{ path: 'sweep.vary', value: vary, place: { flag: '' } }]);
+}
+
+const withoutVaried = (raw: Raw, { path }: Override): Raw => without(raw, ['sweep', 'vary', path]);
+
+const sweepPlace = ({ path, value, place }: Override): Override => ({ path: `sweep.vary.${path}`, value, place });
 
 /** The last words of the paths, as many as it takes to tell them apart. */
 function shortLabels(paths: readonly string[]): string[] {

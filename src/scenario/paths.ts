@@ -74,6 +74,19 @@ export function valueAt(raw: Raw, keys: readonly string[]): Raw | undefined {
   return keys.reduce<Raw | undefined>(childValue, raw);
 }
 
+/** The schema of the value at `path`, inside optional and transformed ones; undefined where no such path exists. */
+export function schemaAt(root: Schema, raw: Raw, path: string): Schema | undefined {
+  let schema: Schema | undefined = unwrap(root, raw);
+  let value: Raw | undefined = raw;
+  for (const key of path.split('.')) {
+    const next = childSchema(schema, key);
+    if (next === undefined) return undefined;
+    value = childValue(value, key);
+    schema = unwrap(next, value);
+  }
+  return schema;
+}
+
 /** What is wrong with a path that a flag or the sweep wants to set, or undefined. */
 export function pathError(root: Schema, raw: Raw, path: string): string | undefined {
   let schema = unwrap(root, raw);
