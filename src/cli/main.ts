@@ -8,6 +8,7 @@ import { listCommand } from './commands/list.ts';
 import { pagetableCommand } from './commands/pagetable.ts';
 import { runCommand } from './commands/run.ts';
 import { schemaCommand } from './commands/schema.ts';
+import { sweepCommand } from './commands/sweep.ts';
 import { EXIT_NOT_MET, GoalMissed } from './goal.ts';
 import { EXIT_INTERRUPTED, Interrupted } from './interrupt.ts';
 import { colours, note, quietWhenReaderLeaves } from './terminal.ts';
@@ -15,7 +16,9 @@ import { programVersion } from './version.ts';
 
 const EXIT_USER = 2;
 const EXIT_BUG = 3;
-const FLAGS = ['set', 'seed', 'out', 'threads', 'json', 'quiet', 'progress', 'no-progress', 'check', 'help', 'version'];
+const FLAGS = (
+  'set seed out threads json quiet progress no-progress check help version ' + 'vary resume no-resume plan'
+).split(' ');
 
 /** Runs the program and sets the exit code of the process. */
 export async function run(argv: readonly string[]): Promise<void> {
@@ -38,6 +41,7 @@ function parser(argv: readonly string[]) {
     .scriptName('nestwalk')
     .usage('$0 <command>\n\nSimulates DMA through IOMMUs: what translation costs, one stage and nested.')
     .command(runCommand)
+    .command(sweepCommand)
     .command(checkCommand)
     .command(listCommand)
     .command(explainCommand)

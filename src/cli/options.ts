@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os';
 import type { Argv } from 'yargs';
 import { METRICS } from '../report/columns/files.ts';
-import { loadScenario, type Scenario } from '../scenario/load.ts';
+import { type LoadOptions, loadScenario, type Scenario } from '../scenario/load.ts';
 import { problemLines, UserError } from '../scenario/problem.ts';
 
 export interface ScenarioArguments {
@@ -12,6 +12,8 @@ export interface ScenarioArguments {
 }
 
 export interface WorkArguments extends ScenarioArguments {
+  /** `path=values` of --vary, in commands that have it. */
+  readonly vary?: readonly string[];
   readonly out: string;
   readonly threads: number;
   readonly json: boolean;
@@ -23,14 +25,7 @@ export interface WorkArguments extends ScenarioArguments {
 export function scenarioOptions<T>(yargs: Argv<T>) {
   return yargs
     .positional('scenario', { describe: 'scenario file, or name of a bundled one', type: 'string', demandOption: true })
-    .option('set', {
-      describe: 'set a value of the scenario, such as machine.iotlb.entries=64 (repeatable)',
-      type: 'string',
-      requiresArg: true,
-      coerce: (value: string | string[] | undefined) => (value === undefined ? [] : [value].flat()),
-      default: [] as string[],
-      defaultDescription: 'none',
-    })
+    .option('set', repeatable('set a value of the scenario, such as machine.iotlb.entries=64 (repeatable)'))
     .option('seed', {
       describe: 'first seed',
       type: 'string',
@@ -57,6 +52,16 @@ export function workOptions<T>(yargs: Argv<T>) {
     .option('progress', { describe: 'show progress', type: 'boolean', default: true });
 }
 
+/** A flag that may be given several times; yargs gives a list, a single text or nothing. */
+export const repeatable = (describe: string) => ({
+  describe,
+  type: 'string' as const,
+  requiresArg: true,
+  coerce: (value: string | string[] | undefined): string[] => (value === undefined ? [] : [value].flat()),
+  default: [] as string[],
+  defaultDescription: 'none',
+});
+
 /** yargs makes NaN of words: numbers are read here. Throws UserError. */
 export function wholeNumber(flag: string, value: string | readonly string[], min: number, max: number): number {
   const text = typeof value === 'string' ? value : undefined;
@@ -69,8 +74,9 @@ export function wholeNumber(flag: string, value: string | readonly string[], min
 }
 
 /** Loads and checks; throws UserError with every mistake. */
-export function loadOrFail({ scenario, set, seed }: ScenarioArguments): Scenario {
-  const loaded = loadScenario(scenario, { sets: set, metrics: METRICS, ...(seed === undefined ? {} : { seed }) });
+export function loadOrFail({ scenario, set, seed }: ScenarioArguments, more: Partial<LoadOptions> = {}): Scenario {
+  const options = { sets: set, metrics: METRICS, ...(seed === undefined ? {} : { seed }), ...more };
+  const loaded = loadScenario(scenario, options);
   if (!loaded.ok) throw new UserError(problemLines(loaded.problems));
   return loaded.scenario;
 }

@@ -17,9 +17,11 @@ function isTrace(value: unknown): value is TraceRows {
   return typeof value === 'object' && value !== null && 'issuePs' in value;
 }
 
+/** A trace is shared by the points of a sweep: its rows are hashed once. */
+const seen = new WeakMap<TraceRows, object>();
+
 /** Text of specs without typed arrays, the same for equal specs. */
 function plain(specs: unknown, indent?: number): string {
-  const seen = new Map<TraceRows, object>();
   const replace = (_: string, value: unknown): unknown => {
     if (!isTrace(value)) return value;
     if (!seen.has(value)) seen.set(value, traceSummary(value));
@@ -31,6 +33,14 @@ function plain(specs: unknown, indent?: number): string {
 /** Name of the run directory: from the resolved runs and the version alone. */
 export function runId(specs: readonly RunSpec[], version: string): string {
   return sha256(plain([version, specs])).slice(0, 12);
+}
+
+/**
+ * Identifies a run by what its result depends on: the resolved spec without its names, and the model that runs it. Points of the
+ * same content share a result, whatever they are called.
+ */
+export function runKey({ seed, machine, os, tenants, run }: RunSpec, model: string): string {
+  return sha256(plain([model, seed, machine, os, tenants, run])).slice(0, 32);
 }
 
 /** How a scenario wants its results shown. */

@@ -1,26 +1,37 @@
 /** Results by point: what the table and the answer read. */
+import type { RunSpec } from '../spec.ts';
 import type { RunResult } from '../stats/result.ts';
-import type { Column } from './columns/column.ts';
+import type { Cell, Column } from './columns/column.ts';
 import { SUMMARY_COLUMNS, summaryRow } from './columns/files.ts';
 import { type Estimate, estimate } from './statistics.ts';
 
 type SummaryRow = ReturnType<typeof summaryRow>;
 export type SummaryColumn = Column<SummaryRow>;
 
+/** A row of summary.csv by column: what remains of a run when its counts have gone. */
+export type PointRow = Readonly<Record<string, Cell>>;
+
 export interface PointResults {
   readonly name: string;
-  readonly rows: readonly SummaryRow[];
+  /** Varied values by path. */
+  readonly values: RunSpec['values'];
+  readonly rows: readonly PointRow[];
 }
 
-/** Points in the order of the runs, each with the rows of its seeds. */
-export function byPoint(results: readonly RunResult[]): PointResults[] {
-  const points = new Map<string, SummaryRow[]>();
+export function pointRow(row: SummaryRow): PointRow {
+  return Object.fromEntries(SUMMARY_COLUMNS.map((column) => [column.name, column.value(row)]));
+}
+
+/** Points in the order of the runs, each with the rows of its seeds. Takes one result at a time. */
+export function byPoint(results: Iterable<RunResult>): PointResults[] {
+  const points = new Map<string, { name: string; values: RunSpec['values']; rows: PointRow[] }>();
   for (const run of results) {
-    const rows = points.get(run.spec.point);
-    if (rows === undefined) points.set(run.spec.point, [summaryRow(run)]);
-    else rows.push(summaryRow(run));
+    const { point: name, values } = run.spec;
+    const rows = points.get(name)?.rows;
+    if (rows === undefined) points.set(name, { name, values, rows: [pointRow(summaryRow(run))] });
+    else rows.push(pointRow(summaryRow(run)));
   }
-  return [...points].map(([name, rows]) => ({ name, rows }));
+  return [...points.values()];
 }
 
 /** Throws RangeError for a name that is no column: the scenario check has compared it with METRICS. */
@@ -32,13 +43,11 @@ export function metricColumn(name: string): SummaryColumn {
 
 /** Mean over the seeds; undefined when no seed has a value. */
 export function metricOf(point: PointResults, column: SummaryColumn): Estimate | undefined {
-  return estimate(point.rows.map((row) => column.value(row)).filter((value) => typeof value === 'number'));
+  return estimate(point.rows.map((row) => row[column.name]).filter((value) => typeof value === 'number'));
 }
 
 /** The rows of summary.csv as objects, for --json: numbers as numbers, null for no value. */
-export function summaryObjects(results: readonly RunResult[]): Record<string, string | number | null>[] {
-  return results.map((run) => {
-    const row = summaryRow(run);
-    return Object.fromEntries(SUMMARY_COLUMNS.map((column) => [column.name, column.value(row) ?? null]));
-  });
+export function summaryObjects(points: readonly PointResults[]): Record<string, string | number | null>[] {
+  const rows = points.flatMap((point) => point.rows);
+  return rows.map((row) => Object.fromEntries(Object.entries(row).map(([name, cell]) => [name, cell ?? null])));
 }

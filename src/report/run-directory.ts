@@ -25,7 +25,8 @@ export interface RunDirectoryInput {
   readonly version: string;
   readonly question: string;
   readonly specs: readonly RunSpec[];
-  readonly results: readonly RunResult[];
+  /** In the order of the specs; iterated once. */
+  readonly results: Iterable<RunResult>;
   readonly answers: readonly string[];
   readonly shown?: Shown | undefined;
   /** About the machine and the moment: the only file that differs from one execution to the next. */
@@ -81,35 +82,63 @@ export function writeRunDirectory(out: string, input: RunDirectoryInput): string
 }
 
 function writeFiles(folder: string, input: RunDirectoryInput): void {
-  const files: Record<string, string> = {};
-  for (const file of RESULT_FILES) {
-    files[file.file] = writeText(join(folder, file.file), textOf(file, input.results));
-  }
+  const files = writeTables(folder, input.results);
   const { version, question, specs, answers, shown } = input;
-  writeText(join(folder, 'manifest.json'), [manifestText({ version, question, specs, answers, shown, files })]);
-  writeText(join(folder, 'environment.json'), [`${JSON.stringify(input.environment, null, 1)}\n`]);
+  const manifest = manifestText({ version, question, specs, answers, shown, files });
+  writeText(join(folder, 'manifest.json'), manifest);
+  writeText(join(folder, 'environment.json'), `${JSON.stringify(input.environment, null, 1)}\n`);
 }
 
-function* textOf(file: (typeof RESULT_FILES)[number], results: readonly RunResult[]): Generator<string> {
-  yield headerOf(file.columns);
-  for (const result of results) yield* rowsOf(file, result);
-}
-
-/** Writes pieces of text, on disk when it returns; returns their sha256. */
-function writeText(path: string, pieces: Iterable<string>): string {
-  const hash = createHash('sha256');
-  const handle = openSync(path, 'wx');
+/** All tables side by side, one result at a time: results may be more than the memory holds. Returns their sha256. */
+function writeTables(folder: string, results: Iterable<RunResult>): Record<string, string> {
+  const open = RESULT_FILES.map((file) => ({ file, text: new TextFile(join(folder, file.file)) }));
   try {
-    for (const piece of pieces) {
-      const bytes = Buffer.from(piece);
-      hash.update(bytes);
-      for (let done = 0; done < bytes.length; ) done += writeSync(handle, bytes, done);
+    for (const { file, text } of open) text.write(headerOf(file.columns));
+    for (const result of results) {
+      for (const { file, text } of open) for (const piece of rowsOf(file, result)) text.write(piece);
     }
-    fsyncSync(handle);
+    return Object.fromEntries(open.map(({ file, text }) => [file.file, text.finish()]));
   } finally {
-    closeSync(handle);
+    for (const { text } of open) text.close();
   }
-  return hash.digest('hex');
+}
+
+function writeText(path: string, content: string): void {
+  const text = new TextFile(path);
+  try {
+    text.write(content);
+    text.finish();
+  } finally {
+    text.close();
+  }
+}
+
+/** A new file that is written in pieces. */
+class TextFile {
+  private readonly handle: number;
+  private readonly hash = createHash('sha256');
+  private isOpen = true;
+
+  constructor(path: string) {
+    this.handle = openSync(path, 'wx');
+  }
+
+  write(piece: string): void {
+    const bytes = Buffer.from(piece);
+    this.hash.update(bytes);
+    for (let done = 0; done < bytes.length; ) done += writeSync(this.handle, bytes, done);
+  }
+
+  /** On disk when it returns; the sha256 of all that was written. */
+  finish(): string {
+    fsyncSync(this.handle);
+    return this.hash.digest('hex');
+  }
+
+  close(): void {
+    if (this.isOpen) closeSync(this.handle);
+    this.isOpen = false;
+  }
 }
 
 /** A directory of an earlier run of the same experiment is moved aside first: rename does not replace full folders. */

@@ -15,6 +15,8 @@ export interface RunAllOptions {
   readonly onProgress?: (fraction: number, label: string) => void;
   /** Each result as soon as it is there, in the order in which runs end; `index` is its place among the specs. */
   readonly onResult?: (result: RunResult, index: number) => void;
+  /** false = results go to `onResult` only, so that many runs need not fit the memory; the promise gives an empty list. */
+  readonly keepResults?: boolean;
   /** Stops all runs at their next check (within milliseconds); the promise then rejects with the signal's reason. */
   readonly signal?: AbortSignal;
   /** Thread entry point, for tests that need one which fails. */
@@ -79,7 +81,7 @@ class Work {
     const units = specs.reduce((sum, spec) => sum + spec.machine.units, 0);
     this.free = Math.max(1, Math.min(options.threads, units));
     this.pool = new Pool(this.free, options.workerFile);
-    this.results = new Array<RunResult>(specs.length);
+    this.results = options.keepResults === false ? [] : new Array<RunResult>(specs.length);
     this.ended = new Promise((resolve) => (this.resolveEnded = resolve));
     options.signal?.addEventListener('abort', this.onAbort);
     this.timer = setInterval(() => this.showProgress(), PROGRESS_MS);
@@ -153,7 +155,7 @@ class Work {
     const failed = outcomes.filter((outcome) => !outcome.ok);
     if (failed.length === 0) {
       const result = mergeParts(this.specs[index], parts);
-      this.results[index] = result;
+      if (this.options.keepResults !== false) this.results[index] = result;
       this.done++;
       this.options.onResult?.(result, index);
       return;

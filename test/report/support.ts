@@ -1,7 +1,7 @@
 /** Points with chosen values, for what reads results by point. */
 import { C_HITS, C_LOOKUPS, COUNTERS } from '../../src/kernel/layout.ts';
 import { totalsOf } from '../../src/report/columns/totals.ts';
-import type { PointResults } from '../../src/report/points.ts';
+import { type PointResults, pointRow } from '../../src/report/points.ts';
 import type { RunResult } from '../../src/stats/result.ts';
 import { runSpec } from '../support/spec.mjs';
 
@@ -21,7 +21,7 @@ export function point(
     const counters = new Float64Array(COUNTERS);
     if (hits !== undefined) [counters[C_HITS], counters[C_LOOKUPS]] = [hits, 1000];
     const totals = { ...totalsOf(run, []), counters, readBytes: (gbps ?? 0) / 8, devices: 1 };
-    return { run, totals };
+    return pointRow({ run, totals });
   });
-  return { name, rows };
+  return { name, values: {}, rows };
 }

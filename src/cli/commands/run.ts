@@ -38,23 +38,26 @@ export const runCommand: CommandModule<object, WorkArguments> = {
 
 async function runScenario(args: WorkArguments): Promise<void> {
   const scenario = loadOrFail(args);
-  const memoryBytes = freemem() * MEMORY_SHARE;
-  const { specs, warnings } = await attachTraces(
-    expand(scenario),
-    scenario.file,
-    Math.floor(memoryBytes / 2 / TRACE_ROW_BYTES),
-  );
-  const refused = refusals(specs, { memoryBytes, threads: Math.min(args.threads, specs.length) });
-  if (refused.length > 0) throw new UserError(refused);
+  const specs = await prepareSpecs(scenario, args);
   prepareFolder(args.out, scenario.name);
-  if (!args.quiet && !args.json) for (const warning of warnings) note(colours.yellow(warning));
   const startedAt = new Date();
   const results = await simulate(specs, args);
   const wallSeconds = (Date.now() - startedAt.getTime()) / 1000;
   report(scenario, specs, results, args, { startedAt: startedAt.toISOString(), wallSeconds });
 }
 
-function prepareFolder(out: string, scenario: string): void {
+/** The runs of a scenario, with their traces; refused when they do not fit the free memory. */
+export async function prepareSpecs(scenario: Scenario, args: WorkArguments): Promise<readonly RunSpec[]> {
+  const memoryBytes = freemem() * MEMORY_SHARE;
+  const rows = Math.floor(memoryBytes / 2 / TRACE_ROW_BYTES);
+  const { specs, warnings } = await attachTraces(expand(scenario), scenario.file, rows);
+  const refused = refusals(specs, { memoryBytes, threads: Math.min(args.threads, specs.length) });
+  if (refused.length > 0) throw new UserError(refused);
+  if (!args.quiet && !args.json) for (const warning of warnings) note(colours.yellow(warning));
+  return specs;
+}
+
+export function prepareFolder(out: string, scenario: string): void {
   try {
     probeWritable(out, scenario);
     removeLeftovers(out, scenario, isAlive);
@@ -63,7 +66,7 @@ function prepareFolder(out: string, scenario: string): void {
   }
 }
 
-function isAlive(pid: number): boolean {
+export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;
@@ -98,15 +101,18 @@ function interrupted(done: number, total: number): Interrupted {
   return new Interrupted(`stopped after ${done} of ${total} runs; nothing was written. The same command starts again`);
 }
 
-interface Execution {
+export interface Execution {
   readonly startedAt: string;
   readonly wallSeconds: number;
+  /** Runs whose results were there before. */
+  readonly reusedRuns?: number;
 }
 
-function report(
+/** Writes the run folder and prints what it says. */
+export function report(
   scenario: Scenario,
   specs: readonly RunSpec[],
-  results: readonly RunResult[],
+  results: Iterable<RunResult>,
   args: WorkArguments,
   execution: Execution,
 ): void {
@@ -120,16 +126,20 @@ function report(
   const shown = { command: commandText(scenario, args), table: scenario.table, measured: scenario.measured };
   const input = { version, question: scenario.question, specs, results, answers, shown, environment };
   const directory = writeOrFail(args.out, input);
-  if (args.json) printJson(scenario, specs, results, answers, directory, version);
+  if (args.json) printJson(scenario, specs, points, answers, directory, version);
   else printReport(scenario, specs, points, answers, directory, execution);
 }
 
 /** The command that gives the same results anywhere: flags that do not enter them are left out. */
-function commandText({ file, name }: Scenario, { set, seed }: WorkArguments): string {
+function commandText({ file, name }: Scenario, { set, seed, vary }: WorkArguments): string {
   const isBundled = dirname(file) === join(packageRoot(), 'scenarios');
   const scenario = isBundled ? name : basename(file);
-  const flags = [...set.flatMap((value) => ['--set', value]), ...(seed === undefined ? [] : ['--seed', String(seed)])];
-  return ['nestwalk run', ...[scenario, ...flags].map(shellWord)].join(' ');
+  const flags = [
+    ...(vary ?? []).flatMap((value) => ['--vary', value]),
+    ...set.flatMap((value) => ['--set', value]),
+    ...(seed === undefined ? [] : ['--seed', String(seed)]),
+  ];
+  return [vary === undefined ? 'nestwalk run' : 'nestwalk sweep', ...[scenario, ...flags].map(shellWord)].join(' ');
 }
 
 const shellWord = (word: string): string =>
@@ -158,12 +168,12 @@ function writeOrFail(out: string, input: Parameters<typeof writeRunDirectory>[1]
 function printJson(
   scenario: Scenario,
   specs: readonly RunSpec[],
-  results: readonly RunResult[],
+  points: readonly PointResults[],
   answers: readonly string[],
   directory: string,
   version: string,
 ): void {
-  const summary = summaryObjects(results);
+  const summary = summaryObjects(points);
   const { name, question } = scenario;
   print(
     JSON.stringify({
@@ -193,11 +203,13 @@ function printReport(
   if (answers.length > 0) print(`\n${answers.map(visible).join('\n')}`);
   print(`\n${basis(specs)}`);
   print(
-    `Files: ${relative('.', directory) || directory} (${specs.length} runs, ${execution.wallSeconds.toFixed(1)} s)`,
+    `Files: ${relative('.', directory) || directory} (${specs.length} runs${before(execution)}, ${execution.wallSeconds.toFixed(1)} s)`,
   );
   const next = bundledScenarios().find((name) => name !== scenario.name);
   if (next !== undefined) print(`Next:  ${programCommand()} run ${next}   (list scenarios shows all)`);
 }
+
+const before = ({ reusedRuns = 0 }: Execution): string => (reusedRuns > 0 ? `, ${reusedRuns} of them from before` : '');
 
 /** What the numbers rest on. */
 function basis(specs: readonly RunSpec[]): string {
