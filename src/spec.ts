@@ -90,22 +90,45 @@ export interface OsSpec {
     /** Bits the device can address after the 32-bit space is full. */
     readonly maskBits: number;
   };
-  readonly flushQueue: { readonly entries: number; readonly timeoutNs: number };
+  readonly flushQueue: FlushQueueSpec;
+  /**
+   * CPUs that serve the devices behind each unit: their queues are dealt to these CPUs in turn. 0 = a CPU for each queue.
+   * Units have CPUs of their own, so that they may run in threads of their own.
+   */
+  readonly cpus: number;
+  /** Pages of one IOVA range of policy `contiguous`: a power of two. */
+  readonly contiguousPages: number;
+  /** Slots of 2 KiB that the bounce buffers of untrusted devices behind one unit have. */
+  readonly bounceSlots: number;
   readonly costs: OsCosts;
 }
-export type KernelEra = 'amd-5.13' | 'amd-6.1' | 'amd-7.2' | 'intel-6.1' | 'intel-6.12';
+/** The queue of lazy unmaps: one for each CPU, or a single one for the domain. */
+export interface FlushQueueSpec {
+  readonly entries: number;
+  readonly timeoutNs: number;
+  readonly single: boolean;
+}
+export type KernelEra = 'amd-5.13' | 'amd-6.1' | 'amd-6.12' | 'amd-7.2' | 'intel-6.1' | 'intel-6.12';
 
 /** CPU time of each software step, in ns. Sources in the preset. */
 export interface OsCosts {
   readonly iovaAllocNs: number;
+  /** One range taken from the tree of IOVAs, or given back to it; its lock is held for so long. */
   readonly iovaAllocSlowNs: number;
   readonly iovaFreeNs: number;
   readonly mapNs: number;
   readonly mapPageNs: number;
   readonly unmapNs: number;
   readonly unmapPageNs: number;
+  /** Writing one command to the queue; its lock is held for so long. */
   readonly invalidateSubmitNs: number;
+  /** Between looks at the completion semaphore; the first look comes at once. */
   readonly completionPollNs: number;
+  /** A contended lock's way from one CPU to the next. */
+  readonly lockHandoffNs: number;
+  /** Finding and freeing the slots of one bounced mapping, and copying 1 KiB. */
+  readonly bounceNs: number;
+  readonly copyKibNs: number;
   /** Network or storage stack work a packet, outside the DMA API. */
   readonly packetNs: number;
   /** One exit to the hypervisor. */
@@ -113,7 +136,7 @@ export interface OsCosts {
 }
 
 export type TenantMode = 'passthrough' | 'host' | 'nested';
-export type Policy = 'strict' | 'lazy' | 'static' | 'passthrough';
+export type Policy = 'strict' | 'lazy' | 'static' | 'contiguous' | 'passthrough';
 
 /** Page tables of one stage. `leafLog2` is the largest leaf the mapper may use (12, 21, 30). */
 export interface StageSpec {
@@ -145,6 +168,8 @@ export interface DeviceSpec {
   /** -1: requests carry no PASID. */
   readonly pasid: number;
   readonly link: LinkSpec;
+  /** External-facing: always strict, and buffers that are not whole pages bounce. */
+  readonly untrusted: boolean;
   readonly traffic: TrafficSpec;
 }
 
@@ -165,9 +190,11 @@ export type TrafficSpec =
   | NicTraffic
   | ReplayTraffic;
 
-/** A NIC queue pair with its rings, buffers, completions and the core that serves it. */
+/** A NIC: queue pairs with rings, buffers and completions, each served by a core, over one link. */
 export interface NicTraffic {
   readonly model: 'nic';
+  /** Queue pairs; what is offered is spread over them evenly. */
+  readonly queues: number;
   readonly direction: 'rx' | 'tx' | 'both';
   /** Packets offered a second in each direction = lineGbps / (mtu + wire overhead); 0 = as fast as the link and ring allow. */
   readonly offeredGbps: number;
@@ -183,6 +210,20 @@ export interface NicTraffic {
   /** Flows: packets of a flow arrive in bursts of `burstPackets`. */
   readonly flows: number;
   readonly burstPackets: number;
+  /** Receive buffers of one descriptor, mapped and given back together (striding receive queue). */
+  readonly buffersPerDescriptor: number;
+  /** Transmit completions are handled by the core that sent, or by the next one: IOVAs are freed where they were not taken. */
+  readonly completionCpu: 'same' | 'next';
+  readonly recycle: RecycleSpec;
+}
+/** The driver's recycling of mapped receive pages (page pool): apart from the policy, it decides how often pages are mapped at all. */
+export interface RecycleSpec {
+  /** Pages kept mapped at most, those that a socket still holds included; 0 = none. */
+  readonly pages: number;
+  /** fifo: only the oldest page is looked at (mlx5 page cache); any: each page comes back when its socket lets go (page pool). */
+  readonly order: 'fifo' | 'any';
+  /** Mean time that a socket holds a received page; exponentially distributed. */
+  readonly holdNs: number;
 }
 
 /** Access trace rows for this device, already parsed: columns of equal length. */
@@ -220,6 +261,16 @@ export interface RunLimits {
   readonly missCauses: boolean;
   /** Re-check the sum rules while running (slow). */
   readonly debug: boolean;
+  /** Miss-ratio curves of the IOTLB from this run's references. */
+  readonly mrc?: MrcSpec;
+}
+
+export interface MrcSpec {
+  /** Pages that are followed at most; above, a sample of them. */
+  readonly sampleKeys: number;
+  /** Numbers of sets for which every number of ways is wanted, up to `ways`. */
+  readonly setCounts: readonly number[];
+  readonly ways: number;
 }
 
 export interface RunSpec {

@@ -1,12 +1,32 @@
-/** One CPU core: a resource with a next-free time. Several devices may be served by the same core. */
+/**
+ * CPU cores and locks as resources with a next-free time. Work is booked in the order in which it is begun: a core that
+ * does one piece of work (a packet, an unmap) books all of it at once, so other cores' times may lie before its own.
+ */
+
+/** One CPU core. Several queues and devices may be served by the same core. */
 export class Core {
   /** Index among the CPUs of the domain's IOVA allocator. */
   readonly cpu: number;
   freePs = 0;
+  /** All time spent at work since the start, spinning included. */
+  spentPs = 0;
+  /** Queues that this core serves, and pieces of work that it has begun: whose turn it is follows from these. */
+  sharers = 0;
+  pieces = 0;
 
   constructor(cpu: number) {
     this.cpu = cpu;
   }
+
+  /** Time spent at work before `nowPs`: what is booked beyond it is all work, because it was booked without a gap. */
+  busyUntil(nowPs: number): number {
+    return this.spentPs - Math.max(0, this.freePs - nowPs);
+  }
+}
+
+/** A spinlock: whoever finds it taken spins until it is free. */
+export class Lock {
+  freePs = 0;
 }
 
 /** Counts of stats/result.ts DriverCounts, while they grow. */
@@ -17,7 +37,9 @@ export class DriverAccount {
   cpuPs = 0;
   cpuMapPs = 0;
   cpuUnmapPs = 0;
+  /** Spinning for completions and queue slots, and for locks. */
   cpuWaitPs = 0;
+  cpuLockPs = 0;
   invalidationCommands = 0;
   completionWaits = 0;
   vmExits = 0;
@@ -27,21 +49,28 @@ export class DriverAccount {
   staleWindowPs = 0;
   staleWindowMaxPs = 0;
   staleWindows = 0;
+  /** Mappings that went through bounce buffers, and bytes copied to and from them. */
+  bounces = 0;
+  copiedBytes = 0;
 
   reset(): void {
     Object.assign(this, new DriverAccount());
   }
 }
 
-/** A core at work for one device: what each step costs goes to the core's time and the device's account. */
+/** A core at work for one queue: what each step costs goes to the core's time and the device's account. */
 export class DriverCpu {
   readonly core: Core;
-  readonly account = new DriverAccount();
+  readonly account: DriverAccount;
   /** Before the run: mappings are set up, but nothing takes time or is counted as work. */
   setup = false;
+  private lastPiece = 0;
 
-  constructor(core: Core) {
+  /** Queues of one device share its account. */
+  constructor(core: Core, account = new DriverAccount()) {
     this.core = core;
+    this.account = account;
+    core.sharers++;
   }
 
   get cpu(): number {
@@ -52,14 +81,25 @@ export class DriverCpu {
     return this.core.freePs;
   }
 
+  /**
+   * When this queue may ask for the core: a few ps after it is free, the fewer the longer the queue has waited, so that
+   * queues that all have work take turns.
+   */
+  get turnPs(): number {
+    const { freePs, sharers, pieces } = this.core;
+    return freePs + Math.max(0, sharers - 1 - (pieces - this.lastPiece));
+  }
+
   /** Work begins at `nowPs` or when the core is free. */
   begin(nowPs: number): void {
+    this.lastPiece = ++this.core.pieces;
     if (this.core.freePs < nowPs) this.core.freePs = nowPs;
   }
 
   /** Work outside the DMA API. */
   spend(ps: number): void {
     this.core.freePs += ps;
+    this.core.spentPs += ps;
     this.account.cpuPs += ps;
   }
 
@@ -77,10 +117,29 @@ export class DriverCpu {
 
   /** Spins until `atPs`: the core is busy, and the time is counted as waiting. */
   waitUntil(atPs: number): void {
-    if (atPs <= this.core.freePs) return;
+    if (this.setup || atPs <= this.core.freePs) return;
     const ps = atPs - this.core.freePs;
     this.spend(ps);
     this.account.cpuWaitPs += ps;
+  }
+
+  /** Looks every `pollPs`, at once for the first time, until something that comes at `atPs` is there. */
+  pollUntil(atPs: number, pollPs: number): void {
+    const fromPs = this.core.freePs;
+    const looks = pollPs > 0 ? Math.ceil((atPs - fromPs) / pollPs) : 0;
+    this.waitUntil(looks > 0 ? fromPs + looks * pollPs : atPs);
+  }
+
+  /** Spins until the lock is free; passing it on takes `handoffPs`. */
+  take(lock: Lock, handoffPs: number): void {
+    if (this.setup || lock.freePs <= this.core.freePs) return;
+    const ps = lock.freePs + handoffPs - this.core.freePs;
+    this.spend(ps);
+    this.account.cpuLockPs += ps;
+  }
+
+  drop(lock: Lock): void {
+    if (!this.setup) lock.freePs = this.core.freePs;
   }
 
   /** One unmap was reachable through caches from `fromPs` to `toPs`. */

@@ -3,10 +3,12 @@
  * same code serves the host's DMA API and, over GPAs and with exits, a guest's.
  *
  * Costs are charged step by step to the core that does the work; an invalidation's wait is the queue's, not a constant.
+ * What Linux does under a lock is done under a lock: the tree of IOVAs, the command queue, and on AMD the whole flush of
+ * a domain.
  */
 import type { CommandPort } from '../iommu/command-queue.ts';
 import type { OsCosts } from '../spec.ts';
-import type { DriverCpu } from './cpu.ts';
+import { type DriverCpu, Lock } from './cpu.ts';
 import type { IovaAllocator } from './iova-allocator.ts';
 import { invalidationSizeLog2, type KernelEraRules } from './kernel-era.ts';
 import type { DmaSteps } from './policy.ts';
@@ -17,13 +19,15 @@ export interface DomainTable {
   map(iovaPage: number, physicalPage: number, pages: number, prot: number): number;
   /** Pages unmapped. */
   unmap(iovaPage: number, pages: number): number;
-  /** Table pages that the last unmap gave back. */
+  /** Table pages that the last map or unmap gave back. */
   readonly freedTables: number;
 }
 
 /** Where one copy of every invalidation goes: one a unit, or one a device where each has its own domain ID (AMD v2). */
 export interface InvalidationTarget {
   readonly port: CommandPort;
+  /** The queue's lock: of all domains that send to it. */
+  readonly lock: Lock;
   /** As the unit tags its cache entries. */
   readonly domain: number;
   readonly pasid: number;
@@ -31,6 +35,8 @@ export interface InvalidationTarget {
 
 export interface DmaDomainConfig {
   readonly table: DomainTable;
+  /** The table is a first stage, by PASID: Intel 6.1 keeps walk caches there, but not in second-stage tables. */
+  readonly firstStage: boolean;
   readonly iova: IovaAllocator;
   readonly targets: readonly InvalidationTarget[];
   readonly rules: KernelEraRules;
@@ -50,6 +56,7 @@ interface CostsPs {
   readonly unmapPage: number;
   readonly submit: number;
   readonly poll: number;
+  readonly handoff: number;
   readonly exit: number;
 }
 
@@ -57,35 +64,35 @@ export class DmaDomain implements DmaSteps {
   private readonly table: DomainTable;
   private readonly iova: IovaAllocator;
   private readonly targets: readonly InvalidationTarget[];
-  private readonly ports: readonly CommandPort[];
+  /** The first target of each unit: one completion wait each. */
+  private readonly units: readonly InvalidationTarget[];
   private readonly rules: KernelEraRules;
+  private readonly dropsWalkCaches: boolean;
   private readonly costs: CostsPs;
   private readonly exits: boolean;
+  private readonly iovaLock = new Lock();
+  private readonly flushLock = new Lock();
   /** Pages now mapped. */
   mappedPages = 0;
 
   constructor(config: DmaDomainConfig) {
+    const { targets, rules } = config;
     this.table = config.table;
     this.iova = config.iova;
-    this.targets = config.targets;
-    this.ports = [...new Set(config.targets.map((target) => target.port))];
-    this.rules = config.rules;
+    this.targets = targets;
+    this.units = targets.filter(({ port }, i) => targets.findIndex((other) => other.port === port) === i);
+    this.rules = rules;
+    this.dropsWalkCaches = (config.firstStage ? rules.firstStageWalkCaches : rules.walkCaches) === 'always';
     this.costs = costsPs(config.costs);
     this.exits = config.exits;
   }
 
   map(cpu: DriverCpu, physicalPage: number, pages: number, prot: number): number {
-    const iovaPage = this.iova.allocate(cpu.cpu, pages, cpu.freePs);
-    cpu.spendMap(this.iova.slow ? this.costs.allocSlow : this.costs.alloc);
-    if (iovaPage < 0) {
-      cpu.account.mapFailures++;
-      return -1;
-    }
-    if (!this.mapAt(cpu, iovaPage, physicalPage, pages, prot)) {
-      this.iova.free(cpu.cpu, iovaPage, pages, cpu.freePs);
-      return -1;
-    }
-    return iovaPage;
+    const iovaPage = this.reserve(cpu, pages);
+    if (iovaPage < 0) return -1;
+    if (this.mapAt(cpu, iovaPage, physicalPage, pages, prot)) return iovaPage;
+    this.iova.free(cpu.cpu, iovaPage, pages, cpu.freePs);
+    return -1;
   }
 
   mapAt(cpu: DriverCpu, iovaPage: number, physicalPage: number, pages: number, prot: number): boolean {
@@ -102,6 +109,34 @@ export class DmaDomain implements DmaSteps {
     return true;
   }
 
+  mapSg(cpu: DriverCpu, list: Float64Array, count: number, prot: number): number {
+    const iovaPage = this.reserve(cpu, count);
+    if (iovaPage < 0) return -1;
+    let tablesFreed = false;
+    for (let done = 0; done < count; ) {
+      const pages = runLength(list, done, count - done);
+      const error = this.table.map(iovaPage + done, list[done], pages, prot);
+      cpu.spendMap(this.costs.map + (pages - 1) * this.costs.mapPage);
+      if (error !== 0) return this.undo(cpu, iovaPage, done, count);
+      if (this.table.freedTables > 0) tablesFreed = true;
+      done += pages;
+    }
+    if (!cpu.setup) cpu.account.maps++;
+    this.mappedPages += count;
+    if (tablesFreed) this.invalidate(cpu, iovaPage, count, true);
+    return iovaPage;
+  }
+
+  reserve(cpu: DriverCpu, pages: number): number {
+    const iovaPage = this.iova.allocate(cpu.cpu, pages, cpu.freePs);
+    const { treeOps } = this.iova;
+    if (treeOps > 0) cpu.take(this.iovaLock, this.costs.handoff);
+    cpu.spendMap(treeOps > 0 ? treeOps * this.costs.allocSlow : this.costs.alloc);
+    if (treeOps > 0) cpu.drop(this.iovaLock);
+    if (iovaPage < 0) cpu.account.mapFailures++;
+    return iovaPage;
+  }
+
   clear(cpu: DriverCpu, iovaPage: number, pages: number): boolean {
     this.mappedPages -= this.table.unmap(iovaPage, pages);
     cpu.account.unmaps++;
@@ -109,13 +144,15 @@ export class DmaDomain implements DmaSteps {
     return this.table.freedTables > 0;
   }
 
-  invalidate(cpu: DriverCpu, iovaPage: number, pages: number, tablesFreed: boolean): void {
+  invalidate(cpu: DriverCpu, iovaPage: number, pages: number, tablesFreed: boolean, keepWalkCaches = false): void {
     const sizeLog2 = invalidationSizeLog2(this.rules, iovaPage, pages);
     if (sizeLog2 < 0) return this.flushAll(cpu);
-    const walkCaches = tablesFreed || this.rules.walkCaches === 'always';
-    for (const { port, domain, pasid } of this.targets) {
-      this.beforeSubmit(cpu);
+    const walkCaches = tablesFreed || (this.dropsWalkCaches && !keepWalkCaches);
+    this.beginFlush(cpu);
+    for (const { port, lock, domain, pasid } of this.targets) {
+      this.beforeSubmit(cpu, lock);
       cpu.waitUntil(port.submitPages(cpu.freePs, domain, pasid, iovaPage, sizeLog2, walkCaches));
+      cpu.drop(lock);
     }
     this.complete(cpu);
   }
@@ -127,18 +164,36 @@ export class DmaDomain implements DmaSteps {
 
   release(cpu: DriverCpu, iovaPage: number, pages: number): void {
     this.iova.free(cpu.cpu, iovaPage, pages, cpu.freePs);
-    cpu.spendUnmap(this.costs.free);
+    const { treeOps } = this.iova;
+    if (treeOps > 0) cpu.take(this.iovaLock, this.costs.handoff);
+    cpu.spendUnmap(treeOps > 0 ? treeOps * this.costs.allocSlow : this.costs.free);
+    if (treeOps > 0) cpu.drop(this.iovaLock);
+  }
+
+  /** A list that could not be mapped in full: nothing of it stays. */
+  private undo(cpu: DriverCpu, iovaPage: number, mapped: number, count: number): number {
+    cpu.account.mapFailures++;
+    if (mapped > 0) this.table.unmap(iovaPage, mapped);
+    this.iova.free(cpu.cpu, iovaPage, count, cpu.freePs);
+    return -1;
   }
 
   private flushAll(cpu: DriverCpu): void {
-    for (const { port, domain, pasid } of this.targets) {
-      this.beforeSubmit(cpu);
+    this.beginFlush(cpu);
+    for (const { port, lock, domain, pasid } of this.targets) {
+      this.beforeSubmit(cpu, lock);
       cpu.waitUntil(port.submitAll(cpu.freePs, domain, pasid));
+      cpu.drop(lock);
     }
     this.complete(cpu);
   }
 
-  private beforeSubmit(cpu: DriverCpu): void {
+  private beginFlush(cpu: DriverCpu): void {
+    if (this.rules.flushHoldsDomainLock) cpu.take(this.flushLock, this.costs.handoff);
+  }
+
+  private beforeSubmit(cpu: DriverCpu, lock: Lock): void {
+    cpu.take(lock, this.costs.handoff);
     cpu.account.invalidationCommands++;
     cpu.spendUnmap(this.costs.submit);
     if (!this.exits) return;
@@ -148,12 +203,23 @@ export class DmaDomain implements DmaSteps {
 
   /** One completion wait a unit, one after the other (amd_iommu_domain_flush_complete). */
   private complete(cpu: DriverCpu): void {
-    for (const port of this.ports) {
+    for (const { port, lock } of this.units) {
       cpu.account.completionWaits++;
-      cpu.waitUntil(port.completionWait(cpu.freePs));
-      cpu.waitUntil(cpu.freePs + this.costs.poll);
+      cpu.take(lock, this.costs.handoff);
+      const donePs = port.completionWait(cpu.freePs);
+      if (!this.rules.waitHoldsQueueLock) cpu.drop(lock);
+      cpu.pollUntil(donePs, this.costs.poll);
+      if (this.rules.waitHoldsQueueLock) cpu.drop(lock);
     }
+    if (this.rules.flushHoldsDomainLock) cpu.drop(this.flushLock);
   }
+}
+
+/** Pages from `at` on that follow each other in physical memory: mapped by one call, as iommu_map_sg merges them. */
+function runLength(list: Float64Array, at: number, most: number): number {
+  let pages = 1;
+  while (pages < most && list[at + pages] === list[at] + pages) pages++;
+  return pages;
 }
 
 function costsPs(costs: OsCosts): CostsPs {
@@ -168,6 +234,7 @@ function costsPs(costs: OsCosts): CostsPs {
     unmapPage: ps(costs.unmapPageNs),
     submit: ps(costs.invalidateSubmitNs),
     poll: ps(costs.completionPollNs),
+    handoff: ps(costs.lockHandoffNs),
     exit: ps(costs.exitNs),
   };
 }

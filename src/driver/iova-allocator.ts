@@ -36,8 +36,15 @@ export interface IovaAllocatorSpec {
 /** One stack of freed ranges. */
 class Magazine {
   size = 0;
-  readonly pages = new Float64Array(MAGAZINE_RANGES);
+  readonly pages: Float64Array;
+
+  constructor(ranges = MAGAZINE_RANGES) {
+    this.pages = new Float64Array(ranges);
+  }
 }
+
+/** Stands for the magazines of a CPU that has not freed anything yet: most CPUs never touch most domains. */
+const EMPTY = new Magazine(0);
 
 /** One size class: a loaded and a previous magazine for each CPU, and the shared depot. */
 class SizeClass {
@@ -52,8 +59,8 @@ class SizeClass {
 
 export class IovaAllocator {
   readonly spec: IovaAllocatorSpec;
-  /** Whether the last `allocate` had to go to the tree, behind its lock. */
-  slow = false;
+  /** Ranges that the last `allocate` or `free` took from the tree or gave back to it, under its lock. */
+  treeOps = 0;
   private readonly tree = new RangeTree(LOWEST_PAGE);
   private readonly classes: SizeClass[] = [];
   private readonly limit: number;
@@ -72,12 +79,17 @@ export class IovaAllocator {
     for (let sizeLog2 = 0; sizeLog2 < SIZE_CLASSES; sizeLog2++) {
       const sizeClass = new SizeClass();
       for (let cpu = 0; cpu < spec.cpus; cpu++) {
-        sizeClass.loaded.push(new Magazine());
-        sizeClass.previous.push(new Magazine());
+        sizeClass.loaded.push(EMPTY);
+        sizeClass.previous.push(EMPTY);
       }
       this.classes.push(sizeClass);
     }
     for (const [first, last] of spec.reserved) this.reserve(first, last);
+  }
+
+  /** Whether the last call had to go to the tree. */
+  get slow(): boolean {
+    return this.treeOps > 0;
   }
 
   /** Ranges that the tree holds as in use: mapped ones and those waiting in magazines. */
@@ -88,7 +100,7 @@ export class IovaAllocator {
   /** First page of a free IOVA range of `pages` (≥ 1), or -1 when there is none. `nowPs` drives the depot's timer. */
   allocate(cpu: number, pages: number, nowPs: number): number {
     if (nowPs >= this.nextTrimPs) this.trimDepots(nowPs);
-    this.slow = false;
+    this.treeOps = 0;
     if (this.try32Bit) {
       const page = this.allocateFast(cpu, pages, PAGES_32BIT - 1, false);
       if (page !== 0) return page;
@@ -101,6 +113,7 @@ export class IovaAllocator {
   /** Gives back what one `allocate` of `pages` returned, on any CPU. */
   free(cpu: number, page: number, pages: number, nowPs: number): void {
     if (nowPs >= this.nextTrimPs) this.trimDepots(nowPs);
+    this.treeOps = 0;
     const sizeLog2 = log2Ceil(pages);
     if (sizeLog2 < SIZE_CLASSES) this.push(this.classes[sizeLog2], cpu, page, nowPs);
     else this.removeRange(page);
@@ -133,7 +146,6 @@ export class IovaAllocator {
       const page = this.pop(this.classes[sizeLog2], cpu, limit + 1 - size);
       if (page !== 0) return page;
     }
-    this.slow = true;
     const page = this.insertRange(size, limit + 1);
     if (page !== 0 || !flush) return page;
     this.flushCaches();
@@ -148,7 +160,7 @@ export class IovaAllocator {
       } else {
         const refill = sizeClass.depot.pop();
         if (refill === undefined) return 0;
-        sizeClass.spare.push(sizeClass.loaded[cpu]);
+        if (sizeClass.loaded[cpu] !== EMPTY) sizeClass.spare.push(sizeClass.loaded[cpu]);
         sizeClass.loaded[cpu] = refill;
       }
     }
@@ -161,7 +173,8 @@ export class IovaAllocator {
       if (sizeClass.previous[cpu].size < MAGAZINE_RANGES) swapMagazines(sizeClass, cpu);
       else this.storeLoaded(sizeClass, cpu, nowPs);
     }
-    const loaded = sizeClass.loaded[cpu];
+    let loaded = sizeClass.loaded[cpu];
+    if (loaded === EMPTY) loaded = sizeClass.loaded[cpu] = sizeClass.spare.pop() ?? new Magazine();
     loaded.pages[loaded.size++] = page;
   }
 
@@ -230,6 +243,7 @@ export class IovaAllocator {
 
   /** __alloc_and_insert_iova_range with size_aligned; `limit` is exclusive. 0 = no room. */
   private insertRange(size: number, limit: number): number {
+    this.treeOps++;
     const low32 = limit <= PAGES_32BIT;
     if (low32 && size >= this.max32Pages) return 0;
     const start = low32 ? this.cached32Node : this.cachedNode;
@@ -273,6 +287,7 @@ export class IovaAllocator {
 
   /** remove_iova with __cached_rbnode_delete_update. */
   private removeRange(page: number): void {
+    this.treeOps++;
     const tree = this.tree;
     const node = tree.find(page);
     assert(node > ANCHOR && tree.lo[node] === page, 'a freed IOVA range must be one that was allocated');

@@ -2,11 +2,15 @@
  * What the IOMMU driver of a Linux version does on unmap, as data. An unmap of one range sends one invalidation to each
  * target (unit, or device with its own domain ID), then one completion wait to each unit.
  *
+ * AMD 6.12 invalidates as 6.1 does, with the IOVA allocator of 6.7. Intel 7.2 is as 6.12.
+ *
  * Sources: drivers/iommu/amd/iommu.c build_inv_iommu_pages and amd_iommu_iotlb_sync (6.1, 6.12, 7.2);
  * drivers/iommu/intel/iommu.c iommu_flush_iotlb_psi and dmar.c qi_flush_iotlb (6.1), intel/cache.c (6.12);
  * drivers/iommu/iova.c and dma-iommu.c.
  */
 import type { KernelEra } from '../spec.ts';
+
+export type WalkCacheRule = 'always' | 'when-tables-freed';
 
 export interface KernelEraRules {
   /** Ranges of more than one page are flushed as their whole domain (AMD before 5.14). */
@@ -14,7 +18,13 @@ export interface KernelEraRules {
   /** Largest range command, log2 bytes; above it the whole domain is flushed. */
   readonly maxSizeLog2: number;
   /** Drop the walk caches of the range always (PDE = 1; IH = 0), or only if the unmap freed table pages. */
-  readonly walkCaches: 'always' | 'when-tables-freed';
+  readonly walkCaches: WalkCacheRule;
+  /** The same for first-stage tables, which are flushed by PASID. */
+  readonly firstStageWalkCaches: WalkCacheRule;
+  /** The domain's lock is held over the whole flush, completion wait included (amd_iommu_iotlb_sync). */
+  readonly flushHoldsDomainLock: boolean;
+  /** The unit's command-queue lock is held while the completion is polled (iommu_completion_wait up to 6.18). */
+  readonly waitHoldsQueueLock: boolean;
   /** Unmap gives emptied table pages back when it covers them. */
   readonly freesTables: boolean;
   /** Magazines in each depot of the IOVA allocator; unbounded from 6.7 on. */
@@ -31,16 +41,40 @@ const HT_HOLE = [0xfd00000, 0xfffffff] as const;
 
 const UP_TO_6_3 = { depotMagazines: 32, retry32Bit: true } as const;
 const FROM_6_7 = { depotMagazines: Infinity, retry32Bit: false } as const;
-const AMD = { maxSizeLog2: 52, reserved: [MSI_WINDOW, HT_HOLE] } as const;
-/** VT-d: CAP_REG.MAMV = 18 is what server parts report: 2^18 pages. */
-const INTEL = { onlySinglePages: false, maxSizeLog2: 30, freesTables: true, reserved: [MSI_WINDOW] } as const;
+const AMD = {
+  maxSizeLog2: 52,
+  reserved: [MSI_WINDOW, HT_HOLE],
+  flushHoldsDomainLock: true,
+  waitHoldsQueueLock: true,
+} as const;
+const ALWAYS = { walkCaches: 'always', firstStageWalkCaches: 'always' } as const;
+const WHEN_FREED = { walkCaches: 'when-tables-freed', firstStageWalkCaches: 'when-tables-freed' } as const;
+/** VT-d: CAP_REG.MAMV = 18 is what server parts report: 2^18 pages. qi_submit_sync polls with its lock dropped. */
+const INTEL = {
+  onlySinglePages: false,
+  maxSizeLog2: 30,
+  freesTables: true,
+  reserved: [MSI_WINDOW],
+  flushHoldsDomainLock: false,
+  waitHoldsQueueLock: false,
+} as const;
 
 export const KERNEL_ERAS: Readonly<Record<KernelEra, KernelEraRules>> = {
-  'amd-5.13': { ...AMD, ...UP_TO_6_3, onlySinglePages: true, walkCaches: 'always', freesTables: false },
-  'amd-6.1': { ...AMD, ...UP_TO_6_3, onlySinglePages: false, walkCaches: 'always', freesTables: false },
-  'amd-7.2': { ...AMD, ...FROM_6_7, onlySinglePages: false, walkCaches: 'when-tables-freed', freesTables: true },
-  'intel-6.1': { ...INTEL, ...UP_TO_6_3, walkCaches: 'always' },
-  'intel-6.12': { ...INTEL, ...FROM_6_7, walkCaches: 'when-tables-freed' },
+  'amd-5.13': { ...AMD, ...UP_TO_6_3, ...ALWAYS, onlySinglePages: true, freesTables: false },
+  'amd-6.1': { ...AMD, ...UP_TO_6_3, ...ALWAYS, onlySinglePages: false, freesTables: false },
+  'amd-6.12': { ...AMD, ...FROM_6_7, ...ALWAYS, onlySinglePages: false, freesTables: false },
+  'amd-7.2': {
+    ...AMD,
+    ...FROM_6_7,
+    ...WHEN_FREED,
+    onlySinglePages: false,
+    freesTables: true,
+    // "iommu/amd: move wait_on_sem() out of spinlock", merged for 6.19.
+    waitHoldsQueueLock: false,
+  },
+  // The queued second-stage path hard-codes IH = 0; the one by PASID passes the caller's hint on.
+  'intel-6.1': { ...INTEL, ...UP_TO_6_3, walkCaches: 'always', firstStageWalkCaches: 'when-tables-freed' },
+  'intel-6.12': { ...INTEL, ...FROM_6_7, ...WHEN_FREED },
 };
 
 /**

@@ -1,30 +1,49 @@
-/** The Mapper of one device: a core, a policy over the device's domain, and memory to allocate from. */
-import type { Mapper } from '../traffic/mapper.ts';
-import { DriverCpu, type Core, type DriverAccount } from './cpu.ts';
+/** The Mapper of one queue of a device: a core, a policy over the device's domain, and memory to allocate from. */
+import type { Mapper, PageList } from '../traffic/mapper.ts';
+import type { BounceBuffers } from './bounce.ts';
+import { type Core, DriverAccount, DriverCpu } from './cpu.ts';
 import type { DmaMemory } from './memory.ts';
 import type { MappingPolicy } from './policy.ts';
 
+const PAGE_BYTES = 4096;
+
+export interface DeviceDriver {
+  /** Shared by all devices of the domain. */
+  readonly policy: MappingPolicy;
+  /** By queue, round and round; each may serve other devices too. */
+  readonly cores: readonly Core[];
+  /** Of the tenant. */
+  readonly memory: DmaMemory;
+  /** Of an untrusted device. */
+  readonly bounce?: BounceBuffers | undefined;
+}
+
 export class DeviceMapper implements Mapper {
   readonly keepsMappings: boolean;
+  /** The device's DMA-API counts, of all its queues; `reset` at the end of warm-up. */
+  readonly account: DriverAccount;
+  private readonly driver: DeviceDriver;
   private readonly cpu: DriverCpu;
   private readonly policy: MappingPolicy;
-  private readonly memory: DmaMemory;
+  /** The mappers of all queues, by queue. */
+  private readonly queues: DeviceMapper[];
 
-  /** `policy` is shared by all devices of the domain, `core` by the devices that it serves, `memory` by the tenant. */
-  constructor(policy: MappingPolicy, core: Core, memory: DmaMemory) {
-    this.keepsMappings = policy.keepsMappings;
-    this.cpu = new DriverCpu(core);
-    this.policy = policy;
-    this.memory = memory;
+  constructor(driver: DeviceDriver, queue = 0, first?: DeviceMapper) {
+    this.keepsMappings = driver.policy.keepsMappings;
+    this.account = first?.account ?? new DriverAccount();
+    this.queues = first?.queues ?? [];
+    this.queues[queue] = this;
+    this.driver = driver;
+    this.cpu = new DriverCpu(driver.cores[queue % driver.cores.length], this.account);
+    this.policy = driver.policy;
   }
 
-  /** The device's DMA-API counts; `reset` at the end of warm-up. */
-  get account(): DriverAccount {
-    return this.cpu.account;
+  forQueue(queue: number): DeviceMapper {
+    return this.queues[queue] ?? new DeviceMapper(this.driver, queue, this);
   }
 
   get cpuFreePs(): number {
-    return this.cpu.freePs;
+    return this.cpu.turnPs;
   }
 
   work(nowPs: number, costNs: number): number {
@@ -34,11 +53,11 @@ export class DeviceMapper implements Mapper {
   }
 
   allocate(pages: number): number {
-    return this.memory.allocate(pages);
+    return this.driver.memory.allocate(pages);
   }
 
   free(physicalPage: number, pages: number): void {
-    this.memory.free(physicalPage, pages);
+    this.driver.memory.free(physicalPage, pages);
   }
 
   mapStatic(physicalPage: number, pages: number, prot: number): number {
@@ -55,12 +74,40 @@ export class DeviceMapper implements Mapper {
     return mapped;
   }
 
-  map(physicalPage: number, pages: number, prot: number): number {
-    return this.policy.map(this.cpu, physicalPage, pages, prot);
+  mapStaticPages(list: PageList, prot: number): boolean {
+    this.cpu.setup = true;
+    const mapped = this.policy.mapPages(this.cpu, list, prot);
+    this.cpu.setup = false;
+    return mapped;
+  }
+
+  map(physicalPage: number, pages: number, prot: number, lengthBytes = pages * PAGE_BYTES): number {
+    const { bounce } = this.driver;
+    if (bounce === undefined || lengthBytes % PAGE_BYTES === 0) {
+      return this.policy.map(this.cpu, physicalPage, pages, prot);
+    }
+    return bounce.map(this.cpu, pages, prot, lengthBytes);
   }
 
   unmap(iovaPage: number, pages: number): void {
+    if (this.driver.bounce?.unmap(this.cpu, iovaPage) === true) return;
     this.policy.unmap(this.cpu, iovaPage, pages);
+  }
+
+  mapSg(list: PageList, prot: number): boolean {
+    return this.policy.mapSg(this.cpu, list, prot);
+  }
+
+  unmapSg(list: PageList): void {
+    this.policy.unmapSg(this.cpu, list);
+  }
+
+  mapPages(list: PageList, prot: number): boolean {
+    return this.policy.mapPages(this.cpu, list, prot);
+  }
+
+  unmapPages(list: PageList): void {
+    this.policy.unmapPages(this.cpu, list);
   }
 
   mapAt(iovaPage: number, physicalPage: number, pages: number, prot: number): boolean {

@@ -5,7 +5,9 @@ import type {
   IotlbSpec,
   LinkSpec,
   MachineSpec,
+  NicTraffic,
   OsSpec,
+  RecycleSpec,
   RunLimits,
   StageSpec,
   TenantSpec,
@@ -13,7 +15,7 @@ import type {
 } from '../spec.ts';
 import { FORMATS, type FormatFacts, type FormatName } from './formats.ts';
 import { presetByName } from './presets/index.ts';
-import type { Preset, PresetCache } from './presets/preset.ts';
+import { LINUX_SINGLE_QUEUE, type Preset, type PresetCache } from './presets/preset.ts';
 import {
   type CacheInput,
   type DeviceInput,
@@ -136,7 +138,10 @@ function resolveOs(preset: Preset, { os }: ScenarioInput): OsSpec {
   return {
     kernelEra: os?.kernelEra ?? preset.os.kernelEra,
     iova: merge(preset.os.iova, os?.iova),
-    flushQueue: merge(preset.os.flushQueue, os?.flushQueue),
+    flushQueue: merge(os?.flushQueue?.single === true ? LINUX_SINGLE_QUEUE : preset.os.flushQueue, os?.flushQueue),
+    cpus: os?.cpus ?? preset.os.cpus,
+    contiguousPages: os?.contiguousPages ?? preset.os.contiguousPages,
+    bounceSlots: os?.bounceSlots ?? preset.os.bounceSlots,
     costs: merge(preset.os.costs, os?.costs),
   };
 }
@@ -303,6 +308,10 @@ function resolveTenant(
       .map((deviceName, i) => resolveDevice(group, deviceName, i, device, traffic, machine, numbering, report));
   });
   const policy = tenant.mode === 'passthrough' ? 'passthrough' : (tenant.policy ?? 'strict');
+  for (const [key, device] of groups) {
+    if (device.untrusted !== true || tenant.mode !== 'passthrough') continue;
+    report(`${path}.devices.${key}.untrusted`, 'Linux always translates untrusted devices; expected mode host or nested');
+  }
   return { name, mode: tenant.mode, host, guest, policy, memoryBytes, devices };
 }
 
@@ -386,7 +395,16 @@ function resolveDevice(
     device.bdf === undefined ? undefined : parseBdf(device.bdf) + group.tenantCopy * (device.count ?? 1) + copy;
   const bdf = given ?? numbering.bdf(unit, name);
   if (bdf < 0) report(group.path, `unit ${unit} has no requester ID left for ${show(name)}`);
-  return { name, index, bdf, unit, pasid: device.pasid ?? -1, link: resolveLink(machine.link, device.link), traffic };
+  return {
+    name,
+    index,
+    bdf,
+    unit,
+    pasid: device.pasid ?? -1,
+    link: resolveLink(machine.link, device.link),
+    untrusted: device.untrusted ?? false,
+    traffic,
+  };
 }
 
 const resolveLink = (base: LinkSpec, input: LinkInput | undefined): LinkSpec => merge(base, input);
@@ -454,20 +472,41 @@ function resolveNic(path: string, nic: NicInput, report: Report): TrafficSpec {
   }
   if (pollBatch > ringEntries)
     report(`${path}.pollBatch`, `a batch of ${pollBatch} does not fit a ring of ${ringEntries}`);
+  const bufferBytes = nic.bufferBytes ?? 2048;
+  const buffersPerDescriptor = nic.buffersPerDescriptor ?? 1;
+  checkDescriptor(path, { buffersPerDescriptor, bufferBytes, ringEntries, mtuBytes: nic.mtuBytes ?? 1500 }, report);
   return {
     model: 'nic',
+    queues: nic.queues ?? 1,
     direction: nic.direction ?? 'rx',
     offeredGbps: nic.offeredGbps ?? 0,
     mtuBytes: nic.mtuBytes ?? 1500,
     ringEntries,
-    bufferBytes: nic.bufferBytes ?? 2048,
+    bufferBytes,
     descriptorBytes: nic.descriptorBytes ?? 16,
     completionBytes: nic.completionBytes ?? 64,
     descriptorBatch,
     pollBatch,
     flows: nic.flows ?? 1,
     burstPackets: nic.burstPackets ?? 16,
+    buffersPerDescriptor,
+    completionCpu: nic.completionCpu ?? 'same',
+    recycle: merge<RecycleSpec>({ pages: 0, order: 'fifo', holdNs: 0 }, nic.recycle),
   };
+}
+
+type DescriptorShape = Pick<NicTraffic, 'buffersPerDescriptor' | 'bufferBytes' | 'ringEntries' | 'mtuBytes'>;
+
+/** Buffers that come and go together are pages of one ring, and a packet's buffers never wait for each other's descriptor. */
+function checkDescriptor(path: string, shape: DescriptorShape, report: Report): void {
+  const { buffersPerDescriptor: count, bufferBytes, ringEntries, mtuBytes } = shape;
+  if (count === 1) return;
+  const at = `${path}.buffersPerDescriptor`;
+  if (bufferBytes !== PAGE) report(at, `${count} buffers a descriptor need buffers of 4 KiB, not ${bufferBytes} bytes`);
+  else if (ringEntries % count !== 0) report(at, `a ring of ${ringEntries} is no multiple of ${count} buffers`);
+  else if (ringEntries < count + Math.ceil(mtuBytes / PAGE)) {
+    report(at, `a ring of ${ringEntries} must hold the buffers of one packet beside one descriptor of ${count}`);
+  }
 }
 
 /** Bytes of DMA memory that a device's traffic needs at least. */
@@ -475,7 +514,9 @@ export function trafficBytes(traffic: TrafficSpec): number {
   if (traffic.model === 'replay') return 0;
   if (traffic.model !== 'nic') return traffic.windowBytes;
   const packet = Math.ceil(traffic.mtuBytes / traffic.bufferBytes) * traffic.bufferBytes;
-  return (traffic.direction === 'both' ? 2 : 1) * traffic.ringEntries * (packet + 2 * traffic.descriptorBytes);
+  const queues = (traffic.direction === 'both' ? 2 : 1) * traffic.queues;
+  const recycled = traffic.direction === 'tx' ? 0 : traffic.queues * traffic.recycle.pages * PAGE;
+  return queues * traffic.ringEntries * (packet + 2 * traffic.descriptorBytes) + recycled;
 }
 
 function checkMemory(tenants: readonly TenantSpec[], machine: MachineSpec, report: Report): void {

@@ -160,20 +160,23 @@ const machine = z.strictObject({
 // ---- os --------------------------------------------------------------------------------------------------------------
 const COSTS: Readonly<Record<string, string>> = {
   iovaAllocNs: 'IOVA from a magazine',
-  iovaAllocSlowNs: 'IOVA from the tree',
+  iovaAllocSlowNs: 'IOVA taken from the tree or given back to it, under its lock',
   iovaFreeNs: 'IOVA given back',
   mapNs: 'Fixed part of a map',
   mapPageNs: 'Each page of a map',
   unmapNs: 'Fixed part of an unmap',
   unmapPageNs: 'Each page of an unmap',
-  invalidateSubmitNs: 'Writing commands to the queue',
+  invalidateSubmitNs: 'Writing a command to the queue, under its lock',
   completionPollNs: 'Interval between looks at the completion semaphore',
+  lockHandoffNs: 'A contended lock passing from one CPU to the next',
+  bounceNs: 'Finding and freeing the slots of one bounced mapping',
+  copyKibNs: 'Copying 1 KiB to or from a bounce buffer',
   packetNs: 'Network or storage stack work a packet',
   exitNs: 'One exit to the hypervisor',
 };
 const os = z.strictObject({
   kernelEra: z
-    .enum(['amd-5.13', 'amd-6.1', 'amd-7.2', 'intel-6.1', 'intel-6.12'])
+    .enum(['amd-5.13', 'amd-6.1', 'amd-6.12', 'amd-7.2', 'intel-6.1', 'intel-6.12'])
     .describe('Kernel whose invalidation rules apply')
     .optional(),
   iova: z
@@ -184,10 +187,22 @@ const os = z.strictObject({
     .optional(),
   flushQueue: z
     .strictObject({
-      entries: integer(1, 65_536, 'Entries of the lazy flush queue of a core').optional(),
+      single: flag('One queue for the domain instead of one for each CPU: 32,768 entries and 1 s by default').optional(),
+      entries: integer(1, 65_536, 'Entries of a lazy flush queue').optional(),
       timeoutNs: ns('Longest time an entry waits').optional(),
     })
     .optional(),
+  cpus: integer(0, 1024, 'CPUs that serve the devices behind each unit; 0 = one for each queue').optional(),
+  contiguousPages: z
+    .int()
+    .min(1)
+    .max(512)
+    .refine((value) => (value & (value - 1)) === 0, {
+      error: (issue) => `${shown(issue.input)} is not a power of two from 1 to 512`,
+    })
+    .describe('Pages of one IOVA range of policy contiguous')
+    .optional(),
+  bounceSlots: integer(128, 1 << 22, 'Slots of 2 KiB for bounce buffers (swiotlb) behind each unit').optional(),
   costs: z
     .strictObject(
       Object.fromEntries(
@@ -222,6 +237,7 @@ const traffic = z.discriminatedUnion('model', [
   z
     .strictObject({
       model: z.literal('nic'),
+      queues: integer(1, 256, 'Queue pairs, each with a core; the load is spread evenly').optional(),
       direction: z.enum(['rx', 'tx', 'both']).describe('Direction of the packets').optional(),
       offeredGbps: quantity(
         'gbps',
@@ -237,8 +253,28 @@ const traffic = z.discriminatedUnion('model', [
       pollBatch: integer(1, 4096, 'Packets handled at one interrupt').optional(),
       flows: integer(1, 1_000_000, 'Flows').optional(),
       burstPackets: integer(1, 4096, 'Packets of a flow that arrive together').optional(),
+      buffersPerDescriptor: integer(
+        1,
+        512,
+        'Receive buffers mapped and given back together, by one descriptor (striding receive queue)',
+      ).optional(),
+      completionCpu: z
+        .enum(['same', 'next'])
+        .describe('CPU that handles transmit completions: the one that sent, or the one after it')
+        .optional(),
+      recycle: z
+        .strictObject({
+          pages: integer(0, 65_536, 'Receive pages kept mapped at most; 0 = none').optional(),
+          order: z
+            .enum(['fifo', 'any'])
+            .describe('fifo: only the oldest page is looked at (mlx5 page cache); any: as sockets let go (page pool)')
+            .optional(),
+          holdNs: ns('Mean time that a socket holds a received page', 1e12).optional(),
+        })
+        .describe("The driver's recycling of mapped receive pages")
+        .optional(),
     })
-    .describe('A NIC queue pair with rings, buffers and completions'),
+    .describe('A NIC: queue pairs with rings, buffers and completions'),
   z
     .strictObject({
       model: z.literal('replay'),
@@ -264,6 +300,7 @@ const device = z.strictObject({
     .describe('Requester ID of the first device; left out = numbered by unit')
     .optional(),
   pasid: integer(0, (1 << 20) - 1, 'PASID of the requests; left out = none').optional(),
+  untrusted: flag('External-facing: always strict, and what is not whole pages goes through bounce buffers').optional(),
   link: link.describe('Link of this device where it differs from the machine').optional(),
   traffic,
 });
@@ -277,7 +314,7 @@ const stage = (what: string) =>
     })
     .describe(what);
 
-const POLICY_NAMES = ['strict', 'lazy', 'static', 'passthrough'] as const;
+const POLICY_NAMES = ['strict', 'lazy', 'static', 'contiguous', 'passthrough'] as const;
 const tenant = z.strictObject({
   count: integer(1, MAX_DEVICES, 'So many tenants alike, each with tables and devices of its own').optional(),
   mode: z
@@ -376,6 +413,7 @@ const POLICIES: Readonly<Record<(typeof POLICY_NAMES)[number], string>> = {
   strict: 'unmap waits until the IOMMU has forgotten the mapping',
   lazy: 'unmaps gather in a queue and end in one flush of the domain',
   static: 'buffers are mapped once and recycled, as page pool and RDMA do',
+  contiguous: 'one contiguous IOVA range and one invalidation a descriptor, walk caches kept (Fast & Safe)',
   passthrough: 'nothing is mapped: mode passthrough',
 };
 

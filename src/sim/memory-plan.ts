@@ -149,7 +149,7 @@ class Planner {
     const nested = tenant.mode === 'nested';
     let next = nested ? 0 : this.nextDataPage;
     const devices = tenant.devices.map((spec) => {
-      const needs = footprint(spec, tenant, this.spec.os.flushQueue.entries);
+      const needs = footprint(spec, tenant, this.spec.os);
       const firstPage = alignUp(next, Math.min(GIB_PAGES, roundUpPowerOfTwo(needs.memoryPages)));
       next = firstPage + needs.memoryPages;
       return { spec, tenant: index, domain: FIRST_DOMAIN + spec.index, footprint: needs, firstPage };

@@ -4,7 +4,8 @@
  *
  * Every device has a domain of its own, as Linux's DMA API gives each IOMMU group one; in a guest, the guest's DMA API.
  */
-import { Core } from '../driver/cpu.ts';
+import { BounceBuffers, BouncePool } from '../driver/bounce.ts';
+import { Core, Lock } from '../driver/cpu.ts';
 import { DmaDomain, type DomainTable } from '../driver/domain.ts';
 import { IovaAllocator } from '../driver/iova-allocator.ts';
 import { KERNEL_ERAS } from '../driver/kernel-era.ts';
@@ -17,11 +18,11 @@ import { type CommandHandler, CommandQueue } from '../iommu/command-queue.ts';
 import { Arena, PageTable } from '../iommu/page-table.ts';
 import type { DteSettings } from '../iommu/structures/amd-device-table.ts';
 import { IommuUnit } from '../iommu/unit.ts';
-import { type Kernel, Regions } from '../kernel/kernel.ts';
+import { type Kernel, type KernelExports, Regions } from '../kernel/kernel.ts';
 import { ARENA_BYTES } from '../kernel/layout.ts';
 import { Prng } from '../lib/prng.ts';
 import { PAGE_BYTES } from '../request.ts';
-import type { RunSpec, StageSpec, TenantSpec } from '../spec.ts';
+import type { DeviceSpec, RunSpec, StageSpec, TenantSpec } from '../spec.ts';
 import { devices as deviceFactories } from '../traffic/devices/index.ts';
 import type { DeviceModel } from '../traffic/device.ts';
 import { writeDte, writeGcr3 } from './device-tables.ts';
@@ -77,6 +78,8 @@ export class UnitSystem implements CommandHandler {
   readonly commands: CommandQueue;
   readonly devices: readonly DeviceSystem[];
   readonly engine: Engine;
+  /** The CPUs that serve the unit's devices. */
+  readonly cores: readonly Core[];
   invalidatedEntries = 0;
   private readonly spec: RunSpec;
   private readonly kernel: Kernel;
@@ -84,9 +87,21 @@ export class UnitSystem implements CommandHandler {
   private readonly memory: MemoryPlan;
   private readonly regions: Regions;
   private readonly pools = new Map<string, TablePool>();
+  /** Command-queue locks and bounce buffers: the host's, and each guest's own. */
+  private readonly queueLocks = new Map<string, Lock>();
+  private readonly bouncePools = new Map<string, BouncePool>();
+  /** Queues that have been given a core. */
+  private pinned = 0;
 
-  /** Guest memory must have been built. */
-  constructor(spec: RunSpec, kernel: Kernel, rules: TableRules, memory: MemoryPlan, unit: number) {
+  /** Guest memory must have been built. `translate`: stands between the engine and the kernel's, to look on. */
+  constructor(
+    spec: RunSpec,
+    kernel: Kernel,
+    rules: TableRules,
+    memory: MemoryPlan,
+    unit: number,
+    translate?: KernelExports['translate'],
+  ) {
     const { machine } = spec;
     this.spec = spec;
     this.kernel = kernel;
@@ -103,6 +118,7 @@ export class UnitSystem implements CommandHandler {
     });
     const { commandQueueEntries: entries, latency } = machine;
     this.commands = new CommandQueue({ entries, ...latency }, this);
+    this.cores = Array.from({ length: coreCount(spec, devices) }, (_, cpu) => new Core(cpu));
     this.devices = devices.map((device) => this.buildDevice(device));
     this.engine = new Engine({
       devices: this.devices.map(({ ctx, model, policy, plan }) => ({
@@ -112,7 +128,7 @@ export class UnitSystem implements CommandHandler {
         link: plan.spec.link,
       })),
       machine,
-      translate: kernel.exports.translate, // an export of the wasm instance: it has no `this`
+      ...(translate === undefined ? {} : { translate }),
       commands: this.commands,
     });
   }
@@ -148,13 +164,45 @@ export class UnitSystem implements CommandHandler {
     const tenant = this.spec.tenants[plan.tenant];
     const ctx = this.iommu.requester(spec.bdf, spec.pasid, spec.index);
     const dma = tenant.mode === 'passthrough' ? this.passThrough(plan) : this.translated(plan, tenant);
+    const { policy } = dma;
     const shuffler = new Prng(this.spec.seed, MEMORY_STREAM + spec.index);
     const memory = new DmaMemory(firstPage, footprint.memoryPages, shuffler);
-    const mapper = new DeviceMapper(dma.policy, new Core(0), memory);
     const { costs } = this.spec.os;
+    const bounce = spec.untrusted
+      ? new BounceBuffers(this.bouncePool(this.ownerOf(plan, tenant), memory), policy, costs)
+      : undefined;
+    const mapper = new DeviceMapper({ policy, cores: this.pin(spec), memory, bounce });
     const rng = new Prng(this.spec.seed, spec.index);
     const model = deviceFactories[spec.traffic.model]({ spec, rng, mapper, packetNs: costs.packetNs });
-    return { plan, ctx, model, mapper, policy: dma.policy, domain: dma.domain };
+    return { plan, ctx, model, mapper, policy, domain: dma.domain };
+  }
+
+  /** The unit's cores in the order in which the device's queues use them: queues are dealt to cores in turn. */
+  private pin(spec: DeviceSpec): Core[] {
+    const first = this.pinned;
+    this.pinned += queuesOf(spec);
+    return this.cores.map((_, i) => this.cores[(first + i) % this.cores.length]);
+  }
+
+  private bouncePool(owner: string, memory: DmaMemory): BouncePool {
+    let pool = this.bouncePools.get(owner);
+    if (pool === undefined) {
+      const { bounceSlots } = this.spec.os;
+      pool = new BouncePool(memory.allocate(Math.ceil(bounceSlots / 2)), bounceSlots);
+      this.bouncePools.set(owner, pool);
+    }
+    return pool;
+  }
+
+  private queueLock(owner: string): Lock {
+    let lock = this.queueLocks.get(owner);
+    if (lock === undefined) this.queueLocks.set(owner, (lock = new Lock()));
+    return lock;
+  }
+
+  /** Whose kernel drives the device. */
+  private ownerOf(plan: DevicePlan, tenant: TenantSpec): string {
+    return tenant.mode === 'nested' ? `guest ${plan.tenant}` : 'host';
   }
 
   private passThrough({ spec, domain }: DevicePlan): Dma {
@@ -169,15 +217,19 @@ export class UnitSystem implements CommandHandler {
     const table = this.buildTable(plan, tenant, stage);
     const pasid = stage.format === HOST_FORMAT ? -1 : Math.max(0, plan.spec.pasid);
     const rules = KERNEL_ERAS[os.kernelEra];
+    const lock = this.queueLock(this.ownerOf(plan, tenant));
     const domain = new DmaDomain({
       table,
+      firstStage: stage.format !== HOST_FORMAT,
       iova: this.iovaAllocator(stage),
-      targets: [{ port: this.commands, domain: plan.domain, pasid }],
+      targets: [{ port: this.commands, lock, domain: plan.domain, pasid }],
       rules,
       costs: os.costs,
       exits: nested,
     });
-    return { policy: policies[tenant.policy]({ steps: domain, flushQueue: os.flushQueue }), domain };
+    // Linux never defers flushes of untrusted devices.
+    const create = policies[plan.spec.untrusted ? 'strict' : tenant.policy];
+    return { policy: create({ steps: domain, flushQueue: os.flushQueue, contiguousPages: os.contiguousPages }), domain };
   }
 
   private iovaAllocator(stage: StageSpec): IovaAllocator {
@@ -187,7 +239,8 @@ export class UnitSystem implements CommandHandler {
     // Linux keeps to the lower half of a sign-extended table.
     const tableBits = geometry.grows ? 64 : geometry.inputBits - (geometry.signExtended ? 1 : 0);
     const maskBits = Math.min(iova.maskBits, tableBits);
-    return new IovaAllocator({ cpus: 1, maskBits, forcedac: iova.forcedac, depotMagazines, retry32Bit, reserved });
+    const cpus = this.cores.length;
+    return new IovaAllocator({ cpus, maskBits, forcedac: iova.forcedac, depotMagazines, retry32Bit, reserved });
   }
 
   /** The device's page table, and the entries that lead to it. */
@@ -244,6 +297,14 @@ export class UnitSystem implements CommandHandler {
     }
     return pages;
   }
+}
+
+function queuesOf({ traffic }: DeviceSpec): number {
+  return 'queues' in traffic ? traffic.queues : 1;
+}
+
+function coreCount({ os }: RunSpec, devices: readonly DevicePlan[]): number {
+  return os.cpus > 0 ? os.cpus : Math.max(1, devices.reduce((sum, { spec }) => sum + queuesOf(spec), 0));
 }
 
 /**

@@ -131,6 +131,7 @@ export const DENSE = runSpec({
 function nicTraffic(direction = 'rx') {
   return {
     model: 'nic',
+    queues: 1,
     direction,
     offeredGbps: 0,
     mtuBytes: 4096,
@@ -142,6 +143,9 @@ function nicTraffic(direction = 'rx') {
     pollBatch: 64,
     flows: 16,
     burstPackets: 16,
+    buffersPerDescriptor: 1,
+    completionCpu: 'same',
+    recycle: { pages: 0, order: 'fifo', holdNs: 0 },
   };
 }
 

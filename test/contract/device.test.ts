@@ -42,6 +42,14 @@ const nicTraffic: fc.Arbitrary<NicTraffic> = fc.record({
   pollBatch: fc.constantFrom(1, 8, 64),
   flows: fc.constantFrom(1, 5, 100),
   burstPackets: fc.constantFrom(1, 16),
+  queues: fc.constantFrom(1, 1, 2, 5),
+  buffersPerDescriptor: fc.constant(1),
+  completionCpu: fc.constantFrom('same' as const, 'next' as const),
+  recycle: fc.record({
+    pages: fc.constantFrom(0, 4, 64),
+    order: fc.constantFrom('fifo' as const, 'any' as const),
+    holdNs: fc.constantFrom(0, 3000, 1_000_000),
+  }),
 });
 
 const traceRow = fc.tuple(

@@ -110,9 +110,9 @@ describe.each(Object.keys(policies) as Policy[])('%s', (name) => {
       mapper.unmap(mapper.map(physical, 1, PROT_READ), 1);
       mapper.free(physical, 1);
     }
-    const { cpuPs, cpuMapPs, cpuUnmapPs, cpuWaitPs } = mapper.account;
+    const { cpuPs, cpuMapPs, cpuUnmapPs, cpuWaitPs, cpuLockPs } = mapper.account;
     expect(mapper.cpuFreePs).toBe(5000 + cpuPs);
-    expect(cpuPs).toBe(3000 + cpuMapPs + cpuUnmapPs + cpuWaitPs);
+    expect(cpuPs).toBe(3000 + cpuMapPs + cpuUnmapPs + cpuWaitPs + cpuLockPs);
   });
 
   it('fails cleanly when IOVAs or tables run out', () => {

@@ -66,6 +66,6 @@ describe('what one unmap sends', () => {
 describe('kernel eras', () => {
   it('drop walk caches always (AMD up to 6.12, Intel 6.1) or when tables were freed', () => {
     const always = Object.entries(KERNEL_ERAS).filter(([, rules]) => rules.walkCaches === 'always');
-    expect(always.map(([era]) => era)).toEqual(['amd-5.13', 'amd-6.1', 'intel-6.1']);
+    expect(always.map(([era]) => era)).toEqual(['amd-5.13', 'amd-6.1', 'amd-6.12', 'intel-6.1']);
   });
 });

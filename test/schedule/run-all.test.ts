@@ -9,6 +9,7 @@ import { deviceSpecs, machineSpec, runLimits, runSpec, tenantSpec, uniformTraffi
 
 const nic: NicTraffic = {
   model: 'nic',
+  queues: 1,
   direction: 'both',
   offeredGbps: 20,
   mtuBytes: 1500,
@@ -20,6 +21,9 @@ const nic: NicTraffic = {
   pollBatch: 16,
   flows: 4,
   burstPackets: 4,
+  buffersPerDescriptor: 1,
+  completionCpu: 'same',
+  recycle: { pages: 0, order: 'fifo', holdNs: 0 },
 };
 
 /** Four units; windows in the host, NICs in two guests that span units, lazy and strict. */

@@ -44,6 +44,7 @@ function counters(result: RunResult): Float64Array {
 function nicTraffic(overrides: Partial<NicTraffic> = {}): NicTraffic {
   return {
     model: 'nic',
+    queues: 1,
     direction: 'rx',
     offeredGbps: 0,
     mtuBytes: 1500,
@@ -55,6 +56,9 @@ function nicTraffic(overrides: Partial<NicTraffic> = {}): NicTraffic {
     pollBatch: 16,
     flows: 1,
     burstPackets: 1,
+    buffersPerDescriptor: 1,
+    completionCpu: 'same',
+    recycle: { pages: 0, order: 'fifo', holdNs: 0 },
     ...overrides,
   };
 }

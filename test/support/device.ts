@@ -50,7 +50,7 @@ export interface RunOptions {
 export function makeDevice(traffic: TrafficSpec, mapper: Mapper, options: RunOptions = {}): DeviceModel {
   const index = options.index ?? 0;
   const link = options.link ?? LINK;
-  const spec: DeviceSpec = { name: 'dev', index, bdf: 0x100, unit: 0, pasid: -1, link, traffic };
+  const spec: DeviceSpec = { name: 'dev', index, bdf: 0x100, unit: 0, pasid: -1, link, untrusted: false, traffic };
   const rng = new Prng(options.seed ?? 1, index);
   return devices[traffic.model]({ spec, rng, mapper, packetNs: options.packetNs ?? 300 });
 }

@@ -1,5 +1,6 @@
 /** The driver side of one domain with everything that a test wants to look at. */
-import { Core } from '../../src/driver/cpu.ts';
+import { BounceBuffers, BouncePool } from '../../src/driver/bounce.ts';
+import { Core, Lock } from '../../src/driver/cpu.ts';
 import { DmaDomain, type InvalidationTarget } from '../../src/driver/domain.ts';
 import { IovaAllocator, type IovaAllocatorSpec } from '../../src/driver/iova-allocator.ts';
 import { KERNEL_ERAS } from '../../src/driver/kernel-era.ts';
@@ -7,7 +8,7 @@ import { DeviceMapper } from '../../src/driver/mapper.ts';
 import { DmaMemory } from '../../src/driver/memory.ts';
 import { policies } from '../../src/driver/policies/index.ts';
 import { type CommandHandler, CommandQueue } from '../../src/iommu/command-queue.ts';
-import type { KernelEra, OsCosts, Policy } from '../../src/spec.ts';
+import type { FlushQueueSpec, KernelEra, OsCosts, Policy } from '../../src/spec.ts';
 import { FlatTable } from '../reference/flat-table.ts';
 
 /** Round, all different, so that a sum shows what it is made of. */
@@ -21,6 +22,9 @@ export const COSTS: OsCosts = {
   unmapPageNs: 5,
   invalidateSubmitNs: 100,
   completionPollNs: 50,
+  lockHandoffNs: 0,
+  bounceNs: 40,
+  copyKibNs: 64,
   packetNs: 0,
   exitNs: 1000,
 };
@@ -46,13 +50,17 @@ export class CachedPages implements CommandHandler {
   }
 }
 
+/** First page of the bounce buffers. */
+export const BOUNCE_PAGE = 2 ** 31;
+
 export interface TestDriver {
   readonly mapper: DeviceMapper;
   readonly domain: DmaDomain;
   readonly policy: ReturnType<(typeof policies)[Policy]>;
   readonly table: FlatTable;
   readonly iova: IovaAllocator;
-  readonly units: { readonly cache: CachedPages; readonly queue: CommandQueue }[];
+  readonly units: { readonly cache: CachedPages; readonly queue: CommandQueue; readonly lock: Lock }[];
+  readonly cores: readonly Core[];
   /** Another device's core over the same domain. */
   secondMapper(): DeviceMapper;
 }
@@ -65,19 +73,26 @@ export interface TestDriverOptions {
   readonly exits?: boolean;
   readonly costs?: Partial<OsCosts>;
   readonly iova?: Partial<IovaAllocatorSpec>;
-  readonly flushQueue?: { readonly entries: number; readonly timeoutNs: number };
+  readonly flushQueue?: Partial<FlushQueueSpec>;
   readonly memoryPages?: number;
+  readonly firstStage?: boolean;
+  readonly contiguousPages?: number;
+  readonly cores?: number;
+  /** The device is untrusted, and has so many slots of bounce buffers. */
+  readonly bounceSlots?: number;
 }
 
 export function testDriver(policyName: Policy, options: TestDriverOptions = {}): TestDriver {
   const rules = KERNEL_ERAS[options.era ?? 'amd-6.1'];
   const units = Array.from({ length: options.units ?? 1 }, () => {
     const cache = new CachedPages();
-    return { cache, queue: new CommandQueue({ entries: 512, commandNs: 7, completionWaitNs: 200 }, cache) };
+    return { cache, lock: new Lock(), queue: new CommandQueue({ entries: 512, commandNs: 7, completionWaitNs: 200 }, cache) };
   });
   const targets: InvalidationTarget[] = [];
-  for (const { queue } of units) {
-    for (let i = 0; i < (options.targetsPerUnit ?? 1); i++) targets.push({ port: queue, domain: 40 + i, pasid: -1 });
+  for (const { queue, lock } of units) {
+    for (let i = 0; i < (options.targetsPerUnit ?? 1); i++) {
+      targets.push({ port: queue, lock, domain: 40 + i, pasid: -1 });
+    }
   }
   const iova = new IovaAllocator({
     cpus: 2,
@@ -90,11 +105,16 @@ export function testDriver(policyName: Policy, options: TestDriverOptions = {}):
   });
   const table = new FlatTable();
   const costs = { ...COSTS, ...options.costs };
-  const domain = new DmaDomain({ table, iova, targets, rules, costs, exits: options.exits ?? false });
-  const flushQueue = options.flushQueue ?? { entries: 256, timeoutNs: 10_000_000 };
-  const policy = policies[policyName]({ steps: domain, flushQueue });
+  const firstStage = options.firstStage ?? false;
+  const domain = new DmaDomain({ table, firstStage, iova, targets, rules, costs, exits: options.exits ?? false });
+  const flushQueue = { entries: 256, timeoutNs: 10_000_000, single: false, ...options.flushQueue };
+  const policy = policies[policyName]({ steps: domain, flushQueue, contiguousPages: options.contiguousPages ?? 64 });
   const memory = new DmaMemory(0, options.memoryPages ?? 2 ** 30);
-  const mapper = new DeviceMapper(policy, new Core(0), memory);
+  const cores = Array.from({ length: options.cores ?? 2 }, (_, cpu) => new Core(cpu));
+  const slots = options.bounceSlots;
+  const bounce =
+    slots === undefined ? undefined : new BounceBuffers(new BouncePool(BOUNCE_PAGE, slots), policy, costs);
+  const mapper = new DeviceMapper({ policy, cores, memory, bounce });
   return {
     mapper,
     domain,
@@ -102,6 +122,7 @@ export function testDriver(policyName: Policy, options: TestDriverOptions = {}):
     table,
     iova,
     units,
-    secondMapper: () => new DeviceMapper(policy, new Core(1), memory),
+    cores,
+    secondMapper: () => new DeviceMapper({ policy, cores: [cores[1]], memory, bounce }),
   };
 }

@@ -75,7 +75,10 @@ export function osSpec(overrides = {}) {
   return {
     kernelEra: 'amd-6.1',
     iova: { forcedac: false, maskBits: 48 },
-    flushQueue: { entries: 256, timeoutNs: 10_000_000 },
+    flushQueue: { entries: 256, timeoutNs: 10_000_000, single: false },
+    cpus: 0,
+    contiguousPages: 64,
+    bounceSlots: 32_768,
     costs: {
       iovaAllocNs: 30,
       iovaAllocSlowNs: 300,
@@ -86,6 +89,9 @@ export function osSpec(overrides = {}) {
       unmapPageNs: 10,
       invalidateSubmitNs: 100,
       completionPollNs: 500,
+      lockHandoffNs: 50,
+      bounceNs: 200,
+      copyKibNs: 100,
       packetNs: 300,
       exitNs: 2000,
     },
@@ -124,6 +130,7 @@ export function deviceSpecs(count, overrides = {}, units = 1, first = 0) {
     unit: (first + i) % units,
     pasid: -1,
     link: linkSpec(),
+    untrusted: false,
     traffic: uniformTraffic(),
     ...overrides,
   }));

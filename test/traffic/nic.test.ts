@@ -8,6 +8,7 @@ import { testDriver } from '../support/driver.ts';
 
 const rx: NicTraffic = {
   model: 'nic',
+  queues: 1,
   direction: 'rx',
   offeredGbps: 0,
   mtuBytes: 4096,
@@ -19,6 +20,9 @@ const rx: NicTraffic = {
   pollBatch: 64,
   flows: 1,
   burstPackets: 1,
+  buffersPerDescriptor: 1,
+  completionCpu: 'same',
+  recycle: { pages: 0, order: 'fifo', holdNs: 0 },
 };
 const tx: NicTraffic = { ...rx, direction: 'tx' };
 const LONG = { maxRequests: 40_000, untilPs: Infinity };

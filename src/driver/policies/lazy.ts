@@ -1,13 +1,14 @@
 /**
  * Lazy: an unmap clears the table and puts the range into the core's flush queue; the IOVA is free again only after a
  * flush of the whole domain, which comes when a queue is full or by a timer (`iommu.strict=0`; queue_iova, fq_ring_free
- * and fq_flush_timeout of drivers/iommu/dma-iommu.c, the names used here).
+ * and fq_flush_timeout of drivers/iommu/dma-iommu.c, the names used here). With `single` there is one queue for all cores,
+ * behind a lock that the flush holds too.
  *
  * Until that flush devices can still reach the pages through cached translations: the stale window, recorded per unmap.
  */
-import type { DriverCpu, DmaSteps, MappingPolicy, PolicyContext } from '../policy.ts';
+import { type DriverCpu, MappedPolicy, type MappingPolicy, type PolicyContext } from '../policy.ts';
 
-/** One core's ring. One slot stays empty, as in Linux: 256 entries hold 255 ranges. */
+/** A core's ring. One slot stays empty, as in Linux: 256 entries hold 255 ranges. */
 class FlushQueue {
   head = 0;
   tail = 0;
@@ -37,12 +38,13 @@ class FlushQueue {
   }
 }
 
-class LazyPolicy implements MappingPolicy {
-  readonly keepsMappings = false;
-  private readonly steps: DmaSteps;
+class LazyPolicy extends MappedPolicy {
   private readonly entries: number;
   private readonly timeoutPs: number;
+  /** By core; a single queue is the first. */
   private readonly queues: (FlushQueue | undefined)[] = [];
+  private readonly single: boolean;
+  private readonly lock = { freePs: 0 };
   private timerPs = Infinity;
   private timerCpu: DriverCpu | undefined;
   /** Flushes begun (and, calls being atomic here, finished), and when the last one completed. */
@@ -50,13 +52,10 @@ class LazyPolicy implements MappingPolicy {
   private flushedPs = 0;
 
   constructor(context: PolicyContext) {
-    this.steps = context.steps;
+    super(context);
+    this.single = context.flushQueue.single;
     this.entries = Math.max(2, context.flushQueue.entries);
     this.timeoutPs = Math.round(context.flushQueue.timeoutNs * 1000);
-  }
-
-  map(cpu: DriverCpu, physicalPage: number, pages: number, prot: number): number {
-    return this.steps.map(cpu, physicalPage, pages, prot);
   }
 
   unmap(cpu: DriverCpu, iovaPage: number, pages: number): void {
@@ -64,20 +63,16 @@ class LazyPolicy implements MappingPolicy {
     this.queue(cpu, iovaPage, pages);
   }
 
-  mapAt(cpu: DriverCpu, iovaPage: number, physicalPage: number, pages: number, prot: number): boolean {
-    return this.steps.mapAt(cpu, iovaPage, physicalPage, pages, prot);
-  }
-
   unmapAt(cpu: DriverCpu, iovaPage: number, pages: number): void {
     this.steps.clear(cpu, iovaPage, pages);
     this.queue(cpu, iovaPage, 0);
   }
 
-  timerAt(): number {
+  override timerAt(): number {
     return this.timerPs;
   }
 
-  timer(nowPs: number): void {
+  override timer(nowPs: number): void {
     const cpu = this.timerCpu;
     if (cpu === undefined || nowPs < this.timerPs) return;
     this.timerPs = Infinity;
@@ -87,7 +82,8 @@ class LazyPolicy implements MappingPolicy {
   }
 
   private queue(cpu: DriverCpu, iovaPage: number, pages: number): void {
-    const queue = (this.queues[cpu.cpu] ??= new FlushQueue(this.entries, cpu));
+    const queue = (this.queues[this.single ? 0 : cpu.cpu] ??= new FlushQueue(this.entries, cpu));
+    if (this.single) cpu.take(this.lock, 0);
     this.freeFlushed(cpu, queue);
     if (queue.full) {
       this.flush(cpu);
@@ -100,6 +96,7 @@ class LazyPolicy implements MappingPolicy {
     queue.counter[slot] = this.flushes;
     queue.owner[slot] = cpu;
     queue.tail = queue.after(slot);
+    if (this.single) cpu.drop(this.lock);
     if (this.timerPs === Infinity) {
       this.timerPs = cpu.freePs + this.timeoutPs;
       this.timerCpu = cpu;

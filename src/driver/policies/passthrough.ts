@@ -1,5 +1,10 @@
 /** Passthrough: the IOVA is the physical address; nothing is mapped, so nothing is unmapped (`iommu=pt`). */
-import type { DriverCpu, MappingPolicy } from '../policy.ts';
+import type { DriverCpu, MappingPolicy, PageList } from '../policy.ts';
+
+function mapIdentity(_cpu: DriverCpu, { physicalPages, iovaPages, count }: PageList): boolean {
+  for (let i = 0; i < count; i++) iovaPages[i] = physicalPages[i];
+  return true;
+}
 
 const identity: MappingPolicy = {
   keepsMappings: false,
@@ -7,6 +12,10 @@ const identity: MappingPolicy = {
   unmap: () => {},
   mapAt: () => true,
   unmapAt: () => {},
+  mapSg: mapIdentity,
+  unmapSg: () => {},
+  mapPages: mapIdentity,
+  unmapPages: () => {},
   timerAt: () => Infinity,
   timer: () => {},
 };

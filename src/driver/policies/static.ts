@@ -1,25 +1,20 @@
 /**
  * Static: a buffer is mapped the first time it is used and stays mapped, as page pools, registered memory and long-lived
- * coherent buffers do. Unmap does nothing.
+ * coherent buffers do. Unmap does nothing. The pages of a list each keep an IOVA of their own.
  */
-import type { DriverCpu, DmaSteps, MappingPolicy, PolicyContext } from '../policy.ts';
+import { type DriverCpu, MappedPolicy, type MappingPolicy, type PageList, type PolicyContext } from '../policy.ts';
 
 interface KeptMapping {
   readonly iovaPage: number;
   readonly pages: number;
 }
 
-class StaticPolicy implements MappingPolicy {
-  readonly keepsMappings = true;
-  private readonly steps: DmaSteps;
+class StaticPolicy extends MappedPolicy {
+  override readonly keepsMappings = true;
   /** By physical page × 4 + permission. */
   private readonly kept = new Map<number, KeptMapping>();
 
-  constructor(context: PolicyContext) {
-    this.steps = context.steps;
-  }
-
-  map(cpu: DriverCpu, physicalPage: number, pages: number, prot: number): number {
+  override map(cpu: DriverCpu, physicalPage: number, pages: number, prot: number): number {
     const key = physicalPage * 4 + prot;
     const kept = this.kept.get(key);
     if (kept !== undefined && kept.pages >= pages) return kept.iovaPage;
@@ -31,7 +26,7 @@ class StaticPolicy implements MappingPolicy {
   unmap(): void {}
 
   /** What is mapped at these IOVAs stays; only the rest is new. */
-  mapAt(cpu: DriverCpu, iovaPage: number, physicalPage: number, pages: number, prot: number): boolean {
+  override mapAt(cpu: DriverCpu, iovaPage: number, physicalPage: number, pages: number, prot: number): boolean {
     let mapped = true;
     for (let i = 0; i < pages; i++) {
       if (this.kept.has(-1 - iovaPage - i)) continue;
@@ -43,11 +38,9 @@ class StaticPolicy implements MappingPolicy {
 
   unmapAt(): void {}
 
-  timerAt(): number {
-    return Infinity;
+  override mapSg(cpu: DriverCpu, list: PageList, prot: number): boolean {
+    return this.mapPages(cpu, list, prot);
   }
-
-  timer(): void {}
 }
 
 export const staticPolicy = (context: PolicyContext): MappingPolicy => new StaticPolicy(context);

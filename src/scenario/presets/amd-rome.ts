@@ -3,6 +3,7 @@ import {
   LINUX_ESTIMATES,
   LINUX_FLUSH_QUEUE,
   LINUX_IOVA,
+  LINUX_OS,
   LINUX_SOURCES,
   lru,
   type Preset,
@@ -48,6 +49,7 @@ export const amdRome: Preset = {
     kernelEra: 'amd-6.1',
     iova: LINUX_IOVA,
     flushQueue: LINUX_FLUSH_QUEUE,
+    ...LINUX_OS,
     costs: { ...LINUX_COSTS, completionPollNs: 1000 },
   },
   sources: {

@@ -3,6 +3,7 @@ import {
   LINUX_ESTIMATES,
   LINUX_FLUSH_QUEUE,
   LINUX_IOVA,
+  LINUX_OS,
   LINUX_SOURCES,
   lru,
   NO_CACHE,
@@ -62,6 +63,7 @@ export const pcieBenchBroadwell: Preset = {
     kernelEra: 'intel-6.1',
     iova: LINUX_IOVA,
     flushQueue: LINUX_FLUSH_QUEUE,
+    ...LINUX_OS,
     costs: { ...LINUX_COSTS, completionPollNs: 10 },
   },
   sources: {

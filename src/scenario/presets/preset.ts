@@ -50,11 +50,18 @@ export const NO_CACHE = lru(0);
 /** Linux IOVA and flush-queue constants that hold on every machine. */
 export const LINUX_IOVA = { forcedac: false, maskBits: 48 };
 /** drivers/iommu/dma-iommu.c: IOVA_DEFAULT_FQ_SIZE 256, IOVA_FQ_TIMEOUT 10 ms. */
-export const LINUX_FLUSH_QUEUE = { entries: 256, timeoutNs: 10e6 };
+export const LINUX_FLUSH_QUEUE = { entries: 256, timeoutNs: 10e6, single: false };
+/** drivers/iommu/dma-iommu.c: IOVA_SINGLE_FQ_SIZE 32768, IOVA_SINGLE_FQ_TIMEOUT 1000 ms. */
+export const LINUX_SINGLE_QUEUE = { entries: 32768, timeoutNs: 1e9, single: true };
+/** What every Linux preset says besides era, costs and IOVA limits. */
+export const LINUX_OS = { cpus: 0, contiguousPages: 64, bounceSlots: 32768 };
 
 export const LINUX_SOURCES = {
   'os.iova': 'Linux 6.12 drivers/iommu/iova.c; 48-bit mask as most PCIe devices set',
   'os.flushQueue': 'Linux 6.12 drivers/iommu/dma-iommu.c:106-111',
+  'os.cpus': 'a choice: every queue has a CPU of its own',
+  'os.contiguousPages': 'Fast & Safe, SOSP 2024: 64 pages, one receive descriptor of mlx5',
+  'os.bounceSlots': 'Linux include/linux/swiotlb.h: IO_TLB_DEFAULT_SIZE 64 MiB in slots of 2 KiB',
   'os.costs.mapNs': 'Linux generic_pt commit messages, 2025-11: map 4 KiB, AMD v1, 65 ns',
   'os.costs.mapPageNs': 'Linux generic_pt commit messages, 2025-11: map 256 x 4 KiB before the generic table, 1833 ns',
   'os.costs.unmapNs': 'Linux generic_pt commit messages, 2025-11: unmap 4 KiB, AMD v1, 76 ns',
@@ -68,6 +75,9 @@ export const LINUX_ESTIMATES = [
   'os.costs.iovaFreeNs',
   'os.costs.unmapPageNs',
   'os.costs.invalidateSubmitNs',
+  'os.costs.lockHandoffNs',
+  'os.costs.bounceNs',
+  'os.costs.copyKibNs',
 ] as const;
 
 export const LINUX_COSTS = {
@@ -79,6 +89,9 @@ export const LINUX_COSTS = {
   unmapNs: 76,
   unmapPageNs: 7,
   invalidateSubmitNs: 150,
+  lockHandoffNs: 100,
+  bounceNs: 300,
+  copyKibNs: 100,
   packetNs: 680,
   exitNs: 7900,
 } as const;

@@ -1,7 +1,7 @@
 /**
- * A NIC queue pair: descriptor rings, buffers and completion queues in memory, and the core that serves them.
+ * A NIC: queue pairs with descriptor rings, buffers and completion queues in memory, each served by a core.
  *
- * Receive and transmit take turns at the link and at the core while both have something to do. Software is one core that
+ * All queues take turns at the link, and those that share a core at the core, while they have something to do. A core
  * handles one packet at a time. Left out: interrupt moderation (a core that is idle starts at the completion's time),
  * several descriptors for one transmitted packet, header splitting.
  */
@@ -16,6 +16,7 @@ class NicDevice implements DeviceModel {
   /** The rings limit what is in flight. */
   readonly outstandingBursts = Infinity;
   private readonly queues: readonly NicQueue[];
+  private readonly receive: readonly RxQueue[];
   /** When the device itself wants to be asked again. */
   private wakePs = NEVER;
   private lastSent = 0;
@@ -23,11 +24,10 @@ class NicDevice implements DeviceModel {
 
   constructor(traffic: NicTraffic, context: DeviceContext) {
     this.burstCapacity = burstCapacity(traffic, context.spec);
-    const shared: QueueContext = { ...context, traffic, device: context.spec };
-    const queues: NicQueue[] = [];
-    if (traffic.direction !== 'tx') queues.push(new RxQueue(shared));
-    if (traffic.direction !== 'rx') queues.push(new TxQueue(shared));
-    this.queues = queues;
+    const contexts = Array.from({ length: traffic.queues }, (_, queue) => queueContext(traffic, context, queue));
+    this.receive = traffic.direction === 'tx' ? [] : contexts.map((each) => new RxQueue(each));
+    const transmit = traffic.direction === 'rx' ? [] : contexts.map((each) => new TxQueue(each));
+    this.queues = contexts.flatMap((_, queue) => [this.receive[queue], transmit[queue]]).filter((each) => each !== undefined);
   }
 
   get operations(): number {
@@ -39,7 +39,10 @@ class NicDevice implements DeviceModel {
   }
 
   start(): void {
-    for (const queue of this.queues) queue.start();
+    for (const queue of this.receive) queue.start();
+    // All rings fill at the same time, page by page: drivers fill them from as many CPUs.
+    while (this.receive.map((queue) => queue.postFirst()).includes(true));
+    for (const queue of this.queues) if (queue instanceof TxQueue) queue.start();
   }
 
   nextBurst(nowPs: number, burst: Burst): boolean {
@@ -55,7 +58,8 @@ class NicDevice implements DeviceModel {
   }
 
   burstDone(token: number, donePs: number, faulted: boolean): void {
-    const mayGoOn = this.queues[token % 2].done(Math.floor(token / 2), donePs, faulted);
+    const { length } = this.queues;
+    const mayGoOn = this.queues[token % length].done(Math.floor(token / length), donePs, faulted);
     if (mayGoOn && donePs < this.wakePs) this.wakePs = donePs;
   }
 
@@ -81,9 +85,15 @@ class NicDevice implements DeviceModel {
     this.lastSent = index;
     burst.count = 0;
     burst.earliestPs = nowPs;
-    burst.token = this.queues[index].fill(nowPs, burst) * 2 + index;
+    burst.token = this.queues[index].fill(nowPs, burst) * this.queues.length + index;
     return true;
   }
+}
+
+function queueContext(traffic: NicTraffic, context: DeviceContext, queue: number): QueueContext {
+  const mapper = context.mapper.forQueue(queue);
+  const completionMapper = traffic.completionCpu === 'same' ? mapper : context.mapper.forQueue(queue + 1);
+  return { ...context, traffic, device: context.spec, mapper, completionMapper };
 }
 
 export const nic = (context: DeviceContext): DeviceModel => new NicDevice(context.spec.traffic as NicTraffic, context);

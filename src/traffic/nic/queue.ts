@@ -4,7 +4,15 @@ import type { DeviceSpec, NicTraffic } from '../../spec.ts';
 import type { Prng } from '../../lib/prng.ts';
 import type { Burst } from '../device.ts';
 import type { Mapper } from '../mapper.ts';
+import type { ArrivalsSpec } from './arrivals.ts';
 import { maxRequests } from '../transfer.ts';
+
+/** What is offered to one of the NIC's queues, and its flows. */
+export function queueLoad(traffic: NicTraffic, device: DeviceSpec): ArrivalsSpec {
+  const { mtuBytes, burstPackets, offeredGbps, queues } = traffic;
+  const flows = Math.max(1, Math.round(traffic.flows / queues));
+  return { gbps: offeredGbps / queues, lineGbps: device.link.gbps, mtuBytes, burstPackets, flows };
+}
 
 export interface NicQueue {
   readonly operations: number;
@@ -23,7 +31,9 @@ export interface NicQueue {
 export interface QueueContext {
   readonly traffic: NicTraffic;
   readonly device: DeviceSpec;
+  /** On the core that serves the queue, and on the one that handles transmit completions. */
   readonly mapper: Mapper;
+  readonly completionMapper: Mapper;
   readonly rng: Prng;
   /** CPU work of one packet outside the DMA API. */
   readonly packetNs: number;

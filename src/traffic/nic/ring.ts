@@ -31,6 +31,8 @@ export class DescriptorRing {
   /** When an entry became visible to the device, and when it was on the chip. */
   private readonly postedPs: Float64Array;
   private readonly readyPs: Float64Array;
+  /** Descriptors of the fetch that began at a slot. */
+  private readonly fetchCount: Uint16Array;
   private basePage = 0;
 
   constructor(spec: RingSpec) {
@@ -39,6 +41,7 @@ export class DescriptorRing {
     this.batch = Math.max(1, Math.min(spec.batch, spec.entries, FETCH_LIMIT - 1));
     this.postedPs = new Float64Array(spec.entries);
     this.readyPs = new Float64Array(spec.entries).fill(Infinity);
+    this.fetchCount = new Uint16Array(spec.entries);
   }
 
   start(mapper: Mapper): void {
@@ -71,13 +74,12 @@ export class DescriptorRing {
     this.fetched += count;
     const bytes = this.spec.descriptorBytes;
     appendTransfer(burst, this.basePage, first * bytes, count * bytes, OP_READ, this.spec.maxReadRequestBytes);
-    return first * FETCH_LIMIT + count;
+    this.fetchCount[first] = count;
+    return first;
   }
 
   fetchDone(token: number, donePs: number): void {
-    const count = token % FETCH_LIMIT;
-    const first = (token - count) / FETCH_LIMIT;
-    for (let i = 0; i < count; i++) this.readyPs[first + i] = donePs;
+    for (let i = 0; i < this.fetchCount[token]; i++) this.readyPs[token + i] = donePs;
   }
 
   /** When the next `count` descriptors are on the chip; Infinity if they are not even asked for. */

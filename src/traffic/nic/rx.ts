@@ -1,7 +1,8 @@
 /**
  * Receive: software posts empty buffers; the device writes each packet into the next ones and then a completion;
  * software handles packets in polls, unmaps their buffers, maps new ones and rings the doorbell at the end of a poll.
- * With a policy that keeps mappings, buffers are recycled without unmapping (page pool).
+ * With a policy that keeps mappings, buffers are recycled without unmapping; a driver may do so too (recycle.ts). The
+ * buffers of one descriptor come and go together.
  *
  * Buffers of half a page or less share pages: a page is unmapped when its last buffer has been used. Packets that find
  * no descriptor wait in the device's packet buffer, and are dropped when that is full.
@@ -13,7 +14,8 @@ import { PROT_WRITE } from '../mapper.ts';
 import { appendTransfer } from '../transfer.ts';
 import { Arrivals } from './arrivals.ts';
 import { CompletionQueue } from './completions.ts';
-import { type NicQueue, type QueueContext, TOKEN_DATA, TOKEN_FETCH } from './queue.ts';
+import { type NicQueue, type QueueContext, queueLoad, TOKEN_DATA, TOKEN_FETCH } from './queue.ts';
+import { PageRecycler } from './recycle.ts';
 import { DescriptorRing } from './ring.ts';
 
 /** On-chip receive buffer: estimate, hundreds of KiB are usual. */
@@ -38,6 +40,11 @@ export class RxQueue implements NicQueue {
   private readonly buffersPerMapping: number;
   private readonly mappingPages: number;
   private readonly mappings: number;
+  /** Mappings that are made and undone together: those of one descriptor. */
+  private readonly group: number;
+  /** Scratch: what is mapped or unmapped at once. */
+  private readonly list: { physicalPages: Float64Array; iovaPages: Float64Array; count: number };
+  private readonly recycler: PageRecycler | undefined;
   private readonly iovaPage: Float64Array;
   private readonly physicalPage: Float64Array;
   /** Mappings posted and taken back, counting up: the rest of `mappings` is vacant. */
@@ -58,14 +65,17 @@ export class RxQueue implements NicQueue {
       maxReadRequestBytes,
     });
     this.completions = new CompletionQueue(traffic.ringEntries, traffic.completionBytes, maxPayloadBytes);
-    this.arrivals = new Arrivals({ ...traffic, gbps: traffic.offeredGbps, lineGbps: device.link.gbps }, context.rng);
+    this.arrivals = new Arrivals(queueLoad(traffic, device), context.rng);
     this.waitingPs = new Float64Array(Math.max(1, Math.floor(PACKET_BUFFER_BYTES / traffic.mtuBytes)));
     this.buffersPerPacket = Math.ceil(traffic.mtuBytes / traffic.bufferBytes);
     this.buffersPerMapping = Math.min(Math.max(1, Math.floor(PAGE_BYTES / traffic.bufferBytes)), traffic.ringEntries);
     this.mappingPages = Math.ceil(traffic.bufferBytes / PAGE_BYTES);
     this.mappings = Math.floor(traffic.ringEntries / this.buffersPerMapping);
+    this.group = this.mappingPages === 1 && this.buffersPerMapping === 1 ? traffic.buffersPerDescriptor : 1;
+    this.list = { physicalPages: new Float64Array(this.group), iovaPages: new Float64Array(this.group), count: 0 };
+    this.recycler = traffic.recycle.pages > 0 ? new PageRecycler(traffic.recycle, context.rng) : undefined;
     assert(
-      this.mappings * this.buffersPerMapping >= this.buffersPerPacket + this.buffersPerMapping - 1,
+      this.mappings * this.buffersPerMapping >= this.buffersPerPacket + this.buffersPerMapping * this.group - 1,
       'a receive ring must hold the buffers of one packet',
     );
     this.iovaPage = new Float64Array(this.mappings);
@@ -73,16 +83,17 @@ export class RxQueue implements NicQueue {
   }
 
   start(): void {
-    const { mapper } = this.context;
-    this.ring.start(mapper);
-    this.completions.start(mapper);
-    for (let i = 0; i < this.mappings; i++) {
-      this.physicalPage[i] = mapper.allocate(this.mappingPages);
-      this.iovaPage[i] = mapper.mapStatic(this.physicalPage[i], this.mappingPages, PROT_WRITE);
-      assert(this.iovaPage[i] >= 0, 'receive buffers must fit into the IOVA space');
-      this.postMapping();
-    }
+    this.ring.start(this.context.mapper);
+    this.completions.start(this.context.mapper);
+  }
+
+  /** Maps and posts the first buffers, one descriptor's at a time. False: the ring is full. */
+  postFirst(): boolean {
+    if (this.mapped + this.group > this.mappings) return false;
+    assert(this.mapGroup(true), 'receive buffers must fit into the IOVA space');
+    this.postGroup();
     this.ring.doorbell(0);
+    return true;
   }
 
   deviceAt(nowPs: number): number {
@@ -167,42 +178,94 @@ export class RxQueue implements NicQueue {
     else this.drops++;
     this.buffersHandled += this.buffersPerPacket;
     const used = Math.floor(this.buffersHandled / this.buffersPerMapping);
-    for (; this.unmapped < used; this.unmapped++) this.takeBack(this.unmapped % this.mappings);
+    for (; this.unmapped + this.group <= used; this.unmapped += this.group) this.takeBackGroup();
   }
 
-  private takeBack(mapping: number): void {
+  /** The pages of the oldest descriptor are kept for reuse, or unmapped. */
+  private takeBackGroup(): void {
     const { mapper } = this.context;
     if (mapper.keepsMappings) return;
-    mapper.unmap(this.iovaPage[mapping], this.mappingPages);
-    mapper.free(this.physicalPage[mapping], this.mappingPages);
+    const { list, recycler } = this;
+    list.count = 0;
+    for (let i = 0; i < this.group; i++) {
+      const mapping = (this.unmapped + i) % this.mappings;
+      const [iovaPage, physicalPage] = [this.iovaPage[mapping], this.physicalPage[mapping]];
+      if (recycler?.put(iovaPage, physicalPage, mapper.cpuFreePs) === true) continue;
+      list.iovaPages[list.count] = iovaPage;
+      list.physicalPages[list.count++] = physicalPage;
+    }
+    if (list.count === 0) return;
+    if (this.group === 1) mapper.unmap(list.iovaPages[0], this.mappingPages);
+    else mapper.unmapPages(list);
+    this.freeList();
+  }
+
+  private freeList(): void {
+    const { list, context } = this;
+    for (let i = 0; i < list.count; i++) context.mapper.free(list.physicalPages[i], this.mappingPages);
   }
 
   private refill(): void {
     this.retryPs = Infinity;
-    while (this.mapped - this.unmapped < this.mappings) {
-      if (!this.context.mapper.keepsMappings && !this.mapNew(this.mapped % this.mappings)) {
+    while (this.mapped - this.unmapped + this.group <= this.mappings) {
+      if (!this.context.mapper.keepsMappings && !this.mapGroup(false)) {
         this.retryPs = this.context.mapper.cpuFreePs + REFILL_RETRY_PS;
         return;
       }
-      this.postMapping();
+      this.postGroup();
     }
   }
 
-  private mapNew(mapping: number): boolean {
+  /**
+   * Pages for the next descriptor: recycled ones first, the rest mapped. False: they could not all be had, and the next try
+   * begins anew (recycled pages taken for it are unmapped like the others).
+   */
+  private mapGroup(setup: boolean): boolean {
+    const { list, recycler, group } = this;
     const { mapper } = this.context;
-    const physicalPage = mapper.allocate(this.mappingPages);
-    const iovaPage = mapper.map(physicalPage, this.mappingPages, PROT_WRITE);
-    if (iovaPage < 0) {
-      mapper.free(physicalPage, this.mappingPages);
-      return false;
+    let recycled = 0;
+    while (recycled < group && recycler?.take(mapper.cpuFreePs) === true) {
+      this.setMapping(recycled++, recycler.iovaPage, recycler.physicalPage);
     }
-    this.physicalPage[mapping] = physicalPage;
-    this.iovaPage[mapping] = iovaPage;
-    return true;
+    list.count = group - recycled;
+    if (list.count === 0) return true;
+    for (let i = 0; i < list.count; i++) list.physicalPages[i] = mapper.allocate(this.mappingPages);
+    if (this.mapList(setup)) {
+      for (let i = 0; i < list.count; i++) this.setMapping(recycled + i, list.iovaPages[i], list.physicalPages[i]);
+      return true;
+    }
+    this.freeList();
+    for (let i = 0; i < recycled; i++) this.dropMapping(i);
+    return false;
   }
 
-  private postMapping(): void {
-    this.mapped++;
-    this.ring.written += this.buffersPerMapping;
+  private mapList(setup: boolean): boolean {
+    const { list, context } = this;
+    const { mapper } = context;
+    if (this.group > 1) return setup ? mapper.mapStaticPages(list, PROT_WRITE) : mapper.mapPages(list, PROT_WRITE);
+    const page = list.physicalPages[0];
+    list.iovaPages[0] = setup
+      ? mapper.mapStatic(page, this.mappingPages, PROT_WRITE)
+      : mapper.map(page, this.mappingPages, PROT_WRITE);
+    return list.iovaPages[0] >= 0;
+  }
+
+  /** Mapping `i` of the next descriptor. */
+  private setMapping(i: number, iovaPage: number, physicalPage: number): void {
+    const mapping = (this.mapped + i) % this.mappings;
+    this.iovaPage[mapping] = iovaPage;
+    this.physicalPage[mapping] = physicalPage;
+  }
+
+  private dropMapping(i: number): void {
+    const { mapper } = this.context;
+    const mapping = (this.mapped + i) % this.mappings;
+    mapper.unmap(this.iovaPage[mapping], this.mappingPages);
+    mapper.free(this.physicalPage[mapping], this.mappingPages);
+  }
+
+  private postGroup(): void {
+    this.mapped += this.group;
+    this.ring.written += this.group * this.buffersPerMapping;
   }
 }

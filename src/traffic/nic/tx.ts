@@ -8,7 +8,7 @@ import { PROT_READ } from '../mapper.ts';
 import { appendTransfer } from '../transfer.ts';
 import { Arrivals } from './arrivals.ts';
 import { CompletionQueue } from './completions.ts';
-import { type NicQueue, type QueueContext, TOKEN_COMPLETION, TOKEN_DATA, TOKEN_FETCH } from './queue.ts';
+import { type NicQueue, type QueueContext, queueLoad, TOKEN_COMPLETION, TOKEN_DATA, TOKEN_FETCH } from './queue.ts';
 import { DescriptorRing } from './ring.ts';
 
 /** When a packet could not be mapped and nothing is in flight, software tries again after this time. */
@@ -41,7 +41,7 @@ export class TxQueue implements NicQueue {
       maxReadRequestBytes,
     });
     this.completions = new CompletionQueue(traffic.ringEntries, traffic.completionBytes, maxPayloadBytes);
-    this.arrivals = new Arrivals({ ...traffic, gbps: traffic.offeredGbps, lineGbps: device.link.gbps }, context.rng);
+    this.arrivals = new Arrivals(queueLoad(traffic, device), context.rng);
     this.packetPages = Math.ceil(traffic.mtuBytes / PAGE_BYTES);
     this.iovaPage = new Float64Array(traffic.ringEntries);
     this.physicalPage = new Float64Array(traffic.ringEntries);
@@ -81,12 +81,17 @@ export class TxQueue implements NicQueue {
   }
 
   softwareAt(): number {
-    return Math.max(Math.min(this.completions.nextPs(), this.sendAt()), this.context.mapper.cpuFreePs);
+    return Math.min(this.reapAt(), Math.max(this.sendAt(), this.context.mapper.cpuFreePs));
   }
 
   software(nowPs: number): void {
-    if (this.completions.nextPs() <= nowPs) this.reap(nowPs);
+    if (this.reapAt() <= nowPs) this.reap(nowPs);
     else if (this.sendAt() <= nowPs) this.send(nowPs);
+  }
+
+  /** When a completion can be handled. */
+  private reapAt(): number {
+    return Math.max(this.completions.nextPs(), this.context.completionMapper.cpuFreePs);
   }
 
   /** The next completion follows its packet's data. */
@@ -113,7 +118,7 @@ export class TxQueue implements NicQueue {
     const { mapper, packetNs, traffic } = this.context;
     mapper.work(nowPs, packetNs);
     const physicalPage = mapper.allocate(this.packetPages);
-    const iovaPage = mapper.map(physicalPage, this.packetPages, PROT_READ);
+    const iovaPage = mapper.map(physicalPage, this.packetPages, PROT_READ, traffic.mtuBytes);
     if (iovaPage < 0) {
       mapper.free(physicalPage, this.packetPages);
       this.retryPs = mapper.cpuFreePs + SEND_RETRY_PS;
@@ -129,14 +134,14 @@ export class TxQueue implements NicQueue {
   }
 
   private reap(nowPs: number): void {
-    const { mapper } = this.context;
-    mapper.work(nowPs, 0);
-    this.ringDoorbell();
+    const { mapper, completionMapper } = this.context;
+    completionMapper.work(nowPs, 0);
+    if (completionMapper === mapper) this.ringDoorbell();
     const slot = this.ring.slot(this.completions.handled);
     if (this.completions.take()) this.operations++;
     else this.drops++;
-    mapper.unmap(this.iovaPage[slot], this.packetPages);
-    mapper.free(this.physicalPage[slot], this.packetPages);
+    completionMapper.unmap(this.iovaPage[slot], this.packetPages);
+    completionMapper.free(this.physicalPage[slot], this.packetPages);
     this.retryPs = 0;
   }
 
