@@ -128,7 +128,7 @@ export class UnitSystem implements CommandHandler {
         link: plan.spec.link,
       })),
       machine,
-      ...(translate === undefined ? {} : { translate }),
+      translate: translate ?? kernel.exports.translate,
       commands: this.commands,
     });
   }
