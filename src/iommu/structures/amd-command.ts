@@ -46,6 +46,19 @@ export const COMMANDS = {
     },
   },
   INVALIDATE_INTERRUPT_TABLE: { opcode: 5, layout: { ...OPCODE, ...DEVICE } },
+  /** QEMU hw/i386/amd_iommu.c amdvi_prefetch_pages names what is reserved; Linux never sends it. */
+  PREFETCH_IOMMU_PAGES: {
+    opcode: 6,
+    layout: {
+      ...OPCODE,
+      ...DEVICE,
+      PFCount: [[0, 31, 24]],
+      PASID: [[0, 51, 32]],
+      ...RANGE,
+      GN: [[1, 2, 2]],
+      Inval: [[1, 4, 4]],
+    },
+  },
   COMPLETE_PPR_REQUEST: {
     opcode: 7,
     layout: { ...OPCODE, ...DEVICE, PASID: [[0, 51, 32]], GN: [[1, 2, 2]], tag: [[1, 40, 32]], status: [[1, 47, 44]] },

@@ -73,6 +73,18 @@ export const DESCRIPTORS = {
       address: [[1, 63, 12, 12]],
     },
   },
+  PAGE_GROUP_RESPONSE: {
+    type: 9,
+    layout: {
+      ...TYPE,
+      PP: [[0, 4, 4]],
+      RC: [[0, 15, 12]],
+      RID: [[0, 31, 16]],
+      PASID: [[0, 51, 32]],
+      L: [[1, 2, 2]],
+      PRGI: [[1, 11, 3]],
+    },
+  },
 } as const satisfies Record<string, { readonly type: number; readonly layout: WordLayout }>;
 
 export type DescriptorName = keyof typeof DESCRIPTORS;
