@@ -5,3 +5,6 @@ export function programCommand(script = process.argv[1] ?? 'nestwalk'): string {
   if (basename(script) !== 'nestwalk') return `node ${relative('.', script)}`;
   return /[\\/]node_modules[\\/]/.test(script) ? 'npx nestwalk' : 'nestwalk';
 }
+
+/** A path as the user would write it here. */
+export const relativePath = (path: string): string => relative('.', path) || path;

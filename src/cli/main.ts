@@ -9,6 +9,7 @@ import { pagetableCommand } from './commands/pagetable.ts';
 import { runCommand } from './commands/run.ts';
 import { schemaCommand } from './commands/schema.ts';
 import { sweepCommand } from './commands/sweep.ts';
+import { whatifCommand } from './commands/whatif.ts';
 import { EXIT_NOT_MET, GoalMissed } from './goal.ts';
 import { EXIT_INTERRUPTED, Interrupted } from './interrupt.ts';
 import { colours, note, quietWhenReaderLeaves } from './terminal.ts';
@@ -17,7 +18,8 @@ import { programVersion } from './version.ts';
 const EXIT_USER = 2;
 const EXIT_BUG = 3;
 const FLAGS = (
-  'set seed out threads json quiet progress no-progress check help version ' + 'vary resume no-resume plan'
+  'set seed out threads json quiet progress no-progress check help version ' +
+  'vary resume no-resume plan goal find range until largest smallest seeds max-seeds precision'
 ).split(' ');
 
 /** Runs the program and sets the exit code of the process. */
@@ -42,6 +44,7 @@ function parser(argv: readonly string[]) {
     .usage('$0 <command>\n\nSimulates DMA through IOMMUs: what translation costs, one stage and nested.')
     .command(runCommand)
     .command(sweepCommand)
+    .command(whatifCommand)
     .command(checkCommand)
     .command(listCommand)
     .command(explainCommand)

@@ -20,6 +20,11 @@ const LINE_BREAK = /[\r\n]/;
 const lines = (rows: readonly (readonly string[])[]): string =>
   stringify(rows as string[][], { record_delimiter: CRLF, quoted_match: LINE_BREAK });
 
+/** A table of cells with its header. */
+export function csvTable(header: readonly string[], rows: readonly (readonly Cell[])[]): string {
+  return lines([header, ...rows.map((row) => row.map(cellOf))]);
+}
+
 export function headerOf(columns: readonly Column<never>[]): string {
   return lines([columns.map((column) => column.name)]);
 }

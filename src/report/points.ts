@@ -18,6 +18,9 @@ export interface PointResults {
   readonly rows: readonly PointRow[];
 }
 
+/** A run's row of summary.csv. */
+export const rowOfRun = (run: RunResult): PointRow => pointRow(summaryRow(run));
+
 export function pointRow(row: SummaryRow): PointRow {
   return Object.fromEntries(SUMMARY_COLUMNS.map((column) => [column.name, column.value(row)]));
 }
@@ -28,8 +31,8 @@ export function byPoint(results: Iterable<RunResult>): PointResults[] {
   for (const run of results) {
     const { point: name, values } = run.spec;
     const rows = points.get(name)?.rows;
-    if (rows === undefined) points.set(name, { name, values, rows: [pointRow(summaryRow(run))] });
-    else rows.push(pointRow(summaryRow(run)));
+    if (rows === undefined) points.set(name, { name, values, rows: [rowOfRun(run)] });
+    else rows.push(rowOfRun(run));
   }
   return [...points.values()];
 }

@@ -14,7 +14,7 @@ import {
   statSync,
   writeSync,
 } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import type { RunSpec } from '../spec.ts';
 import type { RunResult } from '../stats/result.ts';
 import { RESULT_FILES } from './columns/files.ts';
@@ -67,18 +67,29 @@ const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: fal
 /** Writes all files and puts them in place; returns the directory. Throws the system's error, leaving nothing behind. */
 export function writeRunDirectory(out: string, input: RunDirectoryInput): string {
   const target = runDirectory(out, input.specs, input.version);
-  const parent = join(target, '..');
-  const staging = join(parent, `.${runId(input.specs, input.version)}.${process.pid}.tmp`);
+  placeFolder(target, (staging) => writeFiles(staging, input));
+  return target;
+}
+
+/** A folder of small files, whole or not at all, in place of one of the same name. Throws the system's error. */
+export function writeFolder(target: string, files: Readonly<Record<string, string>>): void {
+  placeFolder(target, (staging) => {
+    for (const [name, text] of Object.entries(files)) writeText(join(staging, name), text);
+  });
+}
+
+function placeFolder(target: string, write: (staging: string) => void): void {
+  const parent = dirname(target);
+  const staging = join(parent, `.${basename(target)}.${process.pid}.tmp`);
   makeFolder(resolve(parent));
   try {
     rmSync(staging, { recursive: true, force: true });
     mkdirSync(staging);
-    writeFiles(staging, input);
+    write(staging);
     putInPlace(staging, target);
   } finally {
     rmSync(staging, { recursive: true, force: true });
   }
-  return target;
 }
 
 function writeFiles(folder: string, input: RunDirectoryInput): void {
@@ -160,7 +171,7 @@ function putInPlace(staging: string, target: string): void {
 export function removeLeftovers(out: string, scenario: string, isAlive: (pid: number) => boolean): void {
   const folder = join(out, scenario);
   for (const name of readdirSync(folder)) {
-    const match = /^\.([0-9a-f]{12})\.(\d+)\.tmp(\.old)?$/.exec(name);
+    const match = /^\.((?:whatif-)?[0-9a-f]{12})\.(\d+)\.tmp(\.old)?$/.exec(name);
     if (match === null || isAlive(Number(match[2]))) continue;
     const target = join(folder, match[1]);
     if (match[3] !== undefined && !existsSync(target)) renameSync(join(folder, name), target);

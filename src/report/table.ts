@@ -22,7 +22,7 @@ export interface Measured {
   readonly points: Readonly<Record<string, number>>;
 }
 
-interface TextColumn {
+export interface TextColumn {
   readonly heading: string;
   readonly cells: readonly string[];
 }
@@ -37,16 +37,22 @@ export function resultTable(
   const columns = metrics.flatMap((metric) => metricColumns(metric, points, measured));
   const first = points.length === 1 && points[0].name === '' ? [] : [names];
   const { kept, dropped } = fit(first, columns);
+  const note = dropped === 0 ? '' : `\n(${dropped} more column${dropped === 1 ? '' : 's'} in summary.csv)`;
+  return `${drawTable(kept, first.length)}${note}`;
+}
+
+/** A table of columns of equal length, the first `texts` of them aligned to the left. */
+export function drawTable(columns: readonly TextColumn[], texts: number): string {
   const table = new Table({
-    head: kept.map((column) => column.heading),
-    colAligns: kept.map((_, i) => (i < first.length ? 'left' : 'right')),
+    head: columns.map((column) => column.heading),
+    colAligns: columns.map((_, i) => (i < texts ? 'left' : 'right')),
     style: { head: [], border: [], compact: true },
     wordWrap: true,
-    colWidths: kept.map((column) => width(column) + 2),
+    colWidths: columns.map((column) => width(column) + 2),
   });
-  for (let row = 0; row < points.length; row++) table.push(kept.map((column) => column.cells[row]));
-  const note = dropped === 0 ? '' : `\n(${dropped} more column${dropped === 1 ? '' : 's'} in summary.csv)`;
-  return `${table.toString()}${note}`;
+  const rows = columns[0]?.cells.length ?? 0;
+  for (let row = 0; row < rows; row++) table.push(columns.map((column) => column.cells[row]));
+  return table.toString();
 }
 
 function metricColumns(metric: string, points: readonly PointResults[], measured: readonly Measured[]): TextColumn[] {

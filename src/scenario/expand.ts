@@ -1,14 +1,16 @@
 /** Points × seeds → the runs of a scenario. */
 import type { RunSpec } from '../spec.ts';
-import type { Scenario } from './load.ts';
+import type { Scenario, ScenarioPoint } from './load.ts';
 
 /** Frozen specs, points in the scenario's order, the seeds of each point together. */
 export function expand(scenario: Scenario): readonly RunSpec[] {
-  return scenario.points.flatMap(({ name, values, machine, os, tenants, run }) =>
-    scenario.seeds.map((seed) =>
-      freeze({ scenario: scenario.name, point: name, values, seed, machine, os, tenants, run }),
-    ),
-  );
+  return scenario.points.flatMap((point) => scenario.seeds.map((seed) => specOf(scenario, point, seed)));
+}
+
+/** One run of a point. */
+export function specOf({ name: scenario }: Scenario, point: ScenarioPoint, seed: number): RunSpec {
+  const { name, values, machine, os, tenants, run } = point;
+  return freeze({ scenario, point: name, values, seed, machine, os, tenants, run });
 }
 
 /** Deep, except typed arrays, which cannot be frozen. */

@@ -21,7 +21,11 @@ export interface RunAllOptions {
   readonly signal?: AbortSignal;
   /** Thread entry point, for tests that need one which fails. */
   readonly workerFile?: string;
+  /** Threads that outlive this call, at least `threads` of them: starting some takes longer than many a run. */
+  readonly pool?: Pool;
 }
+
+export { Pool };
 
 /** A run failed: a bug of the program, or a thread that died (out of memory). The other runs were stopped. */
 export class RunFailure extends Error {
@@ -80,7 +84,7 @@ class Work {
     this.options = options;
     const units = specs.reduce((sum, spec) => sum + spec.machine.units, 0);
     this.free = Math.max(1, Math.min(options.threads, units));
-    this.pool = new Pool(this.free, options.workerFile);
+    this.pool = options.pool ?? new Pool(this.free, options.workerFile);
     this.results = options.keepResults === false ? [] : new Array<RunResult>(specs.length);
     this.ended = new Promise((resolve) => (this.resolveEnded = resolve));
     options.signal?.addEventListener('abort', this.onAbort);
@@ -99,7 +103,7 @@ class Work {
   async end(): Promise<void> {
     clearInterval(this.timer);
     this.options.signal?.removeEventListener('abort', this.onAbort);
-    await this.pool.end();
+    if (this.options.pool === undefined) await this.pool.end();
   }
 
   private get stopping(): boolean {

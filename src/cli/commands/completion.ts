@@ -1,7 +1,7 @@
 import type { Argv } from 'yargs';
 import { bundledScenarios } from '../../scenario/files.ts';
 
-const TAKES_SCENARIO = /^(run|check|sweep)$/;
+const TAKES_SCENARIO = /^(run|check|sweep|whatif)$/;
 
 /** `completion` prints a script for bash or zsh; bundled scenarios complete where a scenario is expected. */
 export function withCompletion<T>(yargs: Argv<T>): Argv<T> {
