@@ -5,11 +5,17 @@
 import { Kernel, type KernelMemory } from '../kernel/kernel.ts';
 import { PS_PER_NS } from '../request.ts';
 import type { RunSpec } from '../spec.ts';
+import type { UnitCurves } from '../stats/mrc/curve.ts';
+import type { UnitCurves } from '../stats/mrc/curve.ts';
+import type { UnitCurves } from '../stats/mrc/curve.ts';
 import type { DeviceResult, FaultRecord, RunResult, TimelineRow, UnitResult } from '../stats/result.ts';
 import { openWindows } from './device-tables.ts';
 import { Gang } from './gang.ts';
 import { buildGuestMemory } from './guest-memory.ts';
 import { type MemoryPlan, planMemory } from './memory-plan.ts';
+import { MrcTap } from './mrc.ts';
+import { MrcTap } from './mrc.ts';
+import { MrcTap } from './mrc.ts';
 import { Steps } from './quantum.ts';
 import { TableRules } from './table-rules.ts';
 import { Timeline } from './timeline.ts';
@@ -37,6 +43,7 @@ export interface PartResult {
   readonly units: readonly UnitResult[];
   readonly faults: readonly FaultRecord[];
   readonly timeline: readonly TimelineRow[];
+  readonly curves: readonly UnitCurves[];
   readonly warmupPs: number;
   readonly measuredPs: number;
 }
@@ -79,6 +86,8 @@ interface OwnUnit {
   readonly system: UnitSystem;
   readonly counted: CountedPart;
   readonly timeline: Timeline;
+  /** Only where the run asks for miss-ratio curves. */
+  readonly tap: MrcTap | undefined;
 }
 
 class RunPart {
@@ -123,9 +132,12 @@ class RunPart {
     gang.meet();
     const intervalPs = Math.round(spec.run.intervalNs * PS_PER_NS);
     this.units = share.dealt[share.member].map((unit) => {
-      const system = new UnitSystem(spec, kernel, rules, memory, unit);
+      const { mrc } = spec.run;
+      const tap = mrc === undefined ? undefined : new MrcTap(kernel, spec, memory.units[unit]!, mrc);
+      const system = new UnitSystem(spec, kernel, rules, memory, unit, tap?.translate);
+      tap?.watchCommands(system.iommu.pointer);
       system.start();
-      return { system, counted: new CountedPart(system), timeline: new Timeline(system, intervalPs) };
+      return { system, counted: new CountedPart(system), timeline: new Timeline(system, intervalPs), tap };
     });
   }
 
@@ -151,9 +163,10 @@ class RunPart {
   }
 
   private beginCounting(): void {
-    for (const { counted, timeline } of this.units) {
-      counted.begin();
+    for (const { counted, timeline, tap } of this.units) {
+      counted.begin(this.fromPs);
       timeline.begin(this.fromPs);
+      tap?.begin();
     }
   }
 
@@ -191,9 +204,12 @@ class RunPart {
     }
     return {
       devices: units.flatMap(({ counted }) => counted.deviceResults()),
-      units: units.map(({ counted }) => counted.unitResult()),
+      units: units.map(({ counted }) => counted.unitResult(fromPs + measuredPs)),
       faults: units.flatMap(({ counted }) => counted.faults(fromPs)),
       timeline: units.flatMap(({ timeline }) => timeline.rows),
+      curves: units.flatMap(({ tap }) => (tap === undefined ? [] : [tap.curves()])),
+      curves: units.flatMap(({ tap }) => (tap === undefined ? [] : [tap.curves()])),
+      curves: units.flatMap(({ tap }) => (tap === undefined ? [] : [tap.curves()])),
       warmupPs: fromPs,
       measuredPs,
     };
@@ -207,6 +223,18 @@ class RunPart {
     for (let unit = 0; unit < spec.machine.units; unit++) latest = Math.max(latest, gang.nowPs(unit, this.step));
     return latest;
   }
+}
+
+function mergeCurves(parts: readonly PartResult[]): UnitCurves[] {
+  return parts.flatMap((part) => part.curves).sort((a, b) => a.unit - b.unit);
+}
+
+function mergeCurves(parts: readonly PartResult[]): UnitCurves[] {
+  return parts.flatMap((part) => part.curves).sort((a, b) => a.unit - b.unit);
+}
+
+function mergeCurves(parts: readonly PartResult[]): UnitCurves[] {
+  return parts.flatMap((part) => part.curves).sort((a, b) => a.unit - b.unit);
 }
 
 /** The parts of all threads as one result, in an order that does not depend on who did what. */
@@ -223,5 +251,6 @@ export function mergeParts(spec: RunSpec, parts: readonly PartResult[]): RunResu
     units,
     faults: byTime(parts.flatMap((part) => part.faults)),
     timeline: byTime(parts.flatMap((part) => part.timeline)),
+    ...(spec.run.mrc === undefined ? {} : { curves: mergeCurves(parts) }),
   };
 }

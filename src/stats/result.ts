@@ -1,5 +1,8 @@
 /** What a run leaves behind: plain, cloneable counts. Reports derive everything else from these. */
 import type { RunSpec } from '../spec.ts';
+import type { UnitCurves } from './mrc/curve.ts';
+import type { UnitCurves } from './mrc/curve.ts';
+import type { UnitCurves } from './mrc/curve.ts';
 
 /** Histogram of a latency in ps: log-linear buckets (see histogram.ts); empty buckets at the end are cut off. */
 export interface HistogramData {
@@ -52,6 +55,11 @@ export interface DriverCounts {
   readonly staleWindows?: number;
   readonly staleWindowPs?: number;
   readonly staleWindowMaxPs?: number;
+  /** Spinning for locks that another core held. */
+  readonly cpuLockPs?: number;
+  /** Mappings through bounce buffers, and bytes copied to and from them. */
+  readonly bounces?: number;
+  readonly copiedBytes?: number;
 }
 
 export interface CacheResult {
@@ -65,6 +73,13 @@ export interface CacheResult {
   readonly invalidated: number;
 }
 
+/** One of the CPUs that serve the devices behind a unit. */
+export interface CpuResult {
+  readonly cpu: number;
+  /** Time at work, spinning included, within the measured part. */
+  readonly busyPs: number;
+}
+
 export interface UnitResult {
   readonly unit: number;
   readonly caches: readonly CacheResult[];
@@ -74,6 +89,7 @@ export interface UnitResult {
   readonly eventLogOverflow: number;
   readonly invalidatedEntries: number;
   readonly tablePages: number;
+  readonly cpus?: readonly CpuResult[];
   readonly mappedPages: number;
   readonly effectsDelayed: number;
 }
@@ -110,5 +126,11 @@ export interface RunResult {
   readonly units: readonly UnitResult[];
   readonly faults: readonly FaultRecord[];
   readonly timeline: readonly TimelineRow[];
+  /** Miss-ratio curves, where the run was asked for them (`run.mrc`). */
+  readonly curves?: readonly UnitCurves[];
+  /** Miss-ratio curves, where the run was asked for them (`run.mrc`). */
+  readonly curves?: readonly UnitCurves[];
+  /** Miss-ratio curves, where the run was asked for them (`run.mrc`). */
+  readonly curves?: readonly UnitCurves[];
   /** Whole-run facts that are about the machine it ran on are not in here: they would break reproducibility. */
 }

@@ -8,11 +8,20 @@ const CLASS_PAGES_LOG2 = [0, 2];
 /** Address spaces, and the tenant of each. */
 const TENANT_OF = [0, 0, 1];
 
-type Step =
-  | { readonly kind: 'reference'; readonly space: number; readonly page: number; readonly leaf: number }
-  | { readonly kind: 'upper hit' | 'unfilled'; readonly space: number; readonly leaf: number }
-  | { readonly kind: 'invalidate'; readonly space: number; readonly page: number; readonly pagesLog2: number }
-  | { readonly kind: 'reset' };
+interface Reference {
+  readonly kind: 'reference';
+  readonly space: number;
+  readonly page: number;
+  readonly leaf: number;
+}
+interface Drop {
+  readonly kind: 'invalidate';
+  readonly space: number;
+  readonly page: number;
+  readonly pagesLog2: number;
+}
+type Lookup = Reference | { readonly kind: 'upper hit' | 'unfilled'; readonly space: number; readonly leaf: number };
+type Step = Lookup | Drop | { readonly kind: 'reset' };
 
 const space = fc.nat({ max: TENANT_OF.length - 1 });
 const page = fc.nat({ max: 63 });
@@ -54,7 +63,7 @@ function analysed(list: readonly Step[], sampleKeys = 1e6, setCounts: readonly n
     else if (step.kind === 'upper hit') analysis.upperHit(spaces[step.space], step.leaf);
     else if (step.kind === 'unfilled') analysis.unfilled(spaces[step.space]);
     else if (step.kind === 'reset') analysis.reset();
-    else analysis.invalidate(spaces[step.space], step.page, step.pagesLog2);
+    else if (step.kind === 'invalidate') analysis.invalidate(spaces[step.space], step.page, step.pagesLog2);
   }
   return analysis;
 }
@@ -76,7 +85,6 @@ function simulated(list: readonly Step[], capacity: number, uses: Filter, counts
   return total;
 }
 
-type Lookup = Exclude<Step, { kind: 'reset' } | { kind: 'invalidate' }>;
 type Filter = (lookup: Lookup) => boolean;
 
 function look(cache: LruCache<string>, step: Lookup, total: Hits, uses: Filter, counts: Filter): void {
@@ -87,7 +95,7 @@ function look(cache: LruCache<string>, step: Lookup, total: Hits, uses: Filter, 
   if (hit) total.hits++;
 }
 
-function invalidate(cache: LruCache<string>, step: Extract<Step, { kind: 'invalidate' }>): void {
+function invalidate(cache: LruCache<string>, step: Drop): void {
   const count = 2 ** Math.min(6, step.pagesLog2);
   const first = Math.floor(step.page / count) * count;
   for (let page = first; page < first + count; page++) {
