@@ -10,16 +10,19 @@ export class CountedPart {
   private readonly unit: UnitSystem;
   private readonly operations: Float64Array;
   private readonly drops: Float64Array;
+  /** Time that each core had spent at work. */
+  private readonly busyPs: Float64Array;
   private logOverflow = 0;
 
   constructor(unit: UnitSystem) {
     this.unit = unit;
     this.operations = new Float64Array(unit.devices.length);
     this.drops = new Float64Array(unit.devices.length);
+    this.busyPs = new Float64Array(unit.cores.length);
   }
 
-  /** Counts anew: warm-up is over. */
-  begin(): void {
+  /** Counts anew: warm-up is over at `nowPs`. */
+  begin(nowPs: number): void {
     const { unit } = this;
     unit.iommu.resetCounters();
     unit.iommu.drainFaults();
@@ -27,6 +30,7 @@ export class CountedPart {
     unit.engine.resetCounts();
     unit.invalidatedEntries = 0;
     this.logOverflow = unit.iommu.logOverflow;
+    unit.cores.forEach((core, cpu) => (this.busyPs[cpu] = core.busyUntil(nowPs)));
     unit.devices.forEach(({ model, mapper }, d) => {
       mapper.account.reset();
       this.operations[d] = model.operations;
@@ -63,7 +67,8 @@ export class CountedPart {
     };
   }
 
-  unitResult(): UnitResult {
+  /** `endPs`: of the measured part. */
+  unitResult(endPs: number): UnitResult {
     const { unit } = this;
     return {
       unit: unit.plan.unit,
@@ -74,6 +79,7 @@ export class CountedPart {
       eventLogOverflow: unit.iommu.logOverflow - this.logOverflow,
       invalidatedEntries: unit.invalidatedEntries,
       tablePages: unit.tablePages,
+      cpus: unit.cores.map((core, cpu) => ({ cpu, busyPs: core.busyUntil(endPs) - this.busyPs[cpu] })),
       mappedPages: unit.devices.reduce((sum, { domain }) => sum + (domain?.mappedPages ?? 0), 0),
       // Every domain lives behind one unit: there is no effect that could be late.
       effectsDelayed: 0,
@@ -98,7 +104,7 @@ export class CountedPart {
 function driverCounts(account: DriverAccount): DriverCounts {
   const { maps, unmaps, mapFailures, cpuPs, cpuMapPs, cpuUnmapPs, cpuWaitPs } = account;
   const { invalidationCommands, completionWaits, vmExits, flushes, staleUses } = account;
-  const { staleWindowPs, staleWindowMaxPs, staleWindows } = account;
+  const { staleWindowPs, staleWindowMaxPs, staleWindows, cpuLockPs, bounces, copiedBytes } = account;
   return {
     maps,
     unmaps,
@@ -115,5 +121,8 @@ function driverCounts(account: DriverAccount): DriverCounts {
     staleWindowPs,
     staleWindowMaxPs,
     staleWindows,
+    cpuLockPs,
+    bounces,
+    copiedBytes,
   };
 }

@@ -2,7 +2,15 @@
 import { C_DEPTH, C_PWC_HITS, C_PWC_LOOKUPS, C_READS } from '../../kernel/layout.ts';
 import type { RunSpec } from '../../spec.ts';
 import { bucketLow } from '../../stats/histogram.ts';
-import type { CacheResult, DeviceResult, FaultRecord, RunResult, TimelineRow, UnitResult } from '../../stats/result.ts';
+import type {
+  CacheResult,
+  CpuResult,
+  DeviceResult,
+  FaultRecord,
+  RunResult,
+  TimelineRow,
+  UnitResult,
+} from '../../stats/result.ts';
 import { bdfText, faultName } from '../names.ts';
 import { type Column, over, ratio, type ResultFile } from './column.ts';
 import { PMU_EVENTS, type PmuRow } from './pmu.ts';
@@ -85,8 +93,24 @@ export const SUMMARY_COLUMNS: readonly Column<RunRow>[] = [
   invalidatedEntries,
   ...over(CPU_COLUMNS, totalsOfRow),
   ...over(DETAIL_COLUMNS, totalsOfRow),
+  {
+    ...number<InRun>(
+      'cpu_utilisation',
+      '',
+      'Share of time that the CPUs were at work, spinning included',
+      'busy time / (sim_duration_ns × CPUs)',
+      ({ run }) => utilisation(run),
+    ),
+    heading: 'CPU use',
+  },
   number('warmup_ns', 'ns', 'Simulated time before counting started', 'simulated', ({ run }) => run.warmupPs / PS),
 ];
+
+function utilisation(run: RunResult): number | undefined {
+  const cpus = run.units.flatMap((unit) => unit.cpus ?? []);
+  const busyPs = cpus.reduce((sum, cpu) => sum + cpu.busyPs, 0);
+  return ratio(busyPs, cpus.length * run.measuredPs);
+}
 
 export function summaryRow(run: RunResult): RunRow {
   return { run, totals: totalsOf(run, run.devices) };
@@ -236,6 +260,24 @@ const CACHE_COLUMNS: readonly Column<CacheRow>[] = [
 
 function* cacheRows(run: RunResult): Generator<CacheRow> {
   for (const { unit, caches } of run.units) for (const cache of caches) yield { run, unit, cache };
+}
+
+interface CpuRow extends InRun {
+  readonly unit: number;
+  readonly cpu: CpuResult;
+}
+const CPU_FILE_COLUMNS: readonly Column<CpuRow>[] = [
+  ...KEY,
+  number('iommu', '', 'Unit whose devices it serves', 'from the scenario', ({ unit }) => unit),
+  number('cpu', '', 'Number of the CPU among these', 'from the scenario', ({ cpu }) => cpu.cpu),
+  number('busy_ns', 'ns', 'Time at work, spinning included', 'simulated', ({ cpu }) => cpu.busyPs / PS),
+  number('utilisation', '', 'Share of time at work', 'busy_ns / sim_duration_ns', ({ run, cpu }) =>
+    ratio(cpu.busyPs, run.measuredPs),
+  ),
+];
+
+function* cpuRows(run: RunResult): Generator<CpuRow> {
+  for (const { unit, cpus } of run.units) for (const cpu of cpus ?? []) yield { run, unit, cpu };
 }
 
 // ---- walks ----------------------------------------------------------------------------------------------------------------
@@ -445,6 +487,7 @@ export const RESULT_FILES: readonly AnyFile[] = [
   file('devices.csv', 'one device of a run', DEVICE_COLUMNS, deviceRows),
   file('iommus.csv', 'one IOMMU unit of a run', UNIT_COLUMNS, unitRows),
   file('caches.csv', 'one cache of a unit', CACHE_COLUMNS, cacheRows),
+  file('cpus.csv', 'one CPU that serves the devices behind a unit', CPU_FILE_COLUMNS, cpuRows),
   file('walks.csv', 'one count of a tenant', WALK_COLUMNS, walkRows),
   file('latency.csv', 'one bucket of a histogram that is not empty', LATENCY_FILE_COLUMNS, latencyRows),
   file('timeline.csv', 'one device in one interval', TIMELINE_COLUMNS, timelineRows),

@@ -85,13 +85,19 @@ const NO_DRIVER: DriverCounts = {
   vmExits: 0,
   flushes: 0,
   staleUses: 0,
+  staleWindows: 0,
+  staleWindowPs: 0,
+  staleWindowMaxPs: 0,
+  cpuLockPs: 0,
+  bounces: 0,
+  copiedBytes: 0,
 };
 
 function sumDriver(parts: readonly DriverCounts[]): DriverCounts {
   const keys = Object.keys(NO_DRIVER) as (keyof DriverCounts)[];
-  return Object.fromEntries(
-    keys.map((key) => [key, parts.reduce((sum, part) => sum + (part[key] ?? 0), 0)]),
-  ) as unknown as DriverCounts;
+  const sums = Object.fromEntries(keys.map((key) => [key, parts.reduce((sum, part) => sum + (part[key] ?? 0), 0)]));
+  const staleWindowMaxPs = parts.reduce((most, part) => Math.max(most, part.staleWindowMaxPs ?? 0), 0);
+  return { ...sums, staleWindowMaxPs } as unknown as DriverCounts;
 }
 
 /** Reads of page tables by stage: 0 = guest or first stage, 1 = host or second stage. */
@@ -106,6 +112,8 @@ export function hitsOf(counters: Float64Array): number {
 }
 
 const bytesOf = (t: Totals): number => t.readBytes + t.writeBytes;
+const dmaApiPs = ({ driver }: Totals): number =>
+  driver.cpuMapPs + driver.cpuUnmapPs + driver.cpuWaitPs + (driver.cpuLockPs ?? 0);
 const walkReads = (t: Totals): number => readsOf(t.counters, 0) + readsOf(t.counters, 1);
 const ns = (ps: number | undefined): number | undefined => (ps === undefined ? undefined : ps / PS);
 const quantileNs = (data: HistogramData, q: number): number | undefined =>
@@ -279,6 +287,52 @@ export const DETAIL_COLUMNS: readonly TotalsColumn[] = [
   ),
   measure('cpu_ns_wait', 'ns', 'wait CPU ns', 'CPU time spent waiting for invalidations', 'sum', (t) =>
     ns(t.driver.cpuWaitPs),
+  ),
+  measure('cpu_ns_lock', 'ns', 'lock CPU ns', 'CPU time spent waiting for locks that another core held', 'sum', (t) =>
+    ns(t.driver.cpuLockPs),
+  ),
+  measure(
+    'cpu_ns_per_operation',
+    'ns',
+    'CPU ns/op',
+    'CPU time of driver and DMA API a transfer or packet',
+    'cpu_ns_total / operations',
+    (t) => ns(ratio(t.driver.cpuPs, t.operations)),
+  ),
+  measure(
+    'dma_cpu_ns_per_operation',
+    'ns',
+    'DMA-API CPU ns/op',
+    'The same without the work outside the DMA API',
+    '(cpu_ns_map + cpu_ns_unmap + cpu_ns_wait + cpu_ns_lock) / operations',
+    (t) => ns(ratio(dmaApiPs(t), t.operations)),
+  ),
+  measure('cpu_ns_per_map', 'ns', 'ns/map', 'CPU time of a map', 'cpu_ns_map / maps', (t) =>
+    ns(ratio(t.driver.cpuMapPs, t.driver.maps)),
+  ),
+  measure(
+    'cpu_ns_per_unmap',
+    'ns',
+    'ns/unmap',
+    'CPU time of an unmap, waiting for invalidations and locks included',
+    '(cpu_ns_unmap + cpu_ns_wait + cpu_ns_lock) / unmaps',
+    (t) => ns(ratio(dmaApiPs(t) - t.driver.cpuMapPs, t.driver.unmaps)),
+  ),
+  count('bounces', 'Mappings through bounce buffers', 'counted', (t) => t.driver.bounces ?? 0, 'bounces'),
+  {
+    ...count('copied_bytes', 'Bytes copied to and from bounce buffers', 'counted', (t) => t.driver.copiedBytes ?? 0),
+    unit: 'bytes',
+  },
+  measure(
+    'stale_ns_mean',
+    'ns',
+    'stale mean ns',
+    'Time from the unmap of a range to the end of its invalidation',
+    'mean over unmaps',
+    (t) => ns(ratio(t.driver.staleWindowPs ?? 0, t.driver.staleWindows ?? 0)),
+  ),
+  measure('stale_ns_max', 'ns', 'stale max ns', 'The same, longest', 'largest', (t) =>
+    (t.driver.staleWindows ?? 0) > 0 ? ns(t.driver.staleWindowMaxPs) : undefined,
   ),
   count('completion_waits', 'Completion waits sent', 'counted', (t) => t.driver.completionWaits),
   count('flushes', 'Flushes of a whole domain (lazy mode)', 'counted', (t) => t.driver.flushes),
