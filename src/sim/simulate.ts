@@ -6,15 +6,11 @@ import { Kernel, type KernelMemory } from '../kernel/kernel.ts';
 import { PS_PER_NS } from '../request.ts';
 import type { RunSpec } from '../spec.ts';
 import type { UnitCurves } from '../stats/mrc/curve.ts';
-import type { UnitCurves } from '../stats/mrc/curve.ts';
-import type { UnitCurves } from '../stats/mrc/curve.ts';
 import type { DeviceResult, FaultRecord, RunResult, TimelineRow, UnitResult } from '../stats/result.ts';
 import { openWindows } from './device-tables.ts';
 import { Gang } from './gang.ts';
 import { buildGuestMemory } from './guest-memory.ts';
 import { type MemoryPlan, planMemory } from './memory-plan.ts';
-import { MrcTap } from './mrc.ts';
-import { MrcTap } from './mrc.ts';
 import { MrcTap } from './mrc.ts';
 import { Steps } from './quantum.ts';
 import { TableRules } from './table-rules.ts';
@@ -133,7 +129,7 @@ class RunPart {
     const intervalPs = Math.round(spec.run.intervalNs * PS_PER_NS);
     this.units = share.dealt[share.member].map((unit) => {
       const { mrc } = spec.run;
-      const tap = mrc === undefined ? undefined : new MrcTap(kernel, spec, memory.units[unit]!, mrc);
+      const tap = mrc === undefined ? undefined : new MrcTap(kernel, spec, memory.units[unit], mrc);
       const system = new UnitSystem(spec, kernel, rules, memory, unit, tap?.translate);
       tap?.watchCommands(system.iommu.pointer);
       system.start();
@@ -208,8 +204,6 @@ class RunPart {
       faults: units.flatMap(({ counted }) => counted.faults(fromPs)),
       timeline: units.flatMap(({ timeline }) => timeline.rows),
       curves: units.flatMap(({ tap }) => (tap === undefined ? [] : [tap.curves()])),
-      curves: units.flatMap(({ tap }) => (tap === undefined ? [] : [tap.curves()])),
-      curves: units.flatMap(({ tap }) => (tap === undefined ? [] : [tap.curves()])),
       warmupPs: fromPs,
       measuredPs,
     };
@@ -223,14 +217,6 @@ class RunPart {
     for (let unit = 0; unit < spec.machine.units; unit++) latest = Math.max(latest, gang.nowPs(unit, this.step));
     return latest;
   }
-}
-
-function mergeCurves(parts: readonly PartResult[]): UnitCurves[] {
-  return parts.flatMap((part) => part.curves).sort((a, b) => a.unit - b.unit);
-}
-
-function mergeCurves(parts: readonly PartResult[]): UnitCurves[] {
-  return parts.flatMap((part) => part.curves).sort((a, b) => a.unit - b.unit);
 }
 
 function mergeCurves(parts: readonly PartResult[]): UnitCurves[] {

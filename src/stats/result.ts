@@ -1,8 +1,6 @@
 /** What a run leaves behind: plain, cloneable counts. Reports derive everything else from these. */
 import type { RunSpec } from '../spec.ts';
 import type { UnitCurves } from './mrc/curve.ts';
-import type { UnitCurves } from './mrc/curve.ts';
-import type { UnitCurves } from './mrc/curve.ts';
 
 /** Histogram of a latency in ps: log-linear buckets (see histogram.ts); empty buckets at the end are cut off. */
 export interface HistogramData {
@@ -126,10 +124,6 @@ export interface RunResult {
   readonly units: readonly UnitResult[];
   readonly faults: readonly FaultRecord[];
   readonly timeline: readonly TimelineRow[];
-  /** Miss-ratio curves, where the run was asked for them (`run.mrc`). */
-  readonly curves?: readonly UnitCurves[];
-  /** Miss-ratio curves, where the run was asked for them (`run.mrc`). */
-  readonly curves?: readonly UnitCurves[];
   /** Miss-ratio curves, where the run was asked for them (`run.mrc`). */
   readonly curves?: readonly UnitCurves[];
   /** Whole-run facts that are about the machine it ran on are not in here: they would break reproducibility. */
