@@ -61,21 +61,22 @@ export function whatifSentences(result: WhatifResult): string[] {
 function answerOf(one: SearchCase, result: WhatifResult): string {
   const { text, path } = result;
   const { answer, beyond, edge, tried } = one;
-  const word = lastWord(path);
-  const range = `from ${text(result.lo)} to ${text(result.hi)}`;
-  if (answer === undefined) return `no ${word} ${range} meets ${goalText(result)}. ${nearest(tried, result)}`;
-  if (tried.every(({ leansTo }) => leansTo === 'meets')) {
-    return `every ${word} ${range} meets ${goalText(result)}, as far as tried: the goal does not limit it here.`;
+  const range = `${path} from ${text(result.lo)} to ${text(result.hi)}`;
+  if (answer === undefined) return `no value of ${range} meets ${goalText(result)}. ${nearest(tried, result)}`;
+  if (isUnlimited(one)) {
+    return `every value of ${range} meets ${goalText(result)}, as far as tried: the goal does not limit it here.`;
   }
-  const found = `the ${edge} ${word} that meets ${goalText(result)} is ${text(answer.x)}`;
-  if (beyond === undefined) return `${found}, the ${edge === 'largest' ? 'upper' : 'lower'} end of the range.`;
-  return `${found} ${sureness(one, answer, beyond, result)}`;
+  const found = `${path} of ${text(answer.x)} is the ${edge} that meets ${goalText(result)}`;
+  if (beyond === undefined) return `${found}, and the ${edge === 'largest' ? 'upper' : 'lower'} end of the range.`;
+  return `${found}${sureness(one, answer, beyond, result)}`;
 }
 
+const isUnlimited = ({ tried }: SearchCase): boolean => tried.every(({ leansTo }) => leansTo === 'meets');
+
 function sureness({ surely }: SearchCase, answer: TriedValue, beyond: TriedValue, { text }: WhatifResult): string {
-  if (answer.verdict === 'meets' && beyond.verdict === 'fails') return `(95 %); ${text(beyond.x)} does not.`;
+  if (answer.verdict === 'meets' && beyond.verdict === 'fails') return `; ${text(beyond.x)} does not (95 %).`;
   const ends = [surely.meets, surely.fails].map((x) => (x === undefined ? 'no value tried' : text(x)));
-  return `by the mean; ${ends[0]} surely meets it and ${ends[1]} surely does not (95 %).`;
+  return ` by the mean; ${ends[0]} surely meets it and ${ends[1]} surely does not (95 %).`;
 }
 
 /** How near the best value comes to the first goal that it misses. */
@@ -182,7 +183,10 @@ function frontierTable(result: WhatifResult): string {
     };
   const columns: TextColumn[] = [
     { heading: 'case', cells: cases.map(({ name }) => visible(name)) },
-    { heading: `${edgesOf(cases)} ${lastWord(path)}`, cells: cases.map(({ answer }) => cell(answer?.x)) },
+    {
+      heading: `${edgesOf(cases)} ${lastWord(path)}`,
+      cells: cases.map((one) => (isUnlimited(one) ? 'any' : cell(one.answer?.x))),
+    },
     { heading: 'surely meets', cells: cases.map(({ surely }) => cell(surely.meets)) },
     { heading: 'surely fails', cells: cases.map(({ surely }) => cell(surely.fails)) },
     ...goals.map(({ metric }) => ({ heading: metric.replaceAll('_', ' '), cells: cases.map(at(metric)) })),
@@ -190,7 +194,8 @@ function frontierTable(result: WhatifResult): string {
   return drawTable(columns, 1);
 }
 
-const edgesOf = (cases: readonly SearchCase[]): string => [...new Set(cases.map(({ edge }) => edge))].join('/ ');
+const edgesOf = (cases: readonly SearchCase[]): string =>
+  [...new Set(cases.filter((one) => !isUnlimited(one)).map(({ edge }) => edge))].join('/ ');
 
 /** Values tried, those nearest to the answer when there are too many. */
 function triedTable({ tried, answer }: SearchCase, result: WhatifResult): string {

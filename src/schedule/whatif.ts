@@ -88,6 +88,9 @@ export async function searchEdges<Sample>(options: SearchOptions<Sample>): Promi
   }
 }
 
+/** Halvings of the gap between the edge and the nearest sure value, on each side. */
+const SURE_STEPS = 3;
+
 interface Wanted {
   readonly x: number;
   readonly seed: number;
@@ -112,9 +115,29 @@ class Search<Sample> {
     this.edge = this.options.edge ?? this.suggestedEdge();
     for (;;) {
       const bracket = this.bracket();
-      if (bracket === undefined || this.isNarrow(bracket)) return;
+      if (bracket === undefined || this.isNarrow(bracket)) break;
       const [low, high] = bracket;
       const inside = quantity.between(low, high, sectionPoints);
+      if (inside.length === 0) break;
+      yield* this.look(inside);
+    }
+    for (const side of ['meets', 'fails'] as const) yield* this.makeSure(side);
+  }
+
+  /**
+   * Where the noise leaves values open, the nearest one that surely meets (or fails) may be far away, from an early cut. A few
+   * halvings of that gap say how wide the noise really is.
+   */
+  private *makeSure(side: 'meets' | 'fails'): Steps<Sample> {
+    for (let step = 0; step < SURE_STEPS; step++) {
+      const { answer, beyond, surely } = this.finding();
+      const edge = side === 'meets' ? answer : beyond;
+      const sure = surely[side];
+      if (edge === undefined || sure === undefined || edge.x === sure) return;
+      const open = this.sorted().filter(({ x }) => (x - sure) * (x - edge.x) <= 0 && x !== sure);
+      const nearest = open.reduce((a, b) => (Math.abs(b.x - sure) < Math.abs(a.x - sure) ? b : a));
+      const gap: readonly [number, number] = sure < nearest.x ? [sure, nearest.x] : [nearest.x, sure];
+      const inside = this.isNarrow(gap) ? [] : this.options.quantity.between(...gap, 1);
       if (inside.length === 0) return;
       yield* this.look(inside);
     }
