@@ -1,5 +1,6 @@
 /** How codes of the model are written in result files. */
 import {
+  FAULT_ATS,
   FAULT_BLOCKED,
   FAULT_CANONICAL,
   FAULT_DTE,
@@ -35,6 +36,7 @@ const FAULTS: Readonly<Record<number, string>> = {
   [FAULT_BLOCKED]: 'device_blocked',
   [FAULT_PASID]: 'pasid_invalid',
   [FAULT_GUEST_TABLE]: 'guest_table_fault',
+  [FAULT_ATS]: 'ats_not_allowed',
 };
 
 export function faultName(code: number): string {

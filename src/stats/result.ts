@@ -102,6 +102,9 @@ export interface FaultRecord {
   readonly code: number;
   readonly access: number;
   readonly page: number;
+  /** Name and flags of the hardware's record (iommu/event-log.ts). */
+  readonly event?: string;
+  readonly flags?: number;
 }
 
 export interface TimelineRow {

@@ -19,11 +19,17 @@ export const FAULT_LAYOUT = {
 /** Fault reasons of second-stage and legacy translation. */
 export const REASON_ROOT_NOT_PRESENT = 1;
 export const REASON_CONTEXT_NOT_PRESENT = 2;
+export const REASON_CONTEXT_INVALID = 3;
 export const REASON_WIDTH = 4;
 export const REASON_WRITE = 5;
 export const REASON_READ = 6;
+export const REASON_TABLE_ACCESS = 7;
 export const REASON_RESERVED = 12;
-/** Scalable mode, first stage. */
+export const REASON_BLOCKED = 13;
+/** Scalable mode: PASID table, first and second stage. */
+export const REASON_PASID_NOT_PRESENT = 0x59;
+export const REASON_FIRST_ACCESS = 0x70;
+export const REASON_SECOND_ACCESS = 0x78;
 export const REASON_FIRST_NOT_PRESENT = 0x71;
 export const REASON_FIRST_RESERVED = 0x72;
 export const REASON_CANONICAL = 0x80;

@@ -417,6 +417,10 @@ const FAULT_COLUMNS: readonly Column<FaultRow>[] = [
   ),
   text('fault', 'Why the request was aborted', ({ fault }) => faultName(fault.code)),
   text('access', 'r, w or a (atomic)', ({ fault }) => ACCESS[fault.access] ?? ''),
+  text('event', "The hardware record's event; VT-d: DMA_READ or DMA_WRITE", ({ fault }) => fault.event ?? ''),
+  text('flags', 'Its flags as Linux prints them; VT-d: the fault reason; hex', ({ fault }) =>
+    fault.flags === undefined ? '' : `0x${fault.flags.toString(16)}`,
+  ),
   text('iova', 'Start of the 4 KiB page, hex', ({ fault }) => `0x${(BigInt(fault.page) << 12n).toString(16)}`),
 ];
 
