@@ -106,8 +106,8 @@ export class DeviceMapper implements Mapper {
     return this.policy.mapPages(this.cpu, list, prot);
   }
 
-  unmapPages(list: PageList): void {
-    this.policy.unmapPages(this.cpu, list);
+  unmapPages(list: PageList, from: number): number {
+    return this.policy.unmapPages(this.cpu, list, from);
   }
 
   mapAt(iovaPage: number, physicalPage: number, pages: number, prot: number): boolean {

@@ -46,7 +46,8 @@ export interface MappingPolicy {
   mapSg(cpu: DriverCpu, list: PageList, prot: number): boolean;
   unmapSg(cpu: DriverCpu, list: PageList): void;
   mapPages(cpu: DriverCpu, list: PageList, prot: number): boolean;
-  unmapPages(cpu: DriverCpu, list: PageList): void;
+  /** One piece of work from page `from` on; returns the page to go on with. */
+  unmapPages(cpu: DriverCpu, list: PageList, from: number): number;
   /** When the policy's timer runs out, ps; Infinity when it is not armed. */
   timerAt(): number;
   /** Runs the timer's work (on the core that armed it). */
@@ -104,14 +105,15 @@ export abstract class MappedPolicy implements MappingPolicy {
     for (let i = 0; i < count; i++) {
       iovaPages[i] = this.map(cpu, physicalPages[i], 1, prot);
       if (iovaPages[i] >= 0) continue;
-      this.unmapPages(cpu, { physicalPages, iovaPages, count: i });
+      for (let done = 0; done < i; ) done = this.unmapPages(cpu, { physicalPages, iovaPages, count: i }, done);
       return false;
     }
     return true;
   }
 
-  unmapPages(cpu: DriverCpu, { iovaPages, count }: PageList): void {
-    for (let i = 0; i < count; i++) this.unmap(cpu, iovaPages[i], 1);
+  unmapPages(cpu: DriverCpu, { iovaPages }: PageList, from: number): number {
+    this.unmap(cpu, iovaPages[from], 1);
+    return from + 1;
   }
 
   timerAt(): number {

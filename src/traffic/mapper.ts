@@ -45,7 +45,11 @@ export interface Mapper {
   unmapSg(list: PageList): void;
   /** The pages of one descriptor, each by a dma_map_page of its own; some policies give them one range and one invalidation. */
   mapPages(list: PageList, prot: number): boolean;
-  unmapPages(list: PageList): void;
+  /**
+   * Undoes mapPages from the page `from` on, as much as one piece of work: a page, or what goes by one invalidation.
+   * Returns the page to go on with; other cores may work in between.
+   */
+  unmapPages(list: PageList, from: number): number;
   /** mapPages before the run, without CPU cost. */
   mapStaticPages(list: PageList, prot: number): boolean;
   /** mapStatic, map and unmap at IOVAs that the caller chooses, outside the allocator (trace replay); false: already mapped. */

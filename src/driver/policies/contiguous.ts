@@ -54,13 +54,11 @@ class ContiguousPolicy extends MappedPolicy {
     return super.mapPages(cpu, list, prot);
   }
 
-  override unmapPages(cpu: DriverCpu, { iovaPages, count }: PageList): void {
-    for (let done = 0; done < count; ) {
-      let pages = 1;
-      while (done + pages < count && iovaPages[done + pages] === iovaPages[done] + pages) pages++;
-      this.unmapRun(cpu, iovaPages[done], pages);
-      done += pages;
-    }
+  override unmapPages(cpu: DriverCpu, { iovaPages, count }: PageList, from: number): number {
+    let next = from + 1;
+    while (next < count && iovaPages[next] === iovaPages[next - 1] + 1) next++;
+    this.unmapRun(cpu, iovaPages[from], next - from);
+    return next;
   }
 
   /** Pages that lie next to each other, but perhaps in two ranges. */

@@ -15,7 +15,7 @@ const identity: MappingPolicy = {
   mapSg: mapIdentity,
   unmapSg: () => {},
   mapPages: mapIdentity,
-  unmapPages: () => {},
+  unmapPages: (_cpu: DriverCpu, { count }: PageList) => count,
   timerAt: () => Infinity,
   timer: () => {},
 };

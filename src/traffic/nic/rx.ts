@@ -10,7 +10,7 @@
 import { OP_WRITE, PAGE_BYTES } from '../../request.ts';
 import { assert } from '../../lib/assert.ts';
 import type { Burst } from '../device.ts';
-import { PROT_WRITE } from '../mapper.ts';
+import { type PageList, PROT_WRITE } from '../mapper.ts';
 import { appendTransfer } from '../transfer.ts';
 import { Arrivals } from './arrivals.ts';
 import { CompletionQueue } from './completions.ts';
@@ -22,6 +22,16 @@ import { DescriptorRing } from './ring.ts';
 const PACKET_BUFFER_BYTES = 524288;
 /** When no buffer could be mapped and nothing else is under way, software tries again after this time. */
 const REFILL_RETRY_PS = 1e9;
+
+interface MutablePageList extends PageList {
+  count: number;
+}
+
+const pageList = (pages: number): MutablePageList => ({
+  physicalPages: new Float64Array(pages),
+  iovaPages: new Float64Array(pages),
+  count: 0,
+});
 
 export class RxQueue implements NicQueue {
   operations = 0;
@@ -42,8 +52,10 @@ export class RxQueue implements NicQueue {
   private readonly mappings: number;
   /** Mappings that are made and undone together: those of one descriptor. */
   private readonly group: number;
-  /** Scratch: what is mapped or unmapped at once. */
-  private readonly list: { physicalPages: Float64Array; iovaPages: Float64Array; count: number };
+  /** Pages of one descriptor that are being mapped, and of one that are being unmapped (`released` of them are). */
+  private readonly list: MutablePageList;
+  private readonly releasing: MutablePageList;
+  private released = 0;
   private readonly recycler: PageRecycler | undefined;
   private readonly iovaPage: Float64Array;
   private readonly physicalPage: Float64Array;
@@ -72,7 +84,8 @@ export class RxQueue implements NicQueue {
     this.mappingPages = Math.ceil(traffic.bufferBytes / PAGE_BYTES);
     this.mappings = Math.floor(traffic.ringEntries / this.buffersPerMapping);
     this.group = this.mappingPages === 1 && this.buffersPerMapping === 1 ? traffic.buffersPerDescriptor : 1;
-    this.list = { physicalPages: new Float64Array(this.group), iovaPages: new Float64Array(this.group), count: 0 };
+    this.list = pageList(this.group);
+    this.releasing = pageList(this.group);
     this.recycler = traffic.recycle.pages > 0 ? new PageRecycler(traffic.recycle, context.rng) : undefined;
     assert(
       this.mappings * this.buffersPerMapping >= this.buffersPerPacket + this.buffersPerMapping * this.group - 1,
@@ -116,19 +129,23 @@ export class RxQueue implements NicQueue {
   }
 
   softwareAt(): number {
-    const dueAtPs = Math.min(this.completions.nextPs(), this.retryPs);
+    const dueAtPs = this.isReleasing ? 0 : Math.min(this.completions.nextPs(), this.retryPs);
     return Math.max(dueAtPs, this.context.mapper.cpuFreePs);
   }
 
   software(nowPs: number): void {
     const { mapper, packetNs, traffic } = this.context;
-    if (this.completions.nextPs() <= nowPs) {
+    if (this.isReleasing) {
+      mapper.work(nowPs, 0);
+      this.release();
+    } else if (this.completions.nextPs() <= nowPs) {
       mapper.work(nowPs, packetNs);
       this.finishPacket();
       this.polled++;
     } else {
       mapper.work(nowPs, 0);
     }
+    if (this.isReleasing) return;
     this.refill();
     if (this.polled >= traffic.pollBatch || this.completions.nextPs() > mapper.cpuFreePs) {
       this.ring.doorbell(mapper.cpuFreePs);
@@ -177,32 +194,50 @@ export class RxQueue implements NicQueue {
     if (this.completions.take()) this.operations++;
     else this.drops++;
     this.buffersHandled += this.buffersPerPacket;
+    this.takeBack();
+  }
+
+  /** Descriptors whose buffers have all been handled, as far as one piece of work goes. */
+  private takeBack(): void {
     const used = Math.floor(this.buffersHandled / this.buffersPerMapping);
-    for (; this.unmapped + this.group <= used; this.unmapped += this.group) this.takeBackGroup();
+    while (this.unmapped + this.group <= used && !this.isReleasing) this.takeBackGroup();
+  }
+
+  private get isReleasing(): boolean {
+    return this.released < this.releasing.count;
   }
 
   /** The pages of the oldest descriptor are kept for reuse, or unmapped. */
   private takeBackGroup(): void {
     const { mapper } = this.context;
+    const first = this.unmapped;
+    this.unmapped += this.group;
     if (mapper.keepsMappings) return;
-    const { list, recycler } = this;
-    list.count = 0;
+    const { releasing: list, recycler } = this;
+    list.count = this.released = 0;
     for (let i = 0; i < this.group; i++) {
-      const mapping = (this.unmapped + i) % this.mappings;
+      const mapping = (first + i) % this.mappings;
       const [iovaPage, physicalPage] = [this.iovaPage[mapping], this.physicalPage[mapping]];
       if (recycler?.put(iovaPage, physicalPage, mapper.cpuFreePs) === true) continue;
       list.iovaPages[list.count] = iovaPage;
       list.physicalPages[list.count++] = physicalPage;
     }
-    if (list.count === 0) return;
-    if (this.group === 1) mapper.unmap(list.iovaPages[0], this.mappingPages);
-    else mapper.unmapPages(list);
-    this.freeList();
+    if (list.count > 0) this.release();
   }
 
-  private freeList(): void {
-    const { list, context } = this;
-    for (let i = 0; i < list.count; i++) context.mapper.free(list.physicalPages[i], this.mappingPages);
+  /** Unmaps some of the pages that are to be released, and goes on with the next descriptor when all are. */
+  private release(): void {
+    const { releasing: list, context } = this;
+    const { mapper } = context;
+    if (this.group > 1) this.released = mapper.unmapPages(list, this.released);
+    else mapper.unmap(list.iovaPages[this.released++], this.mappingPages);
+    if (this.isReleasing) return;
+    this.freeList(list);
+    this.takeBack();
+  }
+
+  private freeList({ physicalPages, count }: PageList): void {
+    for (let i = 0; i < count; i++) this.context.mapper.free(physicalPages[i], this.mappingPages);
   }
 
   private refill(): void {
@@ -234,7 +269,7 @@ export class RxQueue implements NicQueue {
       for (let i = 0; i < list.count; i++) this.setMapping(recycled + i, list.iovaPages[i], list.physicalPages[i]);
       return true;
     }
-    this.freeList();
+    this.freeList(list);
     for (let i = 0; i < recycled; i++) this.dropMapping(i);
     return false;
   }
