@@ -1,5 +1,5 @@
-// Builds dist/: the kernel with asc, then TypeScript with tsc. One command for users, tests and CI.
-//   node scripts/build.mjs [kernel|ts] [--if-stale]
+// Builds dist/: the kernel with asc, TypeScript with tsc, the reports' script with rolldown. One command for users, tests and CI.
+//   node scripts/build.mjs [kernel|ts|page] [--if-stale]
 // Outputs replace older ones file by file, by rename, so that a build beside running tests never shows them half a file.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
@@ -29,6 +29,11 @@ const parts = {
     sources: ['src', 'workers', 'scripts/build.mjs', 'tsconfig.json', 'tsconfig.build.json'],
     stamp: join(dist, '.typescript'),
     make: buildTypeScript,
+  },
+  page: {
+    sources: ['src/report/html/client', 'src/report/charts/fonts', 'scripts/build.mjs', 'package-lock.json'],
+    stamp: join(dist, 'page', 'client.js'),
+    make: buildPage,
   },
 };
 
@@ -79,6 +84,15 @@ function buildTypeScript() {
   }
   rmSync(temporary, { recursive: true, force: true });
   if (isClean) writeFileSync(parts.ts.stamp, '');
+  return isClean;
+}
+
+/** What a report carries besides results: the script that makes its charts live, the font of its pictures, all licences. */
+function buildPage() {
+  const temporary = join(dist, `.page-${process.pid}`);
+  const isClean = runNode(join(root, 'scripts', 'build-page.mjs'), [temporary]);
+  if (isClean) replaceTree(temporary, join(dist, 'page'));
+  rmSync(temporary, { recursive: true, force: true });
   return isClean;
 }
 

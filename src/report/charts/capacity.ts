@@ -1,0 +1,130 @@
+/** Miss-ratio curve: the IOTLB hit ratio for every capacity, from one pass. */
+import type { Chart, Drawing, Row, SeriesName } from './chart.ts';
+import { NARROW } from './chart.ts';
+import { type Dataset, spread, spreadNote } from './dataset.ts';
+import { linear, sideAxis, spreadLabels, tooltip } from './layout.ts';
+import { number } from './metrics.ts';
+import { shortened, textWidth } from './text-width.ts';
+import { colour, FONT_SIZE, SERIES } from './theme.ts';
+
+export const capacity: Chart = { id: 'hit-ratio-by-capacity', draw };
+
+const HEIGHT_PX = 260;
+const LABEL_CHARACTERS = 22;
+const LABEL_GAP_PX = 14;
+const MOST_STEPS = 400;
+
+function draw(data: Dataset): Drawing | undefined {
+  const curves = data.detailed.flatMap((point) => curvesOf(point.label, point.capacities));
+  const shown = spread(curves, SERIES.length);
+  if (shown.length === 0) return undefined;
+  const series = shown.map(({ name }, i): SeriesName => ({ name, colour: SERIES[i] }));
+  const rows = shown.flatMap(({ name, steps }) =>
+    spread(steps, MOST_STEPS).map(
+      ({ entries, hitRatio }): Row => ({
+        series: name,
+        entries,
+        ratio: hitRatio,
+        text: number(hitRatio),
+        entriesText: number(entries),
+      }),
+    ),
+  );
+  const ends = series.map(({ name }) => rows.findLast((row) => row.series === name)!);
+  const { toPx, toValue } = linear(0, 1, HEIGHT_PX);
+  const heights = spreadLabels(
+    ends.map((row) => row.ratio as number),
+    HEIGHT_PX,
+    LABEL_GAP_PX,
+    toPx,
+    toValue,
+  );
+  const labels = ends.map(
+    (row, i): Row => ({
+      series: row.series,
+      label: shortened(row.series as string, LABEL_CHARACTERS),
+      entries: row.entries,
+      ratio: heights[i],
+    }),
+  );
+  return {
+    title: 'Hit ratio by capacity',
+    caption: `The IOTLB hit ratio that each number of entries would give, from one pass over the same lookups.${spreadNote(shown.length, curves.length)}`,
+    description: `Rising lines; horizontal axis: IOTLB entries, logarithmic. ${shown.map(({ name, steps }) => `${name}: ${number(steps[0].hitRatio)} with ${number(steps[0].entries)} entries, ${number(steps.at(-1)!.hitRatio)} with ${number(steps.at(-1)!.entries)}`).join('; ')}.`,
+    data: { rows, labels },
+    table: {
+      data: 'rows',
+      columns: [
+        { field: 'series', heading: 'Point' },
+        { field: 'entriesText', heading: 'IOTLB entries' },
+        { field: 'text', heading: 'Hit ratio' },
+      ],
+    },
+    ...(series.length > 1 ? { series } : {}),
+    spec: (width) => {
+      const names = series.map(({ name }) => name);
+      const room =
+        series.length > 1
+          ? 14 + Math.max(...names.map((name) => textWidth(shortened(name, LABEL_CHARACTERS), FONT_SIZE)))
+          : 8;
+      const all = rows.map((row) => row.entries as number);
+      const scale = { type: 'log', base: 2, domain: [Math.min(...all), Math.max(...all)], nice: false };
+      const x = {
+        field: 'entries',
+        type: 'quantitative',
+        scale,
+        axis: { title: 'IOTLB capacity (entries)', format: 'd', grid: true, tickCount: width < NARROW ? 5 : 10 },
+      };
+      const y = { field: 'ratio', type: 'quantitative', scale: { domain: [0, 1] }, axis: sideAxis('IOTLB hit ratio') };
+      const color = {
+        field: 'series',
+        type: 'nominal',
+        scale: { domain: names, range: series.map((one) => one.colour) },
+        legend: null,
+      };
+      const tip = tooltip({ Point: 'series', 'IOTLB entries': 'entriesText', 'Hit ratio': 'text' });
+      const text = {
+        data: { name: 'labels' },
+        mark: { type: 'text', align: 'left', dx: 8, baseline: 'middle', color: colour('ink') },
+        encoding: { x, y, text: { field: 'label' }, color },
+      };
+      return {
+        width: width - 62 - room,
+        height: HEIGHT_PX,
+        layer: [
+          {
+            data: { name: 'rows' },
+            mark: { type: 'line', strokeWidth: 2, interpolate: 'step-after' },
+            encoding: { x, y, color },
+          },
+          {
+            data: { name: 'rows' },
+            mark: { type: 'point', filled: true, size: 50, opacity: 0 },
+            encoding: { x, y, color, tooltip: tip },
+          },
+          ...(series.length > 1 ? [text] : []),
+        ],
+      };
+    },
+  };
+}
+
+interface Curve {
+  readonly name: string;
+  readonly steps: readonly { readonly entries: number; readonly hitRatio: number }[];
+}
+
+/** Seeds of a point give several values for a capacity: their mean. */
+function curvesOf(label: string, rows: Dataset['points'][number]['capacities']): Curve[] {
+  const curves = [...new Set(rows.map((row) => row.curve))];
+  return curves.map((curve) => {
+    const sums = new Map<number, { sum: number; count: number }>();
+    for (const { entries, hitRatio, curve: own } of rows) {
+      if (own !== curve || entries <= 0) continue;
+      const old = sums.get(entries) ?? { sum: 0, count: 0 };
+      sums.set(entries, { sum: old.sum + hitRatio, count: old.count + 1 });
+    }
+    const steps = [...sums].map(([entries, { sum, count }]) => ({ entries, hitRatio: sum / count }));
+    return { name: curve === '' ? label : `${label} ${curve}`, steps: steps.sort((a, b) => a.entries - b.entries) };
+  });
+}

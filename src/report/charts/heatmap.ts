@@ -1,0 +1,114 @@
+/** Two varied numbers at once: a metric as the colour of cells. */
+import type { Chart, Drawing, Row } from './chart.ts';
+import { type Dataset, metric } from './dataset.ts';
+import { labelRoom, tooltip } from './layout.ts';
+import { amount, axisTitle, metricText, number } from './metrics.ts';
+import { numericPaths, sweepAxis, valueText } from './sweep-axis.ts';
+import { textWidth } from './text-width.ts';
+import { FONT_SIZE } from './theme.ts';
+
+export const heatmap: Chart = { id: 'heatmap', draw };
+
+/** Fewer lines than this are better drawn as lines alone. */
+const LEAST_ROWS = 4;
+
+function draw(data: Dataset): Drawing | undefined {
+  const [across, up] = numericPaths(data.points);
+  if (across === undefined || up === undefined) return undefined;
+  const [x, y] = [sweepAxis(data.points)!, sweepAxis(data.points, across)!];
+  if (y.values.length < LEAST_ROWS) return undefined;
+  const name = data.table.find((column) => data.points.some((point) => metric(point, column) !== undefined));
+  if (name === undefined) return undefined;
+  const text = metricText(name);
+  const rows = cells(data, across, up, name);
+  const [least, most] = [rows.reduce(lower), rows.reduce(higher)];
+  const where = (row: Row): string => `${row.text} at ${x.title} ${row.x}, ${y.title} ${row.y}`;
+  return {
+    title: `${text.title} over ${x.title} and ${y.title}`,
+    caption: `Each cell is a point of the sweep, or the mean of those that differ in something else; from ${least.text} to ${most.text}.`,
+    description: `Cells of ${x.values.length} columns and ${y.values.length} rows. Lowest: ${where(least)}. Highest: ${where(most)}.`,
+    data: { rows },
+    table: {
+      data: 'rows',
+      columns: [
+        { field: 'x', heading: x.title },
+        { field: 'y', heading: y.title },
+        { field: 'text', heading: axisTitle(text) },
+      ],
+    },
+    spec: (width) => {
+      const labels = y.values.map(y.text);
+      const plot = width - labelRoom(labels, width) - 44;
+      const room = Math.max(...x.values.map((value) => textWidth(x.text(value), FONT_SIZE))) + 10;
+      const step = Math.ceil((x.values.length * room) / plot);
+      const rowPx = Math.max(3, Math.min(24, Math.floor(420 / labels.length)));
+      const rowStep = Math.ceil(16 / rowPx);
+      return {
+        width: plot,
+        height: rowPx * labels.length,
+        data: { name: 'rows' },
+        mark: { type: 'rect' },
+        encoding: {
+          x: {
+            field: 'x',
+            type: 'nominal',
+            sort: x.values.map(x.text),
+            axis: {
+              title: x.title,
+              ticks: false,
+              labelAngle: 0,
+              values: x.values.filter((_, i) => i % step === 0).map(x.text),
+            },
+          },
+          y: {
+            field: 'y',
+            type: 'nominal',
+            sort: [...labels].reverse(),
+            axis: {
+              title: y.title,
+              titleAngle: 0,
+              titleAlign: 'left',
+              titleAnchor: 'end',
+              titleX: 0,
+              titleY: -8,
+              titleBaseline: 'bottom',
+              ticks: false,
+              values: labels.filter((_, i) => i % rowStep === 0),
+            },
+          },
+          color: {
+            field: 'value',
+            type: 'quantitative',
+            scale: { scheme: 'cividis' },
+            legend: { title: axisTitle(text), orient: 'bottom', gradientLength: Math.min(260, plot), format: '~s' },
+          },
+          tooltip: tooltip({ [x.title]: 'x', [y.title]: 'y', [axisTitle(text)]: 'text' }),
+        },
+      };
+    },
+  };
+}
+
+const lower = (a: Row, b: Row): Row => ((b.value as number) < (a.value as number) ? b : a);
+const higher = (a: Row, b: Row): Row => ((b.value as number) > (a.value as number) ? b : a);
+
+function cells(data: Dataset, across: string, up: string, name: string): Row[] {
+  const text = metricText(name);
+  const sums = new Map<string, { x: number; y: number; sum: number; count: number }>();
+  for (const point of data.points) {
+    const [x, y, value] = [point.values[across], point.values[up], metric(point, name)];
+    if (typeof x !== 'number' || typeof y !== 'number' || value === undefined) continue;
+    const old = sums.get(`${x} ${y}`) ?? { x, y, sum: 0, count: 0 };
+    sums.set(`${x} ${y}`, { ...old, sum: old.sum + value.mean, count: old.count + 1 });
+  }
+  const [xText, yText] = [valueText(across), valueText(up)];
+  return [...sums.values()].map(({ x, y, sum, count }) => {
+    const mean = sum / count;
+    return {
+      x: xText(x),
+      y: yText(y),
+      value: mean * text.scale,
+      text: count > 1 ? number(mean * text.scale) : amount({ mean, half: 0, count }, text),
+    };
+  });
+}

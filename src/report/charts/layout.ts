@@ -1,0 +1,136 @@
+/** Pieces that several charts share: rows of bars, direct labels at the ends of lines. */
+import type { Spec } from './chart.ts';
+import { NARROW } from './chart.ts';
+import { textWidth } from './text-width.ts';
+import { colour, FONT_SIZE } from './theme.ts';
+
+export const WIDE_POINTS = 24;
+const ROW_PX = 26;
+/** Between views that stand side by side. */
+const GAP_PX = 22;
+
+/** Room that the labels of a nominal axis take. */
+export function labelRoom(labels: readonly string[], width: number): number {
+  const widest = Math.max(0, ...labels.map((label) => textWidth(label, FONT_SIZE)));
+  return Math.ceil(Math.min(widest, width / 3, 220)) + 12;
+}
+
+/** Nominal axis of rows in the order given. */
+export function rowAxis(field: string, labels: readonly string[], width: number, shown = true): object {
+  const axis = {
+    title: null,
+    domain: false,
+    ticks: false,
+    labelLimit: labelRoom(labels, width) - 8,
+    labelColor: colour('ink'),
+  };
+  return { field, type: 'nominal', sort: null, scale: { domain: [...labels] }, axis: shown ? axis : null };
+}
+
+/** A quantitative axis over rows: on top, with few marks. */
+export function topAxis(title: string, extra: object = {}): object {
+  return {
+    title,
+    orient: 'top',
+    titleAnchor: 'start',
+    titleAlign: 'left',
+    grid: true,
+    domain: false,
+    ticks: false,
+    tickCount: 4,
+    ...extra,
+  };
+}
+
+/** The title of a vertical axis lies above it, to be read without turning the head. */
+export function sideAxis(title: string, extra: object = {}): object {
+  return {
+    title,
+    titleAngle: 0,
+    titleAlign: 'left',
+    titleAnchor: 'end',
+    titleX: 0,
+    titleY: -12,
+    titleBaseline: 'bottom',
+    domain: false,
+    ticks: false,
+    tickCount: 5,
+    ...extra,
+  };
+}
+
+export const rowsHeight = (): object => ({ step: ROW_PX });
+
+/** Views side by side, or below each other where there is no room; `make` gets the width of a plot and whether it is the first of its line. */
+export function panels(
+  count: number,
+  width: number,
+  labels: readonly string[],
+  make: (index: number, plotWidth: number, first: boolean) => Spec,
+): Spec {
+  const columns = width < NARROW ? 1 : Math.min(count, count === 4 ? 2 : 3);
+  const room = labelRoom(labels, width);
+  const plot = Math.floor((width - room - 24 - (columns - 1) * GAP_PX) / columns);
+  const views = Array.from({ length: count }, (_, i) => make(i, plot, i % columns === 0));
+  if (columns === 1) return { vconcat: views, spacing: GAP_PX };
+  const lines = Array.from({ length: Math.ceil(count / columns) }, (_, line) => ({
+    hconcat: views.slice(line * columns, (line + 1) * columns),
+    spacing: GAP_PX,
+  }));
+  return lines.length === 1 ? lines[0] : { vconcat: lines, spacing: GAP_PX };
+}
+
+/** Tooltip fields: heading → field that holds text. */
+export function tooltip(fields: Readonly<Record<string, string>>): object[] {
+  return Object.entries(fields).map(([title, field]) => ({ field, title, type: 'nominal' }));
+}
+
+/** Numbers beside the ends of bars; `room` is what the longest of them takes of a plot. */
+export function barRoom(texts: readonly string[], plotWidth: number): number {
+  const widest = Math.max(0, ...texts.map((text) => textWidth(text, FONT_SIZE))) + 8;
+  return 1 / (1 - Math.min(0.6, widest / plotWidth));
+}
+
+/**
+ * Heights for labels of line ends, moved apart until `gapPx` lies between any two. `toPx` and `toValue` convert between
+ * values and pixels from the bottom of a plot that is `heightPx` high.
+ */
+export function spreadLabels(
+  values: readonly number[],
+  heightPx: number,
+  gapPx: number,
+  toPx: (value: number) => number,
+  toValue: (px: number) => number,
+): number[] {
+  const order = values.map((value, i) => ({ i, px: toPx(value) })).sort((a, b) => a.px - b.px || a.i - b.i);
+  for (let k = 1; k < order.length; k++) order[k].px = Math.max(order[k].px, order[k - 1].px + gapPx);
+  // What was pushed over the top comes back down, and takes those below along.
+  let ceiling = heightPx;
+  for (let k = order.length - 1; k >= 0; k--) {
+    order[k].px = Math.min(order[k].px, ceiling);
+    ceiling = order[k].px - gapPx;
+  }
+  const placed: number[] = [];
+  for (const { i, px } of order) placed[i] = toValue(px);
+  return placed;
+}
+
+/** Linear scale over [low, high]. */
+export function linear(low: number, high: number, heightPx: number) {
+  const span = high - low || 1;
+  return {
+    toPx: (value: number): number => ((value - low) / span) * heightPx,
+    toValue: (px: number): number => low + (px / heightPx) * span,
+  };
+}
+
+/** Lowest and highest of a linear axis: from zero unless all values lie close together, with a little air on top. */
+export function linearDomain(values: readonly number[]): [number, number] {
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  if (!Number.isFinite(low)) return [0, 1];
+  const base = low >= 0 ? 0 : low * 1.06;
+  return [base, high > base ? high + (high - base) * 0.06 : base + 1];
+}
+
+/** Labels of an axis of times: thousands in full, from a hundred thousand on shortened. */
+export const TIME_LABEL = 'format(datum.value, datum.value < 100000 ? ",.4~r" : ".3~s")';

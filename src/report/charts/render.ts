@@ -1,0 +1,73 @@
+/** Drawing → SVG text: the same bytes for the same drawing, on any machine and Node version. */
+import * as vega from 'vega';
+import { compile, type TopLevelSpec } from 'vega-lite';
+import type { Drawing, Spec } from './chart.ts';
+import { textWidth } from './text-width.ts';
+import { config } from './theme.ts';
+
+/** Width of charts on paper and screens. */
+export const WIDE = 720;
+/** Width of charts on phones: 360 pixels less the page's margins. */
+export const SLIM = 330;
+
+/** Vega asks a canvas where it finds one; results must not depend on it. Its types leave this export out. */
+interface Measuring {
+  readonly textMetrics: { width: (item: { readonly fontSize?: number }, text: unknown) => number };
+}
+(vega as unknown as Measuring).textMetrics.width = (item, text) =>
+  textWidth(Array.isArray(text) ? text.join('') : String(text ?? ''), item.fontSize ?? 11);
+
+/** Vega-Lite warns about what charts mean, such as one legend for two panels. */
+const logger = vega.logger(vega.Error);
+
+/** What Vega-Lite compiles: the view with data and configuration; with a title where it stands alone. */
+export function fullSpec(drawing: Drawing, width: number, withTitle: boolean): Spec {
+  const heading = withTitle ? { title: { text: drawing.title, subtitle: wrapped(drawing.caption, width) } } : {};
+  return { ...heading, datasets: drawing.data, ...drawing.spec(width), config: config() };
+}
+
+export async function svgOf(drawing: Drawing, width: number, withTitle: boolean): Promise<string> {
+  const { spec } = compile(fullSpec(drawing, width, withTitle) as unknown as TopLevelSpec, { logger });
+  const view = new vega.View(vega.parse(spec), { renderer: 'none' });
+  try {
+    return compact(await view.toSVG());
+  } finally {
+    view.finalize();
+  }
+}
+
+const SUBTITLE_PX = 12;
+
+/** Lines of at most `width` pixels. */
+function wrapped(text: string, width: number): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    const longer = line === '' ? word : `${line} ${word}`;
+    if (line !== '' && textWidth(longer, SUBTITLE_PX) > width) {
+      lines.push(line);
+      line = word;
+    } else line = longer;
+  }
+  return [...lines, line];
+}
+
+const EMPTY_SHAPE = /<path class="(?:background|foreground)"(?![^>]*(?:fill|stroke)=)[^>]*\/>/g;
+const DEFAULTS =
+  / (?:opacity="1"|pointer-events="none"|aria-hidden="true"|stroke-width="1"|class="[^"]*"|font-family="[^"]*")/g;
+const EMPTY_GROUP = /<g>(<\/g>)|<g (?:transform="translate\(0,0\)")?><\/g>/g;
+const GEOMETRY = / (?:d|transform|x|y|x1|x2|y1|y2|width|height|viewBox)="[^"]*"/g;
+const NUMBER = /-?\d+\.\d{2,}(?:e[-+]?\d+)?|-?\d+(?:\.\d+)?e[-+]?\d+/g;
+
+/**
+ * Half the text, and coordinates in hundredths of a pixel: digits behind that differ between versions of the mathematics
+ * library. Between tags nothing is touched: there stands text of the user.
+ */
+function compact(svg: string): string {
+  const tags = svg.replace(/<[^>]+>/g, (tag) =>
+    tag.replace(DEFAULTS, '').replace(GEOMETRY, (attribute) => attribute.replace(NUMBER, rounded)),
+  );
+  return tags.replace(EMPTY_SHAPE, '').replace(EMPTY_GROUP, '');
+}
+
+const rounded = (text: string): string => String(Math.round(Number(text) * 100) / 100);

@@ -1,0 +1,109 @@
+/** What a result rests on: every resolved value, with its source, or marked as an estimate. */
+import { bytesText, number } from '../charts/metrics.ts';
+import type { ManifestPoint } from './manifest-file.ts';
+
+export interface Assumption {
+  readonly path: string;
+  readonly value: string;
+  /** Where the value comes from; '' = the scenario, or a default that the model documents. */
+  readonly source: string;
+  readonly isEstimate: boolean;
+}
+
+/** All values of machine, os, run and tenants, in the order of the manifest; those that differ between points say so. */
+export function assumptionsOf(points: readonly ManifestPoint[]): Assumption[] {
+  const { estimates, sources } = points[0].machine;
+  const values = new Map<string, Set<string>>();
+  for (const point of points) {
+    for (const [path, value] of leavesOf(point)) {
+      const known = values.get(path);
+      if (known === undefined) values.set(path, new Set([value]));
+      else known.add(value);
+    }
+  }
+  return [...values].map(([path, all]) => {
+    const estimated = longest(path, estimates, (name) => name);
+    const known = longest(path, sources, ({ path: name }) => name);
+    const isEstimate = estimated !== undefined && estimated.length >= (known?.path.length ?? 0);
+    const source = isEstimate ? '' : (known?.source ?? '');
+    return { path, value: oneOf(all), source, isEstimate };
+  });
+}
+
+const MOST_VALUES = 4;
+function oneOf(values: ReadonlySet<string>): string {
+  const all = [...values];
+  if (all.length === 1) return all[0];
+  const more = all.length > MOST_VALUES ? `, … (${all.length} values)` : '';
+  return `${all.slice(0, MOST_VALUES).join(', ')}${more}`;
+}
+
+/** The entry whose path is the longest that leads to `path`. */
+function longest<Item>(path: string, items: readonly Item[], name: (item: Item) => string): Item | undefined {
+  let best: Item | undefined;
+  for (const item of items) {
+    const prefix = name(item);
+    const leads = path === prefix || path.startsWith(`${prefix}.`);
+    if (leads && (best === undefined || prefix.length > name(best).length)) best = item;
+  }
+  return best;
+}
+
+type Leaf = readonly [path: string, value: string];
+
+function leavesOf({ machine, os, tenants, run }: ManifestPoint): Leaf[] {
+  const { estimates: _, sources: __, ...values } = machine;
+  const list = tenants.map(({ name, ...tenant }): Leaf[] => leaves(`tenants.${name}`, withDevices(tenant)));
+  return [...leaves('machine', values), ...leaves('os', os), ...list.flat(), ...leaves('run', run)];
+}
+
+/** Devices that differ in nothing but name and number stand in one line. */
+function withDevices(tenant: Readonly<Record<string, unknown>>): object {
+  const { devices, ...rest } = tenant;
+  if (!Array.isArray(devices)) return rest;
+  const kinds = new Map<string, { count: number; device: object; name: string }>();
+  for (const { name, index: _, bdf: __, unit: ___, ...device } of devices as Record<string, unknown>[]) {
+    const key = JSON.stringify(device);
+    const old = kinds.get(key);
+    kinds.set(key, { count: (old?.count ?? 0) + 1, device, name: old?.name ?? String(name) });
+  }
+  const shown = [...kinds.values()].slice(0, MOST_VALUES);
+  return { ...rest, devices: Object.fromEntries(shown.map(({ name, count, device }) => [name, { count, ...device }])) };
+}
+
+function leaves(path: string, value: unknown): Leaf[] {
+  if (typeof value !== 'object' || value === null) return [[path, scalar(path, value)]];
+  if (isCache(value)) return [[path, cacheText(value)]];
+  if (Array.isArray(value)) {
+    if (value.every((item) => typeof item !== 'object')) return [[path, value.join(', ')]];
+    return value.flatMap((item, i) => leaves(`${path}.${i}`, item));
+  }
+  const rest = isCacheLike(value) ? withoutCache(value) : value;
+  const own: Leaf[] = isCacheLike(value) ? [[path, cacheText(value)]] : [];
+  return [...own, ...Object.entries(rest).flatMap(([key, item]) => leaves(`${path}.${key}`, item))];
+}
+
+function scalar(path: string, value: unknown): string {
+  if (typeof value !== 'number') return String(value);
+  if (path.endsWith('Bytes')) return bytesText(value);
+  if (path.endsWith('leafLog2')) return bytesText(Math.round(Math.exp(value * Math.LN2)));
+  return Math.abs(value) < 1e6 ? number(value) : String(value);
+}
+
+interface Cache {
+  readonly entries: number;
+  readonly ways: number;
+  readonly replacement: string;
+  readonly index: string;
+}
+const CACHE_KEYS = ['entries', 'ways', 'replacement', 'index'];
+const isCacheLike = (value: object): value is Cache => CACHE_KEYS.every((key) => key in value);
+const isCache = (value: object): value is Cache =>
+  isCacheLike(value) && Object.keys(value).length === CACHE_KEYS.length;
+const withoutCache = (value: object): object =>
+  Object.fromEntries(Object.entries(value).filter(([key]) => !CACHE_KEYS.includes(key)));
+
+function cacheText({ entries, ways, replacement, index }: Cache): string {
+  if (entries === 0) return 'none';
+  return `${entries} entries, ${ways >= entries ? 'fully associative' : `${ways} ways`}, ${replacement}, ${index}`;
+}
