@@ -49,6 +49,7 @@ import {
   UNIT_EPOCH,
   UNIT_FLAGS,
   UNIT_FLAG_NO_FRACTURE,
+  UNIT_FLAG_WATCHED,
   UNIT_GUEST_RULE,
   UNIT_HISTORY,
   UNIT_HISTORY_LIMIT,
@@ -105,6 +106,8 @@ export interface UnitOptions {
   readonly deviceTable: bigint;
   /** Pages whose misses are told apart by cause; 0 = causes are not counted. */
   readonly historyPages: number;
+  /** Stale uses are counted: `noteUnmapped` may be called. */
+  readonly watchesUnmapped?: boolean;
 }
 
 interface NamedCache {
@@ -158,6 +161,7 @@ export class IommuUnit {
     this.layTimes();
     this.layQueues(options);
     if (options.historyPages > 0) this.layHistory(options.historyPages);
+    if (options.watchesUnmapped === true) this.watch();
   }
 
   private put(offset: number, value: number): void {
@@ -236,6 +240,14 @@ export class IommuUnit {
     this.put(UNIT_SHADOW, layCache(this.kernel, this.regions, shadow, 1));
   }
 
+  /** Makes every hit go the general way, which counts stale uses: the short way is closed to units with a shadow cache. */
+  private watch(): void {
+    if (this.kernel.view.getUint32(this.pointer + UNIT_SHADOW, true) !== 0) return;
+    const none: CacheSpec = { entries: 1, ways: 1, replacement: 'lru', index: 'modulo' };
+    this.put(UNIT_SHADOW, layCache(this.kernel, this.regions, none, 1));
+    this.put(UNIT_FLAGS, this.kernel.view.getUint32(this.pointer + UNIT_FLAGS, true) | UNIT_FLAG_WATCHED);
+  }
+
   /** A requester: (device, PASID), with a first-level IOTLB of its own where the machine has one. Returns its context. */
   requester(bdf: number, pasid: number, index: number): number {
     const { view } = this.kernel;
@@ -267,6 +279,16 @@ export class IommuUnit {
 
   invalidateAll(): number {
     return this.kernel.exports.invalidateAll(this.pointer);
+  }
+
+  /** PASID-cache entries of a PASID (-1: any) in a domain (-1: any). */
+  invalidatePasid(domain: number, pasid: number): number {
+    return this.kernel.exports.invalidatePasid(this.pointer, domain, pasid);
+  }
+
+  /** Pages that software has unmapped without invalidating them: hits on them count as stale (C_STALE) from `atPs` on. */
+  noteUnmapped(domain: number, pasid: number, page: number, pages: number, atPs: number): void {
+    this.kernel.exports.noteUnmapped(this.pointer, domain, pasid, page, pages, atPs);
   }
 
   /** Counters of one requester (C_* of kernel/layout.ts), with the hits that went the short way added where they belong. */

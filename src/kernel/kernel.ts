@@ -50,6 +50,10 @@ export interface KernelExports {
   invalidatePages(unit: number, domain: number, pasid: number, page: number, pagesLog2: number, pde: number): number;
   invalidateDevice(unit: number, bdf: number): number;
   invalidateAll(unit: number): number;
+  /** PASID-cache entries; -1 = any domain, any PASID. */
+  invalidatePasid(unit: number, domain: number, pasid: number): number;
+  /** `pages` pages from `page` on were unmapped and are not yet invalidated: hits on them count as stale from `atPs` on. */
+  noteUnmapped(unit: number, domain: number, pasid: number, page: number, pages: number, atPs: number): void;
 
   /** A bare cache: 1 = hit (a miss fills); removal: 1 = it was there. */
   cacheAccess(cache: number, page: number, space: number): number;

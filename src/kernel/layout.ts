@@ -196,6 +196,7 @@ export const C_LINE_MISSES = 28;
 export const C_FAST = 29; // 3 slots
 export const C_FAST_GUEST = 125; // 3 slots
 export const C_REMEMBERED = 96; // 2 slots: host, guest
+export const C_STALE = 98; // IOTLB hits on entries whose page was already unmapped, but not yet invalidated
 export const C_READS = 32; // 16 slots: [stage 0 = guest/first, 1 = host/second][level 0..7]
 export const C_PWC_LOOKUPS = 48; // 16 slots: [stage][level of the entry looked for]
 export const C_PWC_HITS = 64; // 16 slots
@@ -245,6 +246,8 @@ export const SLOT_KEY0 = 0; // u64: page number in units of the leaf class | cla
 export const SLOT_KEY1 = 8; // u64: address space: domain | PASID << 16 | KEY_GUEST
 export const SLOT_VALUE = 16; // u64: target page, table address, raw entry…
 export const SLOT_META = 24; // u64: permissions (bits 1:0), miss cause (bits 5:4), accumulated entry bits
+/** IOTLB entries: bits 63:11 of SLOT_META are the time at which software unmapped the page, ps; 0 = it has not. */
+export const META_UNMAPPED_SHIFT = 11;
 export const SLOT_READY = 32; // f64: time from which the entry may be used, ps
 export const SLOT_BYTES = 40;
 
@@ -284,9 +287,11 @@ export const UNIT_HISTORY_LIMIT = 248; // i32: slots that the reserved region ca
 export const UNIT_HISTORY_LOST = 256; // f64: misses of pages that did not fit (counted as cold)
 export const UNIT_EPOCH = 264; // u32: changes with every change of the device or PASID cache
 export const UNIT_PWC_MASK = 268; // i32 × 2 by stage: bit n = there is a walk cache for level n
+export const UNIT_UNMAPPED = 276; // i32: 1 = IOTLB entries may be marked as unmapped
 export const UNIT_BYTES = 320;
 
 export const UNIT_FLAG_NO_FRACTURE = 1; // a guest leaf on smaller host leaves keeps its size in the IOTLB
+export const UNIT_FLAG_WATCHED = 2; // UNIT_SHADOW holds nothing: it is there so that every hit goes the general way
 
 export const KEY_GUEST_LOG2 = 40; // bit of KEY1: translated by a guest table (PASID valid)
 

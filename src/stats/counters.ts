@@ -25,6 +25,7 @@ import {
   C_PWC_HITS,
   C_PWC_LOOKUPS,
   C_READS,
+  C_STALE,
   C_TRANSLATED,
   C_UNTRANSLATED,
   C_WALKS,
@@ -59,6 +60,7 @@ const SINGLE: Readonly<Record<number, string>> = {
   [C_NTLB_HITS]: 'nested_tlb_hits',
   [C_LINE_HITS]: 'line_hits',
   [C_LINE_MISSES]: 'line_misses',
+  [C_STALE]: 'stale_uses',
 };
 const STAGED: readonly (readonly [first: number, name: string])[] = [
   [C_READS, 'reads'],
@@ -123,6 +125,7 @@ export function checkCounters(counters: Float64Array, requests: number): string[
     ['translated = lookups', at(C_TRANSLATED) === at(C_LOOKUPS)],
     ['lookups ≤ all lookups', at(C_LOOKUPS) <= at(C_LOOKUPS_ALL)],
     ['L1 hits ≤ hits', at(C_L1_HITS) <= hits],
+    ['stale uses ≤ hits + merged', at(C_STALE) <= hits + at(C_MERGED)],
     ['merged + walks = misses', at(C_MERGED) + at(C_WALKS) === at(C_MISSES)],
     ['causes are counted for all misses or none', causes === 0 || causes === at(C_MISSES)],
     ['walks by depth = walks', sumSlots(counters, C_DEPTH, DEPTH_SLOTS) === at(C_WALKS)],

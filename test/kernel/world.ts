@@ -116,6 +116,8 @@ export interface WorldOptions {
   readonly tableBytes?: number;
   /** Guest table formats that the unit knows; both by default. */
   readonly guestLevels?: readonly (4 | 5)[];
+  /** Stale uses are counted. */
+  readonly watchesUnmapped?: boolean;
 }
 
 export interface Requester {
@@ -162,6 +164,7 @@ export class World {
       },
       deviceTable: devices.address,
       historyPages,
+      watchesUnmapped: options.watchesUnmapped ?? false,
     });
     this.reference = new ReferenceUnit(machine, this.tableMemory(), devices.address, known, historyPages > 0, (field) =>
       this.seedOf(this.kernel.view.getUint32(this.unit.pointer + field, true)),

@@ -89,14 +89,18 @@ class Scene {
     [];
   private readonly prng: Prng;
   private readonly hasCauses: boolean;
+  /** Whether unmaps are announced. */
+  private readonly isLazy: boolean;
   private now = 0;
 
   constructor(machine: MachineSpec, seed: number, historyPages: number) {
     this.prng = new Prng(seed, 0);
     this.hasCauses = historyPages > 0;
+    this.isLazy = this.prng.below(2) === 0;
+    const watchesUnmapped = this.isLazy;
     const known = this.prng.below(3);
     const guestLevels = known === 0 ? ([5] as const) : ([4, 5] as const);
-    this.world = new World(machine, { historyPages, requesters: 32, tableBytes: 3 << 19, guestLevels });
+    this.world = new World(machine, { historyPages, requesters: 32, tableBytes: 3 << 19, guestLevels, watchesUnmapped });
     this.addHost(1, 3 + this.prng.below(4));
     this.addFirstStage(2, guestLevels[this.prng.below(guestLevels.length)]);
     this.addNested(3, guestLevels[this.prng.below(guestLevels.length)], 0);
@@ -190,8 +194,18 @@ class Scene {
     }
   }
 
+  /** A lazy unmap says when the table was cleared: now, or when the core will have got there. */
   unmap(domain: Domain): void {
-    domain.table.unmap(this.inputPage(), 1 + this.prng.below(4));
+    const page = this.inputPage();
+    const pages = 1 + this.prng.below(4);
+    domain.table.unmap(page, pages);
+    if (!this.isLazy) return;
+    const { unit, reference } = this.world;
+    const pasid = domain.isGuestTable ? domain.pasid : -1;
+    const atPs = this.now + this.prng.below(2) * 1_000_000;
+    const marked = this.prng.below(16) === 0 ? 2 ** 20 : pages;
+    unit.noteUnmapped(domain.id, pasid, page, marked, atPs);
+    reference.noteUnmapped(domain.id, pasid, page, marked, atPs);
   }
 
   /** Moves a guest's table page or a data page to nowhere: the host unmaps it. */
@@ -242,6 +256,15 @@ class Scene {
       case 2: {
         const { bdf } = this.requesters[prng.below(this.requesters.length)];
         return difference(`device ${bdf}`, unit.invalidateDevice(bdf), reference.invalidateDevice(bdf));
+      }
+      case 3: {
+        const id = prng.below(4) === 0 ? -1 : domain.id;
+        const dropped = difference(
+          `pasid ${pasid} of domain ${id}`,
+          unit.invalidatePasid(id, pasid),
+          reference.invalidatePasid(id, pasid),
+        );
+        return dropped;
       }
       default:
         return difference(

@@ -60,6 +60,10 @@ export class ReferenceCache<T> {
     this.pointAway(entry.set, entry.way);
   }
 
+  entries(): Entry<T>[] {
+    return this.sets.flat().filter((entry) => entry !== undefined);
+  }
+
   /** The key must be absent. */
   insert(key: Key, value: T): Entry<T> {
     const set = this.setOf(key);

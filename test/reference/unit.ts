@@ -42,6 +42,8 @@ interface Leaf extends Permissions {
   readonly page: number;
   readonly readyPs: number;
   readonly cause: number;
+  /** When software unmapped the page without invalidating it. */
+  unmappedPs?: number;
 }
 interface Pointer extends Permissions {
   readonly table: bigint;
@@ -319,7 +321,8 @@ export class ReferenceUnit {
 
   private found(entry: Entry<Leaf>, donePs: number, isFirst: boolean): { entry: Entry<Leaf>; donePs: number } {
     this.causes?.use(entry);
-    const { readyPs, cause } = entry.value;
+    const { readyPs, cause, unmappedPs = Infinity } = entry.value;
+    if (unmappedPs <= this.now) this.count(L.C_STALE);
     if (readyPs <= donePs) {
       if (isFirst) this.count(L.C_L1_HITS);
       this.count(L.C_HITS + entry.leafClass);
@@ -495,9 +498,35 @@ export class ReferenceUnit {
     const meetsLeaf = (key: Key): boolean => meets(key, this.pagesOf(key.leafClass));
     let dropped = this.dropLeaves((key) => meetsLeaf(key) || (pasid < 0 && isGuestOfDomain(key)));
     if (pde) dropped += this.dropPointers(pasid < 0 ? HOST : GUEST, meets);
-    if (pasid >= 0) return dropped;
+    if (pasid >= 0) return dropped + (pagesLog2 >= 52 ? this.invalidatePasid(domain, pasid) : 0);
     dropped += this.nestedTlb?.removeIf(meetsLeaf).length ?? 0;
     return dropped + this.dropPointers(GUEST, isGuestOfDomain);
+  }
+
+  /** Of a PASID (-1: any) in a domain (-1: any). A device whose entry is not cached may be in any domain. */
+  invalidatePasid(domain: number, pasid: number): number {
+    const isElsewhere = (bdf: number): boolean => {
+      const entry = this.devices?.find({ page: bdf, leafClass: 0, space: 0 });
+      return entry !== undefined && entry.value.domain !== domain;
+    };
+    const dropped = this.pasids?.removeIf(({ space }) => {
+      const bdf = space % 2 ** 16;
+      if (pasid >= 0 && (space - bdf) / 2 ** 16 !== pasid) return false;
+      return domain < 0 || !isElsewhere(bdf);
+    });
+    return dropped?.length ?? 0;
+  }
+
+  /** Marks what is cached of these pages; the first mark stays. */
+  noteUnmapped(domain: number, pasid: number, page: number, pages: number, atPs: number): void {
+    const space = pasid < 0 ? domain : domain + pasid * 2 ** 16 + GUEST_SPACE;
+    for (const cache of [this.iotlb, ...this.requesters.map(({ l1 }) => l1)]) {
+      for (const entry of cache?.entries() ?? []) {
+        const size = this.pagesOf(entry.leafClass);
+        const meets = entry.page * size < page + pages && (entry.page + 1) * size > page;
+        if (entry.space === space && meets) entry.value = { ...entry.value, unmappedPs: entry.value.unmappedPs ?? atPs };
+      }
+    }
   }
 
   invalidateDevice(bdf: number): number {

@@ -5,12 +5,17 @@
 // plus invalidation). Open addressing in a region that is reserved for the largest size and grows by doubling in place: untouched
 // wasm pages cost no memory.
 
+//
+// Beside that, hits on entries whose page software has already unmapped: invalidate.ts marks those entries with the time.
+
 import {
-  CAUSE_CAPACITY, CAUSE_COLD, CAUSE_CONFLICT, CAUSE_INVALIDATED, UNIT_HISTORY, UNIT_HISTORY_LIMIT, UNIT_HISTORY_LOST,
-  UNIT_HISTORY_MASK, UNIT_HISTORY_USED, UNIT_SHADOW,
+  CACHE_SLOTS, CAUSE_CAPACITY, CAUSE_COLD, CAUSE_CONFLICT, CAUSE_INVALIDATED, CTX_L1, C_STALE, META_UNMAPPED_SHIFT, SLOT_BYTES,
+  SLOT_META, UNIT_FLAGS, UNIT_FLAG_WATCHED, UNIT_HISTORY, UNIT_HISTORY_LIMIT, UNIT_HISTORY_LOST, UNIT_HISTORY_MASK,
+  UNIT_HISTORY_USED, UNIT_IOTLB, UNIT_SHADOW, UNIT_UNMAPPED,
 } from '../layout';
 import { find, insert, setOf, tagOf, touch } from './cache';
-import { unit } from './state';
+import { count } from './read';
+import { ctx, nowPs, unit } from './state';
 
 /** Slots of 16 bytes: key0, then key1 | SEEN | DROPPED. */
 const SEEN: u64 = 1 << 62;
@@ -30,7 +35,7 @@ function probe(table: usize, mask: u32, key0: u64, key1: u64): usize {
 /** Cause of the miss that fills this key, and the note that it was filled. */
 export function missCause(key0: u64, key1: u64): i32 {
   const table = load<usize>(unit, UNIT_HISTORY);
-  const shadowed = shadowAccess(key0, key1);
+  const shadowed = shadowLookup(key0, key1);
   const slot = probe(table, load<u32>(unit, UNIT_HISTORY_MASK), key0, key1);
   const marked = load<u64>(slot, 8);
   if (marked == 0) return remember(slot, key0, key1);
@@ -85,10 +90,30 @@ export function noteDropped(key0: u64, key1: u64): void {
   if (marked != 0) store<u64>(slot, marked | DROPPED, 8);
 }
 
+/** A hit: the shadow cache sees it too, and it counts as stale if its page was unmapped before the request came. */
+export function shadowAccess(key0: u64, key1: u64): void {
+  if (load<i32>(unit, UNIT_UNMAPPED) != 0 && unmappedAt(key0, key1) <= nowPs) count(C_STALE);
+  shadowLookup(key0, key1);
+}
+
+/** When the page of an entry that is cached was unmapped; Infinity: it was not. */
+function unmappedAt(key0: u64, key1: u64): f64 {
+  const tag = tagOf(key0, key1);
+  let cache = load<usize>(ctx, CTX_L1);
+  let slot = cache != 0 ? find(cache, key0, key1, tag, setOf(cache, key0, key1)) : -1;
+  if (slot < 0) {
+    cache = load<usize>(unit + (<usize>(key0 >> 60) << 2), UNIT_IOTLB);
+    slot = cache != 0 ? find(cache, key0, key1, tag, setOf(cache, key0, key1)) : -1;
+  }
+  if (slot < 0) return Infinity;
+  const at = load<u64>(load<usize>(cache, CACHE_SLOTS) + <u32>slot * SLOT_BYTES, SLOT_META) >> META_UNMAPPED_SHIFT;
+  return at != 0 ? <f64>at : Infinity;
+}
+
 /** An access of the shadow cache: true if it held the key. Without one every repeated miss is a capacity miss. */
-export function shadowAccess(key0: u64, key1: u64): bool {
+function shadowLookup(key0: u64, key1: u64): bool {
   const shadow = load<usize>(unit, UNIT_SHADOW);
-  if (shadow == 0) return false;
+  if (shadow == 0 || (load<i32>(unit, UNIT_FLAGS) & UNIT_FLAG_WATCHED) != 0) return false;
   const tag = tagOf(key0, key1);
   const set = setOf(shadow, key0, key1);
   const slot = find(shadow, key0, key1, tag, set);

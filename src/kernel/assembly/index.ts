@@ -1,7 +1,7 @@
 // What the kernel exports to TypeScript (kernel/kernel.ts declares it).
 
 export { cacheAccess, cacheRemove } from './cache';
-export { invalidateAll, invalidateDevice, invalidatePages } from './invalidate';
+export { invalidateAll, invalidateDevice, invalidatePages, invalidatePasid, noteUnmapped } from './invalidate';
 export { ptLookup, walkNestedRaw, walkRaw } from './walk';
 export { lastMapped, ptCreate, ptDestroy, ptMap, ptMapSize, ptUnmap, ptUnmapSize } from './map';
 export { translate } from './translate';

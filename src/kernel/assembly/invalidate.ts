@@ -3,7 +3,7 @@
 
 import {
   CACHE_PAD, CACHE_SETS, CACHE_SLOTS, CACHE_TAGS, CACHE_WAYS, KEY_GUEST_LOG2, LV_SHIFT, RULE_LEVEL0, RULE_LEVEL_BYTES, RULE_LEVELS, SLOT_BYTES, SLOT_KEY0, SLOT_KEY1, UNIT_CLASSES,
-  UNIT_CLASS_LOG2, UNIT_DEVICE_CACHE, UNIT_GUEST_RULE, UNIT_HOST_RULE, UNIT_IOTLB, UNIT_L1_COUNT, UNIT_L1_FIRST, UNIT_NESTED_TLB, UNIT_PASID_CACHE, UNIT_PWC, UNIT_SHADOW,
+  META_UNMAPPED_SHIFT, SLOT_META, UNIT_CLASS_LOG2, UNIT_DEVICE_CACHE, UNIT_GUEST_RULE, UNIT_HOST_RULE, UNIT_IOTLB, UNIT_L1_COUNT, UNIT_L1_FIRST, UNIT_NESTED_TLB, UNIT_PASID_CACHE, UNIT_PWC, UNIT_SHADOW, UNIT_UNMAPPED,
 } from '../layout';
 import { newEpoch } from './context';
 import { drop, find, setOf, tagOf } from './cache';
@@ -115,6 +115,7 @@ function dropWalkCaches(stage: i32, space: u64, spaceMask: u64, page: u64, pages
  * INVALIDATE_IOMMU_PAGES: drops the translations of 2^pagesLog2 pages around `page` (52 = all) in a domain, for one PASID's
  * guest addresses or, with pasid < 0, for host addresses; `pde` drops the walk-cache entries of the range too. Host entries
  * below nested translations cannot be found by guest address: then every nested translation of the domain goes.
+ * All pages of a PASID: what is cached of its GCR3 entry goes too, which is how Linux announces a new entry (__set_gcr3).
  * Returns the number of entries dropped.
  */
 export function invalidatePages(target: usize, domain: i32, pasid: i32, page: f64, pagesLog2: i32, pde: i32): i32 {
@@ -127,6 +128,7 @@ export function invalidatePages(target: usize, domain: i32, pasid: i32, page: f6
     const space = id | (<u64>pasid << 16) | GUEST_SPACES;
     dropIotlbs(space, exact, start, pagesLog2);
     if (pde != 0) dropWalkCaches(GUEST, space, exact, start, pagesLog2);
+    if (pagesLog2 >= ALL) dropPasids(domain & 0xffff, pasid);
     return dropped;
   }
   dropIotlbs(id, exact, start, pagesLog2);
@@ -162,4 +164,90 @@ export function invalidateAll(target: usize): i32 {
   if (load<usize>(unit, UNIT_DEVICE_CACHE) != 0) sweep(load<usize>(unit, UNIT_DEVICE_CACHE), 0, 0, 0, ALL);
   if (load<usize>(unit, UNIT_PASID_CACHE) != 0) sweep(load<usize>(unit, UNIT_PASID_CACHE), 0, 0, 0, ALL);
   return dropped;
+}
+
+/** PASID-cache entries of a PASID (-1: any) in a domain (-1: any). Returns the number dropped. */
+export function invalidatePasid(target: usize, domain: i32, pasid: i32): i32 {
+  begin(target, 0, 0);
+  dropped = 0;
+  dropPasids(domain, pasid);
+  return dropped;
+}
+
+/** Which domain a device is in only the device cache knows; without its entry there, the device's PASIDs go too. */
+function dropPasids(domain: i32, pasid: i32): void {
+  const cache = load<usize>(unit, UNIT_PASID_CACHE);
+  if (cache == 0) return;
+  const pad = load<u32>(cache, CACHE_PAD);
+  const ways = load<u32>(cache, CACHE_WAYS);
+  const total = load<u32>(cache, CACHE_SETS) * pad;
+  const before = dropped;
+  for (let slot: u32 = 0; slot < total; slot++) {
+    if (slot % pad >= ways || load<u32>(load<usize>(cache, CACHE_TAGS) + (slot << 2)) == 0) continue;
+    const key = load<u64>(load<usize>(cache, CACHE_SLOTS) + slot * SLOT_BYTES, SLOT_KEY1);
+    if (pasid >= 0 && key >> 16 != <u64>pasid) continue;
+    if (domain >= 0 && isElsewhere(key & 0xffff, domain)) continue;
+    dropSlot(cache, slot);
+  }
+  if (dropped != before) newEpoch();
+}
+
+function isElsewhere(bdf: u64, domain: i32): bool {
+  const cache = load<usize>(unit, UNIT_DEVICE_CACHE);
+  if (cache == 0) return false;
+  const slot = find(cache, bdf, 0, tagOf(bdf, 0), setOf(cache, bdf, 0));
+  if (slot < 0) return false;
+  const word1 = load<u64>(load<usize>(cache, CACHE_SLOTS) + <u32>slot * SLOT_BYTES, SLOT_META);
+  return <i32>(word1 & 0xffff) != domain;
+}
+
+/**
+ * Software has cleared the table entries of `pages` pages from `page` on at `atPs`, and will invalidate later: IOTLB entries that
+ * cover one of them are marked, so that hits on them are counted (C_STALE). An entry that is marked keeps its first time.
+ */
+export function noteUnmapped(target: usize, domain: i32, pasid: i32, page: f64, pages: f64, atPs: f64): void {
+  begin(target, 0, 0);
+  const id = <u64>domain & 0xffff;
+  const space = pasid < 0 ? id : id | (<u64>pasid << 16) | GUEST_SPACES;
+  const first = <u64>page;
+  const last = first + <u64>pages - 1;
+  const mark = max<u64>(<u64>atPs, 1) << META_UNMAPPED_SHIFT;
+  const classes = load<i32>(unit, UNIT_CLASSES);
+  for (let i = 0; i < classes; i++) {
+    const shift = <u64>(load<i32>(unit + (i << 2), UNIT_CLASS_LOG2) - 12);
+    const from = (first >> shift) | (<u64>i << 60);
+    const to = (last >> shift) | (<u64>i << 60);
+    markRange(load<usize>(unit + (i << 2), UNIT_IOTLB), space, from, to, mark);
+    const l1s = load<usize>(unit, UNIT_L1_FIRST);
+    for (let l: u32 = 0; l < load<u32>(unit, UNIT_L1_COUNT); l++) {
+      markRange(load<usize>(l1s + (l << 2)), space, from, to, mark);
+    }
+  }
+}
+
+/** Keys from…to of one leaf class. */
+function markRange(cache: usize, space: u64, from: u64, to: u64, mark: u64): void {
+  if (cache == 0) return;
+  const slots = load<usize>(cache, CACHE_SLOTS);
+  if (to - from < PROBES) {
+    for (let key0 = from; key0 <= to; key0++) {
+      const slot = find(cache, key0, space, tagOf(key0, space), setOf(cache, key0, space));
+      if (slot >= 0) markSlot(slots + <u32>slot * SLOT_BYTES, mark);
+    }
+    return;
+  }
+  const pad = load<u32>(cache, CACHE_PAD);
+  const total = load<u32>(cache, CACHE_SETS) * pad;
+  for (let slot: u32 = 0; slot < total; slot++) {
+    if (slot % pad >= load<u32>(cache, CACHE_WAYS) || load<u32>(load<usize>(cache, CACHE_TAGS) + (slot << 2)) == 0) continue;
+    const at = slots + slot * SLOT_BYTES;
+    const key0 = load<u64>(at, SLOT_KEY0);
+    if (load<u64>(at, SLOT_KEY1) == space && key0 >= from && key0 <= to) markSlot(at, mark);
+  }
+}
+
+function markSlot(at: usize, mark: u64): void {
+  const meta = load<u64>(at, SLOT_META);
+  if (meta >> META_UNMAPPED_SHIFT == 0) store<u64>(at, meta | mark, SLOT_META);
+  store<i32>(unit, 1, UNIT_UNMAPPED);
 }
