@@ -100,6 +100,7 @@ export interface OsSpec {
   readonly contiguousPages: number;
   /** Slots of 2 KiB that the bounce buffers of untrusted devices behind one unit have. */
   readonly bounceSlots: number;
+  readonly viommu: ViommuSpec;
   readonly costs: OsCosts;
 }
 /** The queue of lazy unmaps: one for each CPU, or a single one for the domain. */
@@ -135,7 +136,21 @@ export interface OsCosts {
   readonly exitNs: number;
 }
 
-export type TenantMode = 'passthrough' | 'host' | 'nested';
+/** What guests' IOMMUs cost the hypervisor, and what hardware-assisted ones are made of. */
+export interface ViommuSpec {
+  /** Mode `nested`: all commands of one flush in one exit, instead of one exit a command. */
+  readonly batched: boolean;
+  /** Mode `shadow`: one exit that user space emulates, and what it does for each page of a map or unmap. */
+  readonly emulatedExitNs: number;
+  readonly shadowPageNs: number;
+  /** Host domain IDs, 0 included, that guests' domains use up. */
+  readonly domainIds: number;
+  /** Mode `nested-hw`: translations that a unit's reader of guests' command buffers keeps. */
+  readonly readerTlbEntries: number;
+}
+
+/** How a tenant's DMA is translated: docs/MODEL.md, section 2. */
+export type TenantMode = 'passthrough' | 'host' | 'shadow' | 'nested' | 'nested-hw';
 export type Policy = 'strict' | 'lazy' | 'static' | 'contiguous' | 'passthrough';
 
 /** Page tables of one stage. `leafLog2` is the largest leaf the mapper may use (12, 21, 30). */
@@ -148,12 +163,21 @@ export interface StageSpec {
 export interface TenantSpec {
   readonly name: string;
   readonly mode: TenantMode;
-  /** The table that DMA goes through: the DMA API's own in mode `host`, GPA → SPA in `nested`; unused in `passthrough`. */
+  /** A virtual machine in mode `passthrough`: one stage, GPA → SPA. The modes after `host` always are. */
+  readonly vm?: boolean;
+  /**
+   * The table of the host: the DMA API's own in mode `host`, GVA → SPA in `shadow`, GPA → SPA in the other modes of a VM;
+   * unused by a host device in `passthrough`.
+   */
   readonly host: StageSpec;
-  /** GVA → GPA, only read in mode `nested`. */
+  /** GVA → GPA: walked by hardware in the nested modes, read by the hypervisor in `shadow`. */
   readonly guest: StageSpec;
   readonly policy: Policy;
-  /** Memory that its buffers may use (a VM's size in `nested`). */
+  /** The guest's unit says that it caches not-present entries. Left out: in mode `shadow`, which lives by it. */
+  readonly npCache?: boolean;
+  /** Domains that the guest makes, at least one a device; left out = one a device. */
+  readonly guestDomains?: number;
+  /** Memory that its buffers may use (a VM's size). */
   readonly memoryBytes: number;
   readonly devices: readonly DeviceSpec[];
 }
@@ -284,4 +308,42 @@ export interface RunSpec {
   readonly os: OsSpec;
   readonly tenants: readonly TenantSpec[];
   readonly run: RunLimits;
+}
+
+// ---- What follows from a mode ------------------------------------------------------------------------------------------
+
+/** The tenant is a virtual machine: its buffers are at GPAs. */
+export function isVm({ mode, vm }: Pick<TenantSpec, 'mode' | 'vm'>): boolean {
+  return hasGuestTable(mode) || (mode === 'passthrough' && vm === true);
+}
+
+/** The tenant's DMA API is a guest's, and maps into a table of the guest. */
+export function hasGuestTable(mode: TenantMode): boolean {
+  return mode === 'shadow' || isNested(mode);
+}
+
+/** Hardware walks the guest's table over the host's. */
+export function isNested(mode: TenantMode): boolean {
+  return mode === 'nested' || mode === 'nested-hw';
+}
+
+/** The guest's kernel must flush maps too, in aligned pieces, and does without a flush queue. */
+export function cachesNotPresent({ mode, npCache }: Pick<TenantSpec, 'mode' | 'npCache'>): boolean {
+  return mode === 'shadow' || (isNested(mode) && npCache === true);
+}
+
+/** Linux has no flush queue where maps are flushed: the unmaps of `lazy` are then strict. */
+export function effectivePolicy(tenant: Pick<TenantSpec, 'mode' | 'npCache' | 'policy'>): Policy {
+  return tenant.policy === 'lazy' && cachesNotPresent(tenant) ? 'strict' : tenant.policy;
+}
+
+/** Domains of a guest's own. */
+export function guestDomains({ mode, guestDomains: wanted = 0, devices }: TenantSpec): number {
+  return hasGuestTable(mode) ? Math.max(wanted, devices.length) : 0;
+}
+
+/** Host domain IDs: one a device, or in a VM one for each domain of the guest's and one for its memory where that has a table. */
+export function hostDomainIds(tenant: TenantSpec): number {
+  if (!isVm(tenant)) return tenant.devices.length;
+  return guestDomains(tenant) + (tenant.mode === 'shadow' ? 0 : 1);
 }

@@ -42,7 +42,13 @@ export class DriverAccount {
   cpuLockPs = 0;
   invalidationCommands = 0;
   completionWaits = 0;
+  /** Exits to the hypervisor, and of these by kind: what it shadows, and commands that it hands on. */
   vmExits = 0;
+  vmExitsMap = 0;
+  vmExitsUnmap = 0;
+  vmExitsInvalidate = 0;
+  /** Time that the vCPU spent in exits (part of cpuPs). */
+  hypervisorPs = 0;
   flushes = 0;
   staleUses = 0;
   /** From the clearing of the table to the completed invalidation: sum and largest, over `staleWindows` unmaps. */
@@ -113,6 +119,16 @@ export class DriverCpu {
     if (this.setup) return;
     this.spend(ps);
     this.account.cpuUnmapPs += ps;
+  }
+
+  /** The hypervisor works until `atPs` while the vCPU waits in the exit: part of a map or of an unmap. */
+  exitUntil(atPs: number, cause: 'map' | 'unmap'): void {
+    if (this.setup) return;
+    const ps = atPs - this.core.freePs;
+    this.account.vmExits++;
+    this.account.hypervisorPs += ps;
+    if (cause === 'map') this.spendMap(ps);
+    else this.spendUnmap(ps);
   }
 
   /** Spins until `atPs`: the core is busy, and the time is counted as waiting. */

@@ -10,8 +10,9 @@ import type { CommandPort } from '../iommu/command-queue.ts';
 import type { OsCosts } from '../spec.ts';
 import { type DriverCpu, Lock } from './cpu.ts';
 import type { IovaAllocator } from './iova-allocator.ts';
-import { invalidationSizeLog2, type KernelEraRules } from './kernel-era.ts';
+import { alignedPieces, invalidationSizeLog2, type KernelEraRules } from './kernel-era.ts';
 import type { DmaSteps } from './policy.ts';
+import type { FlushCause, Hypervisor } from './viommu/hypervisor.ts';
 
 /** What a domain needs of a page table (iommu/page-table.ts). */
 export interface DomainTable {
@@ -41,8 +42,13 @@ export interface DmaDomainConfig {
   readonly targets: readonly InvalidationTarget[];
   readonly rules: KernelEraRules;
   readonly costs: OsCosts;
-  /** The commands of a guest exit to the hypervisor. */
-  readonly exits: boolean;
+  /** Takes the commands in place of the targets' ports: a guest whose unit is emulated. */
+  readonly hypervisor?: Hypervisor | undefined;
+  /**
+   * The unit says that it caches not-present entries (AMD NpCache, VT-d caching mode), as vIOMMUs do that must learn of
+   * maps: they are flushed too, and ranges go in naturally aligned pieces, so that nothing else is dropped with them.
+   */
+  readonly npCache?: boolean;
 }
 
 /** OsCosts in integer ps. */
@@ -57,7 +63,6 @@ interface CostsPs {
   readonly submit: number;
   readonly poll: number;
   readonly handoff: number;
-  readonly exit: number;
 }
 
 export class DmaDomain implements DmaSteps {
@@ -69,7 +74,8 @@ export class DmaDomain implements DmaSteps {
   private readonly rules: KernelEraRules;
   private readonly dropsWalkCaches: boolean;
   private readonly costs: CostsPs;
-  private readonly exits: boolean;
+  private readonly hypervisor: Hypervisor | undefined;
+  private readonly npCache: boolean;
   private readonly iovaLock = new Lock();
   private readonly flushLock = new Lock();
   /** Pages now mapped. */
@@ -84,7 +90,8 @@ export class DmaDomain implements DmaSteps {
     this.rules = rules;
     this.dropsWalkCaches = (config.firstStage ? rules.firstStageWalkCaches : rules.walkCaches) === 'always';
     this.costs = costsPs(config.costs);
-    this.exits = config.exits;
+    this.hypervisor = config.hypervisor;
+    this.npCache = config.npCache ?? false;
   }
 
   map(cpu: DriverCpu, physicalPage: number, pages: number, prot: number): number {
@@ -104,8 +111,7 @@ export class DmaDomain implements DmaSteps {
     }
     if (!cpu.setup) cpu.account.maps++;
     this.mappedPages += pages;
-    // A large leaf that took the place of an emptied table: walk caches may still point into it.
-    if (this.table.freedTables > 0) this.invalidate(cpu, iovaPage, pages, true);
+    this.afterMap(cpu, iovaPage, pages, this.table.freedTables > 0);
     return true;
   }
 
@@ -123,7 +129,7 @@ export class DmaDomain implements DmaSteps {
     }
     if (!cpu.setup) cpu.account.maps++;
     this.mappedPages += count;
-    if (tablesFreed) this.invalidate(cpu, iovaPage, count, true);
+    this.afterMap(cpu, iovaPage, count, tablesFreed);
     return iovaPage;
   }
 
@@ -145,21 +151,13 @@ export class DmaDomain implements DmaSteps {
   }
 
   invalidate(cpu: DriverCpu, iovaPage: number, pages: number, tablesFreed: boolean, keepWalkCaches = false): void {
-    const sizeLog2 = invalidationSizeLog2(this.rules, iovaPage, pages);
-    if (sizeLog2 < 0) return this.flushAll(cpu);
     const walkCaches = tablesFreed || (this.dropsWalkCaches && !keepWalkCaches);
-    this.beginFlush(cpu);
-    for (const { port, lock, domain, pasid } of this.targets) {
-      this.beforeSubmit(cpu, lock);
-      cpu.waitUntil(port.submitPages(cpu.freePs, domain, pasid, iovaPage, sizeLog2, walkCaches));
-      cpu.drop(lock);
-    }
-    this.complete(cpu);
+    this.flushRange(cpu, 'unmap', iovaPage, pages, walkCaches);
   }
 
   flush(cpu: DriverCpu): void {
     cpu.account.flushes++;
-    this.flushAll(cpu);
+    this.flushAll(cpu, 'unmap', 0, 0);
   }
 
   release(cpu: DriverCpu, iovaPage: number, pages: number): void {
@@ -178,14 +176,43 @@ export class DmaDomain implements DmaSteps {
     return -1;
   }
 
-  private flushAll(cpu: DriverCpu): void {
+  /** `tablesFreed`: a large leaf took the place of an emptied table, into which walk caches may still point. */
+  private afterMap(cpu: DriverCpu, iovaPage: number, pages: number, tablesFreed: boolean): void {
+    if (!this.npCache && !tablesFreed) return;
+    this.flushRange(cpu, 'map', iovaPage, pages, tablesFreed || this.dropsWalkCaches);
+  }
+
+  private flushRange(cpu: DriverCpu, cause: FlushCause, page: number, pages: number, walkCaches: boolean): void {
+    if (cpu.setup && this.hypervisor === undefined) return; // nothing is cached before the run
+    const sizeLog2 = invalidationSizeLog2(this.rules, page, pages);
+    if (sizeLog2 < 0) return this.flushAll(cpu, cause, page, pages);
     this.beginFlush(cpu);
-    for (const { port, lock, domain, pasid } of this.targets) {
+    if (!this.npCache) this.flushPages(cpu, cause, page, sizeLog2, walkCaches);
+    else for (const piece of alignedPieces(page, pages)) this.flushPages(cpu, cause, ...piece, walkCaches);
+    this.complete(cpu, cause);
+  }
+
+  private flushPages(cpu: DriverCpu, cause: FlushCause, page: number, sizeLog2: number, walkCaches: boolean): void {
+    for (const target of this.targets) {
+      const { port, lock, domain, pasid } = target;
       this.beforeSubmit(cpu, lock);
-      cpu.waitUntil(port.submitAll(cpu.freePs, domain, pasid));
+      if (this.hypervisor !== undefined) this.hypervisor.pages(cpu, cause, target, page, sizeLog2, walkCaches);
+      else cpu.waitUntil(port.submitPages(cpu.freePs, domain, pasid, page, sizeLog2, walkCaches));
       cpu.drop(lock);
     }
-    this.complete(cpu);
+  }
+
+  /** `pages` from `page` on: what has changed, where one range has. */
+  private flushAll(cpu: DriverCpu, cause: FlushCause, page: number, pages: number): void {
+    this.beginFlush(cpu);
+    for (const target of this.targets) {
+      const { port, lock, domain, pasid } = target;
+      this.beforeSubmit(cpu, lock);
+      if (this.hypervisor !== undefined) this.hypervisor.all(cpu, cause, target, page, pages);
+      else cpu.waitUntil(port.submitAll(cpu.freePs, domain, pasid));
+      cpu.drop(lock);
+    }
+    this.complete(cpu, cause);
   }
 
   private beginFlush(cpu: DriverCpu): void {
@@ -193,20 +220,20 @@ export class DmaDomain implements DmaSteps {
   }
 
   private beforeSubmit(cpu: DriverCpu, lock: Lock): void {
+    if (cpu.setup) return;
     cpu.take(lock, this.costs.handoff);
     cpu.account.invalidationCommands++;
     cpu.spendUnmap(this.costs.submit);
-    if (!this.exits) return;
-    cpu.account.vmExits++;
-    cpu.spendUnmap(this.costs.exit);
   }
 
   /** One completion wait a unit, one after the other (amd_iommu_domain_flush_complete). */
-  private complete(cpu: DriverCpu): void {
+  private complete(cpu: DriverCpu, cause: FlushCause): void {
     for (const { port, lock } of this.units) {
-      cpu.account.completionWaits++;
+      if (!cpu.setup) cpu.account.completionWaits++;
       cpu.take(lock, this.costs.handoff);
-      const donePs = port.completionWait(cpu.freePs);
+      // A hypervisor has waited for the real unit before the guest goes on: the guest finds its semaphore written.
+      this.hypervisor?.complete(cpu, cause);
+      const donePs = this.hypervisor === undefined ? port.completionWait(cpu.freePs) : cpu.freePs;
       if (!this.rules.waitHoldsQueueLock) cpu.drop(lock);
       cpu.pollUntil(donePs, this.costs.poll);
       if (this.rules.waitHoldsQueueLock) cpu.drop(lock);
@@ -235,6 +262,5 @@ function costsPs(costs: OsCosts): CostsPs {
     submit: ps(costs.invalidateSubmitNs),
     poll: ps(costs.completionPollNs),
     handoff: ps(costs.lockHandoffNs),
-    exit: ps(costs.exitNs),
   };
 }

@@ -89,3 +89,23 @@ export function invalidationSizeLog2(rules: KernelEraRules, page: number, pages:
   for (let unit = 1; Math.floor(page / unit) !== Math.floor(last / unit); unit *= 2) sizeLog2++;
   return sizeLog2 <= rules.maxSizeLog2 ? sizeLog2 : -1;
 }
+
+/**
+ * The range cut into naturally aligned powers of two, [page, log2 bytes] each, as a driver under a vIOMMU sends them: the
+ * enclosing block would make the hypervisor look at pages that did not change (amd_iommu_domain_flush_pages with NpCache,
+ * Linux 5.15 on).
+ */
+export function* alignedPieces(page: number, pages: number): Generator<readonly [page: number, sizeLog2: number]> {
+  let at = page;
+  const end = page + pages;
+  while (at < end) {
+    let size = 1;
+    let sizeLog2 = 12;
+    while (at % (2 * size) === 0 && at + 2 * size <= end) {
+      size *= 2;
+      sizeLog2++;
+    }
+    yield [at, sizeLog2];
+    at += size;
+  }
+}

@@ -179,6 +179,11 @@ export class PageTable {
     return this.kernel.exports.ptLookup(this.at, iovaPage);
   }
 
+  /** What the last look-up found allowed: 1 read, 2 write. */
+  get lastPermissions(): number {
+    return this.kernel.exports.lastPermissions();
+  }
+
   /** Table pages freed by the last map or unmap: newer drivers keep walk caches when there are none. */
   get freedTables(): number {
     return this.kernel.view.getInt32(this.at + PT_FREED_TABLES, true);

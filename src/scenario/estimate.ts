@@ -1,5 +1,14 @@
 /** What a run will need, computed from its spec before it starts. */
-import type { CacheSpec, DeviceSpec, MachineSpec, RunSpec, StageSpec, TenantSpec } from '../spec.ts';
+import {
+  type CacheSpec,
+  type DeviceSpec,
+  hasGuestTable,
+  isVm,
+  type MachineSpec,
+  type RunSpec,
+  type StageSpec,
+  type TenantSpec,
+} from '../spec.ts';
 import { trafficBytes } from './resolve.ts';
 
 export interface Estimate {
@@ -21,6 +30,8 @@ const PAGE = 4096;
 const TABLE_BYTES_A_PAGE = 8.02;
 /** Upper levels that a small address space has at least. */
 const SPARSE_TABLE_BYTES = 6 * PAGE;
+/** Tables of a unit's private address space, and the entries of a guest in it. */
+const PRIVATE_TABLE_BYTES = 2 ** 20;
 const CACHE_ENTRY_BYTES = 64;
 const HISTORY_BYTES_A_PAGE = 64;
 const DEVICE_TABLE_BYTES = 65_536 * 32;
@@ -51,13 +62,16 @@ export function estimateRun(spec: RunSpec): Estimate {
 }
 
 function tenantTableBytes(tenant: TenantSpec): number {
-  if (tenant.mode === 'passthrough') return 0;
+  const { mode } = tenant;
+  const memory = isVm(tenant) && mode !== 'shadow' ? stageBytes(tenant.host, tenant.memoryBytes / PAGE) : 0;
+  if (mode === 'passthrough') return memory;
   const own = tenant.devices.reduce(
     (sum, device) => sum + devicePages(device) + (tenant.policy === 'lazy' ? LAZY_QUEUE_PAGES : 0),
     0,
   );
-  const dma = stageBytes(tenant.mode === 'nested' ? tenant.guest : tenant.host, own);
-  return tenant.mode === 'nested' ? dma + stageBytes(tenant.host, tenant.memoryBytes / PAGE) : dma;
+  const dma = stageBytes(hasGuestTable(mode) ? tenant.guest : tenant.host, own);
+  const merged = mode === 'shadow' ? stageBytes(tenant.host, own) : 0;
+  return dma + merged + memory + (mode === 'nested-hw' ? PRIVATE_TABLE_BYTES : 0);
 }
 
 function stageBytes(stage: StageSpec, pages: number): number {

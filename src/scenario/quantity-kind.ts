@@ -11,7 +11,7 @@ interface NumberDef {
   readonly format?: string;
   readonly options?: readonly z.core.$ZodType[];
 }
-const defOf = (schema: z.core.$ZodType): NumberDef => schema._zod.def as NumberDef;
+const defOf = (schema: z.core.$ZodType): NumberDef => schema._zod.def;
 
 /** undefined for words, switches, lists and sections: they have no order that a range could follow. */
 export function quantityKind(root: z.core.$ZodType, raw: Raw, path: string): QuantityKind | undefined {

@@ -1,17 +1,22 @@
 /** One point of a scenario → machine, OS, tenants and limits of its runs: presets applied, everything checked. */
-import type {
-  CacheSpec,
-  DeviceSpec,
-  IotlbSpec,
-  LinkSpec,
-  MachineSpec,
-  NicTraffic,
-  OsSpec,
-  RecycleSpec,
-  RunLimits,
-  StageSpec,
-  TenantSpec,
-  TrafficSpec,
+import {
+  type CacheSpec,
+  type DeviceSpec,
+  effectivePolicy,
+  hasGuestTable,
+  hostDomainIds,
+  type IotlbSpec,
+  isNested,
+  isVm,
+  type LinkSpec,
+  type MachineSpec,
+  type NicTraffic,
+  type OsSpec,
+  type RecycleSpec,
+  type RunLimits,
+  type StageSpec,
+  type TenantSpec,
+  type TrafficSpec,
 } from '../spec.ts';
 import { FORMATS, type FormatFacts, type FormatName } from './formats.ts';
 import { presetByName } from './presets/index.ts';
@@ -45,7 +50,7 @@ const PAGE = 4096;
 export function resolvePoint(input: ScenarioInput, report: Report): ResolvedPoint {
   const preset = presetByName(input.machine?.preset ?? 'generic');
   const machine = resolveMachine(preset, input.machine ?? {}, report);
-  const tenants = resolveTenants(input, machine, report);
+  const tenants = resolveTenants(input, machine, preset, report);
   return { machine, os: resolveOs(preset, input), tenants, run: resolveRun(input.run, report) };
 }
 
@@ -142,6 +147,7 @@ function resolveOs(preset: Preset, { os }: ScenarioInput): OsSpec {
     cpus: os?.cpus ?? preset.os.cpus,
     contiguousPages: os?.contiguousPages ?? preset.os.contiguousPages,
     bounceSlots: os?.bounceSlots ?? preset.os.bounceSlots,
+    viommu: merge(preset.os.viommu, os?.viommu),
     costs: merge(preset.os.costs, os?.costs),
   };
 }
@@ -200,7 +206,7 @@ class Numbering {
   }
 }
 
-function resolveTenants(input: ScenarioInput, machine: MachineSpec, report: Report): TenantSpec[] {
+function resolveTenants(input: ScenarioInput, machine: MachineSpec, preset: Preset, report: Report): TenantSpec[] {
   const groups = Object.entries(input.tenants);
   if (groups.length === 0) report('tenants', 'expected at least one tenant');
   const total = groups.reduce((sum, [, tenant]) => sum + (tenant.count ?? 1) * deviceCount(tenant), 0);
@@ -209,18 +215,30 @@ function resolveTenants(input: ScenarioInput, machine: MachineSpec, report: Repo
     return [];
   }
   const names = copyNames('tenants', groups, report);
-  const hosts = groups.reduce((sum, [, t]) => sum + (t.mode === 'nested' ? 0 : (t.count ?? 1)), 0);
+  const hosts = groups.reduce((sum, [, t]) => sum + (isVirtual(t) ? 0 : (t.count ?? 1)), 0);
   const shareBytes = Math.floor(machine.memoryBytes / 2 / Math.max(1, hosts) / 2 ** 21) * 2 ** 21;
   const numbering = new Numbering(machine.units);
   reserveBdfs(groups, numbering, report);
   const tenants = groups.flatMap(([key, tenant]) =>
     names.get(key)!.map((name, copy) => {
-      const memoryBytes = tenant.memoryBytes ?? (tenant.mode === 'nested' ? 2 ** 32 : Math.max(shareBytes, 2 ** 21));
+      const memoryBytes = tenant.memoryBytes ?? (isVirtual(tenant) ? 2 ** 32 : Math.max(shareBytes, 2 ** 21));
       return resolveTenant({ path: `tenants.${key}`, name, copy, memoryBytes }, tenant, machine, numbering, report);
     }),
   );
   checkMemory(tenants, machine, report);
+  checkDomainIds(tenants, input.os?.viommu?.domainIds ?? preset.os.viommu.domainIds, report);
   return tenants;
+}
+
+const isVirtual = ({ mode, vm }: TenantInput): boolean => isVm(vm === undefined ? { mode } : { mode, vm });
+
+/** Every domain of every guest takes one of the host's IDs; 0 is no domain's. */
+function checkDomainIds(tenants: readonly TenantSpec[], domainIds: number, report: Report): void {
+  const wanted = tenants.reduce((sum, tenant) => sum + hostDomainIds(tenant), 0);
+  if (wanted < domainIds) return;
+  const most = tenants.reduce((a, b) => (hostDomainIds(b) > hostDomainIds(a) ? b : a));
+  const hint = `fewer tenants or devices, or fewer guestDomains (${most.name} alone takes ${hostDomainIds(most)})`;
+  report('tenants', `${wanted} host domain IDs are wanted, but there are ${domainIds - 1}; expected ${hint}`);
 }
 
 const deviceCount = (tenant: TenantInput): number =>
@@ -307,12 +325,22 @@ function resolveTenant(
       .get(key)!
       .map((deviceName, i) => resolveDevice(group, deviceName, i, device, traffic, machine, numbering, report));
   });
-  const policy = tenant.mode === 'passthrough' ? 'passthrough' : (tenant.policy ?? 'strict');
+  const wanted = tenant.mode === 'passthrough' ? 'passthrough' : (tenant.policy ?? 'strict');
   for (const [key, device] of groups) {
     if (device.untrusted !== true || tenant.mode !== 'passthrough') continue;
-    report(`${path}.devices.${key}.untrusted`, 'Linux always translates untrusted devices; expected mode host or nested');
+    report(`${path}.devices.${key}.untrusted`, 'Linux always translates untrusted devices; expected another mode');
   }
-  return { name, mode: tenant.mode, host, guest, policy, memoryBytes, devices };
+  const spec = { name, mode: tenant.mode, host, guest, ...guestOptions(tenant), memoryBytes, devices };
+  return { ...spec, policy: effectivePolicy({ ...spec, policy: wanted }) };
+}
+
+/** Only those that the scenario gives: they differ between modes. */
+function guestOptions({ vm, npCache, guestDomains }: TenantInput): Pick<TenantSpec, 'vm' | 'npCache' | 'guestDomains'> {
+  return {
+    ...(vm === undefined ? {} : { vm }),
+    ...(npCache === undefined ? {} : { npCache }),
+    ...(guestDomains === undefined ? {} : { guestDomains }),
+  };
 }
 
 function resolveStage(
@@ -351,7 +379,8 @@ function checkMode(
   if (tenant.policy === 'passthrough' && tenant.mode !== 'passthrough') {
     report(`${path}.policy`, `policy passthrough needs mode passthrough, not ${tenant.mode}`);
   }
-  if (tenant.mode !== 'nested') return;
+  checkGuest(path, tenant, report);
+  if (!isVirtual(tenant)) return;
   const [hostFacts, guestFacts]: FormatFacts[] = [
     FORMATS[host.format as FormatName],
     FORMATS[guest.format as FormatName],
@@ -365,6 +394,26 @@ function checkMode(
     report(
       `${path}.memoryBytes`,
       `${memoryBytes} bytes do not fit ${host.levels} levels of ${host.format} (${reachBits} bits)`,
+    );
+  }
+}
+
+/** What makes a VM of a tenant, and what its devices may ask for. */
+function checkGuest(path: string, tenant: TenantInput, report: Report): void {
+  const { mode, vm, npCache } = tenant;
+  if (vm === true && mode === 'host') {
+    report(`${path}.vm`, "mode host is the host's own DMA; expected passthrough, shadow, nested or nested-hw for a VM");
+  }
+  if (vm === false && hasGuestTable(mode)) report(`${path}.vm`, `mode ${mode} is always a VM's; leave vm out`);
+  if (npCache === false && mode === 'shadow') {
+    report(`${path}.npCache`, 'mode shadow learns of maps by their flushes; leave npCache out');
+  }
+  if (!isVirtual(tenant) || isNested(mode)) return;
+  for (const [key, { pasid }] of Object.entries(tenant.devices)) {
+    if (pasid === undefined) continue;
+    report(
+      `${path}.devices.${key}.pasid`,
+      `hardware finds tables by PASID only in modes nested and nested-hw, not in ${mode}`,
     );
   }
 }

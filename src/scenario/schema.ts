@@ -172,7 +172,7 @@ const COSTS: Readonly<Record<string, string>> = {
   bounceNs: 'Finding and freeing the slots of one bounced mapping',
   copyKibNs: 'Copying 1 KiB to or from a bounce buffer',
   packetNs: 'Network or storage stack work a packet',
-  exitNs: 'One exit to the hypervisor',
+  exitNs: 'Mode nested: one exit to the hypervisor, which hands a command on',
 };
 const os = z.strictObject({
   kernelEra: z
@@ -187,7 +187,9 @@ const os = z.strictObject({
     .optional(),
   flushQueue: z
     .strictObject({
-      single: flag('One queue for the domain instead of one for each CPU: 32,768 entries and 1 s by default').optional(),
+      single: flag(
+        'One queue for the domain instead of one for each CPU: 32,768 entries and 1 s by default',
+      ).optional(),
       entries: integer(1, 65_536, 'Entries of a lazy flush queue').optional(),
       timeoutNs: ns('Longest time an entry waits').optional(),
     })
@@ -203,6 +205,20 @@ const os = z.strictObject({
     .describe('Pages of one IOVA range of policy contiguous')
     .optional(),
   bounceSlots: integer(128, 1 << 22, 'Slots of 2 KiB for bounce buffers (swiotlb) behind each unit').optional(),
+  viommu: z
+    .strictObject({
+      batched: flag('Mode nested: all commands of one flush in one exit, instead of one exit a command').optional(),
+      emulatedExitNs: ns('Mode shadow: one exit that user space emulates, CPU ns', 1e9).optional(),
+      shadowPageNs: ns('Mode shadow: what the hypervisor does for a page of a map or unmap, CPU ns', 1e9).optional(),
+      domainIds: integer(2, 65_536, 'Host domain IDs, 0 included').optional(),
+      readerTlbEntries: integer(
+        0,
+        65_536,
+        "Mode nested-hw: translations kept by the unit's reader of guests' commands; 0 = none",
+      ).optional(),
+    })
+    .describe('IOMMUs of guests: what they cost the hypervisor, and limits')
+    .optional(),
   costs: z
     .strictObject(
       Object.fromEntries(
@@ -318,11 +334,16 @@ const POLICY_NAMES = ['strict', 'lazy', 'static', 'contiguous', 'passthrough'] a
 const tenant = z.strictObject({
   count: integer(1, MAX_DEVICES, 'So many tenants alike, each with tables and devices of its own').optional(),
   mode: z
-    .enum(['passthrough', 'host', 'nested'])
-    .describe('passthrough: no translation; host: one stage; nested: the guest table over the host table'),
+    .enum(['passthrough', 'host', 'shadow', 'nested', 'nested-hw'])
+    .describe(
+      'passthrough: no translation, or in a VM one stage; host: one stage; shadow: the guest table merged into one of the host; nested: the guest table over the host table; nested-hw: so too, and hardware reads the guest commands',
+    ),
+  vm: flag('A virtual machine, also in mode passthrough: one stage, GPA to SPA').optional(),
   host: stage("The host's table (GPA to SPA when nested)").optional(),
   guest: stage("The guest's table (GVA to GPA)").optional(),
   policy: z.enum(POLICY_NAMES).describe('How the DMA API maps and unmaps; mode passthrough never maps').optional(),
+  npCache: flag("The guest's IOMMU caches not-present entries: maps are flushed too; always so in shadow").optional(),
+  guestDomains: integer(1, 65_535, 'Domains that the guest makes; left out = one a device').optional(),
   memoryBytes: bytes(1 << 20, 4 * TIB, "Memory for its buffers; a VM's size").optional(),
   devices: z.record(anyName, device).describe('Devices by name'),
 });

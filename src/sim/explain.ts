@@ -5,7 +5,7 @@
 import { type ExplainStep, explainTrace, Tracer } from '../iommu/explain.ts';
 import { Kernel, Regions } from '../kernel/kernel.ts';
 import { PS_PER_NS } from '../request.ts';
-import type { DeviceSpec, RunSpec, TenantSpec } from '../spec.ts';
+import { type DeviceSpec, isNested, type RunSpec, type TenantSpec } from '../spec.ts';
 import { Burst } from '../traffic/device.ts';
 import { openWindows } from './device-tables.ts';
 import { buildGuestMemory } from './guest-memory.ts';
@@ -92,6 +92,6 @@ function nextPage({ model }: DeviceSystem, nowPs: number): number {
 /** A table that is the only stage is walked from the device entry (v1) or through the GCR3 table (v2, as guest tables are). */
 function formatsOf(spec: RunSpec, tenant: TenantSpec): Parameters<typeof explainTrace>[1] {
   const host = stageGeometry(tenant.host, spec.os.kernelEra);
-  if (tenant.mode === 'nested') return { guest: stageGeometry(tenant.guest, spec.os.kernelEra), host };
+  if (isNested(tenant.mode)) return { guest: stageGeometry(tenant.guest, spec.os.kernelEra), host };
   return tenant.host.format === 'amd-v1' ? { host } : { guest: host };
 }

@@ -6,15 +6,35 @@
  * only as far as it may be used; memory that nobody touches costs nothing. A guest's tables lie in a space of its own for
  * each unit, above the guest's data in GPA, so that threads never share an allocator and any host leaf size fits.
  */
+import { cacheBytes } from '../iommu/cache.ts';
 import type { TableGeometry } from '../iommu/formats/format.ts';
 import { tableGeometry } from '../iommu/formats/index.ts';
 import { ARENA_ALIGN_BYTES, tableBytes } from '../iommu/page-table.ts';
 import { unitBytes } from '../iommu/unit.ts';
+import { guestBufferBytes } from '../iommu/viommu/guest-commands.ts';
+import {
+  entryBytes,
+  GLOBAL_PAGES,
+  GUEST_PAGES,
+  type PrivateGuest,
+  PRIVATE_RUNS,
+} from '../iommu/viommu/private-space.ts';
 import { HEAP_BASE, RULE_BYTES, WINDOW_COUNT, WINDOW_LOG2 } from '../kernel/layout.ts';
 import { alignUp, roundUpPowerOfTwo } from '../lib/bits.ts';
 import { PAGE_BYTES } from '../request.ts';
-import type { DeviceSpec, KernelEra, RunSpec, StageSpec, TenantSpec } from '../spec.ts';
+import {
+  type CacheSpec,
+  type DeviceSpec,
+  guestDomains,
+  hasGuestTable,
+  isVm,
+  type KernelEra,
+  type RunSpec,
+  type StageSpec,
+  type TenantSpec,
+} from '../spec.ts';
 import { type Footprint, footprint } from './footprint.ts';
+import { hostDomains, type HostDomains } from './host-domains.ts';
 
 export const GIB = 1 << WINDOW_LOG2;
 const GIB_PAGES = GIB / PAGE_BYTES;
@@ -25,8 +45,6 @@ const DEVICE_TABLE_BYTES = 65_536 * 32;
 const DATA_PAGE = 4 * GIB_PAGES;
 /** Records of a page table, its arena and its tenant, rounded up. */
 const TABLE_RECORD_BYTES = 256;
-/** Domain 0 is Linux's for devices without one. */
-const FIRST_DOMAIN = 1;
 
 /** Part of the kernel's memory. */
 export interface Region {
@@ -43,7 +61,10 @@ export interface Space extends Region {
 export interface DevicePlan {
   readonly spec: DeviceSpec;
   readonly tenant: number;
+  /** Host domain ID. */
   readonly domain: number;
+  /** In a VM: its place among the guest's devices, from 0 on. The guest gives each device a domain of its own. */
+  readonly guestIndex: number;
   readonly footprint: Footprint;
   /** Its buffers, in the tenant's address space. */
   readonly firstPage: number;
@@ -57,22 +78,36 @@ export interface UnitPlan {
   readonly deviceTable: Space;
   /** Page tables and GCR3 tables of devices in mode `host`. */
   readonly tables: Space;
-  /** The same in mode `nested`, by tenant. */
+  /** The tables of guests, by tenant. */
   readonly guests: ReadonlyMap<number, Space>;
+  /** The unit's private address space: there if a guest in mode `nested-hw` has a device behind the unit. */
+  readonly privateSpace?: PrivatePlan;
   readonly historyPages: number;
+}
+
+/** A unit's private address space: entries and table in `space`, in this order, and the SPA / 4096 of all the rest. */
+export interface PrivatePlan {
+  readonly space: Space;
+  readonly entryBytes: number;
+  readonly dataPage: number;
+  /** `idleDomain`: host ID of the guest's first domain without a device. */
+  readonly guests: readonly (PrivateGuest & { readonly tenant: number; readonly idleDomain: number })[];
+}
+
+/** A VM's memory: GPAs from 0 on, its place in SPA, and the spaces above it that hold the guest's tables. */
+export interface GuestPlan {
+  readonly pages: number;
+  readonly firstPage: number;
+  readonly spaces: readonly Space[];
+  /** The host's table of all that, GPA → SPA; not in mode `shadow`, whose tables are those of its devices. */
+  readonly host?: { readonly structures: Region; readonly tables: Space; readonly domain: number };
 }
 
 export interface TenantPlan {
   readonly spec: TenantSpec;
   readonly index: number;
-  /** Mode `nested` only: the guest's memory in GPA, its place in SPA, and the host's tables of it. */
-  readonly guest?: {
-    readonly pages: number;
-    readonly firstPage: number;
-    readonly structures: Region;
-    readonly tables: Space;
-    readonly spaces: readonly Space[];
-  };
+  /** Of a VM. */
+  readonly guest?: GuestPlan;
 }
 
 export interface MemoryPlan {
@@ -87,6 +122,19 @@ export interface MemoryPlan {
 export function stageGeometry(stage: StageSpec, era: KernelEra): TableGeometry {
   const all = tableGeometry(stage.format, { linux: era === 'amd-7.2' ? '7.2' : '6.1', levels: stage.levels });
   return { ...all, pageSizes: all.pageSizes & LEAVES & ((2n << BigInt(stage.leafLog2)) - 1n) };
+}
+
+/** Table of a unit's private address space, which ends below 2^39. */
+export const PRIVATE_STAGE: StageSpec = { format: 'amd-v1', levels: 3, leafLog2: 12 };
+
+/** A guest's requester ID of its device: slot after slot on its first bus, one function each. */
+export function guestBdf(guestIndex: number): number {
+  return (guestIndex + 1) << 3;
+}
+
+/** A guest's domain ID of its device; Linux counts from 1. */
+export function guestDomain(guestIndex: number): number {
+  return guestIndex + 1;
 }
 
 /** 4 KiB, 2 MiB, 1 GiB: the leaf classes of the unit (amd_iommu=v2_pgsizes_only). */
@@ -104,6 +152,7 @@ interface Need {
 
 class Planner {
   private readonly spec: RunSpec;
+  private readonly domains: HostDomains;
   private readonly geometries = new Map<StageSpec, TableGeometry>();
   private next = HEAP_BASE;
   private nextDataPage = DATA_PAGE;
@@ -114,6 +163,7 @@ class Planner {
 
   constructor(spec: RunSpec) {
     this.spec = spec;
+    this.domains = hostDomains(spec);
   }
 
   plan(): MemoryPlan {
@@ -132,13 +182,16 @@ class Planner {
     this.nextDataPage = DATA_PAGE;
     this.spaces = [];
     const { tenants, machine } = this.spec;
-    const rules = this.take(tenants.length * 2 * RULE_BYTES);
+    const rules = this.take((tenants.length * 2 + 1) * RULE_BYTES);
     const plans = tenants.map((tenant, index) => this.placeDevices(tenant, index));
+    const privateData = this.placePrivateData(plans);
     const memoryPages = Math.ceil(machine.memoryBytes / PAGE_BYTES);
     this.nextWindow = Math.ceil(Math.max(this.nextDataPage, DATA_PAGE + memoryPages) / GIB_PAGES);
     const guests = new Map<string, Space>();
     const tenantPlans = plans.map((plan) => this.placeTenant(plan, guests));
-    const units = Array.from({ length: machine.units }, (_, unit) => this.placeUnit(unit, plans, guests));
+    const units = Array.from({ length: machine.units }, (_, unit) => {
+      return this.placeUnit(unit, plans, guests, privateData[unit]);
+    });
     if (this.nextWindow > WINDOW_COUNT)
       throw new RangeError('page tables and data do not fit into 8 TiB of host memory');
     return { totalBytes: this.next, rules, spaces: this.spaces, units, tenants: tenantPlans };
@@ -146,15 +199,15 @@ class Planner {
 
   /** Buffers of each device: in SPA, or in GPA from 0 on. */
   private placeDevices(tenant: TenantSpec, index: number): PlacedTenant {
-    const nested = tenant.mode === 'nested';
-    let next = nested ? 0 : this.nextDataPage;
-    const devices = tenant.devices.map((spec) => {
+    const vm = isVm(tenant);
+    let next = vm ? 0 : this.nextDataPage;
+    const devices = tenant.devices.map((spec, guestIndex) => {
       const needs = footprint(spec, tenant, this.spec.os);
       const firstPage = alignUp(next, Math.min(GIB_PAGES, roundUpPowerOfTwo(needs.memoryPages)));
       next = firstPage + needs.memoryPages;
-      return { spec, tenant: index, domain: FIRST_DOMAIN + spec.index, footprint: needs, firstPage };
+      return { spec, tenant: index, domain: this.domains.devices[spec.index], guestIndex, footprint: needs, firstPage };
     });
-    if (!nested) {
+    if (!vm) {
       this.nextDataPage = next;
       return { tenant, index, devices, pages: 0, firstPage: 0 };
     }
@@ -165,57 +218,82 @@ class Planner {
     return { tenant, index, devices, pages, firstPage };
   }
 
+  /** Host memory of each unit's private address space, above all other data: first page, or -1 where there is none. */
+  private placePrivateData(tenants: readonly PlacedTenant[]): number[] {
+    return Array.from({ length: this.spec.machine.units }, (_, unit) => {
+      const guests = assistedGuests(tenants, unit);
+      if (guests.length === 0) return -1;
+      const page = this.nextDataPage;
+      this.nextDataPage += GLOBAL_PAGES + guests.length * GUEST_PAGES;
+      return page;
+    });
+  }
+
   private placeTenant(placed: PlacedTenant, guests: Map<string, Space>): TenantPlan {
     const { tenant, index, pages, firstPage } = placed;
-    if (tenant.mode !== 'nested') return { spec: tenant, index };
+    if (!isVm(tenant)) return { spec: tenant, index };
+    const spaces = hasGuestTable(tenant.mode) ? this.placeGuestTables(placed, guests) : [];
+    const plan = { pages, firstPage, spaces };
+    if (tenant.mode === 'shadow') return { spec: tenant, index, guest: plan };
+    const leafPages = leafBytes(tenant.host) / PAGE_BYTES;
+    const tablePages = spaces.reduce((sum, { bytes }) => sum + alignUp(bytes, leafBytes(tenant.host)) / PAGE_BYTES, 0);
+    const hostPages = leafPages > 1 ? Math.ceil((pages + tablePages) / leafPages) * 512 : pages + tablePages;
+    const bytes = ARENA_ALIGN_BYTES + tableBytes(this.geometry(tenant.host), hostPages, spaces.length + 2);
+    const structures = this.take(TABLE_RECORD_BYTES);
+    const tables = this.takeSpace({ bytes, gpa: 0 });
+    return {
+      spec: tenant,
+      index,
+      guest: { ...plan, host: { structures, tables, domain: this.domains.memories[index] } },
+    };
+  }
+
+  /** A guest's tables, for each unit that it has devices behind: above its memory in GPA. */
+  private placeGuestTables(placed: PlacedTenant, guests: Map<string, Space>): Space[] {
+    const { tenant, index, pages } = placed;
     let gpa = alignUp(pages * PAGE_BYTES, GIB);
     const spaces: Space[] = [];
     for (let unit = 0; unit < this.spec.machine.units; unit++) {
       const devices = placed.devices.filter((device) => device.spec.unit === unit);
       if (devices.length === 0) continue;
-      const space = this.takeSpace({ bytes: this.tablesOf(devices, tenant.guest), gpa });
+      const buffer = guestBufferSize(this.spec, tenant);
+      const space = this.takeSpace({ bytes: this.tablesOf(devices, tenant.guest, buffer), gpa });
       guests.set(`${index}/${unit}`, space);
       spaces.push(space);
       gpa += alignUp(space.bytes, GIB);
     }
-    const tablePages = spaces.reduce((sum, { bytes }) => sum + alignUp(bytes, leafBytes(tenant.host)) / PAGE_BYTES, 0);
-    const leafPages = leafBytes(tenant.host) / PAGE_BYTES;
-    const hostPages = leafPages > 1 ? Math.ceil((pages + tablePages) / leafPages) * 512 : pages + tablePages;
-    const bytes = ARENA_ALIGN_BYTES + tableBytes(this.geometry(tenant.host), hostPages, spaces.length + 2);
-    return {
-      spec: tenant,
-      index,
-      guest: {
-        pages,
-        firstPage,
-        structures: this.take(TABLE_RECORD_BYTES),
-        tables: this.takeSpace({ bytes, gpa: 0 }),
-        spaces,
-      },
-    };
+    return spaces;
   }
 
-  private placeUnit(unit: number, tenants: readonly PlacedTenant[], guests: ReadonlyMap<string, Space>): UnitPlan {
+  private placeUnit(
+    unit: number,
+    tenants: readonly PlacedTenant[],
+    guests: ReadonlyMap<string, Space>,
+    privateDataPage: number,
+  ): UnitPlan {
     const { machine, run } = this.spec;
     const devices = tenants
       .flatMap((tenant) => tenant.devices)
       .filter((device) => device.spec.unit === unit)
       .sort((a, b) => a.spec.index - b.spec.index);
     const historyPages = run.missCauses ? devices.reduce((sum, device) => sum + device.footprint.iovaPages, 1) : 0;
-    const records = (devices.length + 2) * TABLE_RECORD_BYTES;
+    const assisted = assistedGuests(tenants, unit);
+    // A shadowed device has two tables.
+    const records = (2 * devices.length + 4) * TABLE_RECORD_BYTES + readerTlbBytes(this.spec, assisted.length);
     const structures = this.take(unitBytes(machine, devices.length, historyPages) + records);
     let bytes = 0;
     const unitGuests = new Map<number, Space>();
     for (const { tenant, index } of tenants) {
       const guest = guests.get(`${index}/${unit}`);
       if (guest !== undefined) unitGuests.set(index, guest);
-      if (tenant.mode === 'host')
+      if (tenant.mode === 'host' || tenant.mode === 'shadow')
         bytes += this.tablesOf(
           devices.filter((device) => device.tenant === index),
           tenant.host,
         );
     }
     const deviceTable = this.takeSpace({ bytes: DEVICE_TABLE_BYTES, gpa: 0 }, false);
+    const privateSpace = assisted.length > 0 ? this.placePrivateSpace(assisted, privateDataPage) : undefined;
     return {
       unit,
       devices,
@@ -223,14 +301,30 @@ class Planner {
       deviceTable,
       tables: this.takeSpace({ bytes, gpa: 0 }),
       guests: unitGuests,
+      ...(privateSpace === undefined ? {} : { privateSpace }),
       historyPages,
     };
   }
 
-  /** Page tables and GCR3 tables of these devices. */
-  private tablesOf(devices: readonly DevicePlan[], stage: StageSpec): number {
+  private placePrivateSpace(tenants: readonly PlacedTenant[], dataPage: number): PrivatePlan {
+    const guests = tenants.map(({ tenant, index }, i) => ({
+      tenant: index,
+      guestId: i + 1,
+      parentDomain: this.domains.memories[index],
+      deviceIds: guestBdf(tenant.devices.length),
+      domainIds: 1 + guestDomains(tenant),
+      idleDomain: this.domains.idle[index],
+    }));
+    const front = alignUp(entryBytes(guests), ARENA_ALIGN_BYTES);
+    const pages = GLOBAL_PAGES + guests.length * GUEST_PAGES;
+    const table = ARENA_ALIGN_BYTES + tableBytes(this.geometry(PRIVATE_STAGE), pages, PRIVATE_RUNS);
+    return { space: this.takeSpace({ bytes: front + table, gpa: 0 }), entryBytes: front, dataPage, guests };
+  }
+
+  /** Page tables, GCR3 tables and the command buffer of these devices. */
+  private tablesOf(devices: readonly DevicePlan[], stage: StageSpec, bufferBytes = 0): number {
     const geometry = this.geometry(stage);
-    let bytes = ARENA_ALIGN_BYTES + gcr3Bytes(devices);
+    let bytes = ARENA_ALIGN_BYTES + frontBytes(devices, bufferBytes);
     for (const { footprint: needs } of devices) bytes += tableBytes(geometry, needs.iovaPages, needs.iovaRuns);
     return bytes;
   }
@@ -278,8 +372,34 @@ export function gcr3Levels(pasid: number): number {
   return pasid < 512 * 512 ? 1 : 2;
 }
 
-/** GCR3 tables come first in a space; the page tables' arena follows at the next multiple of its alignment. */
+/** GCR3 tables of these devices. */
 export function gcr3Bytes(devices: readonly DevicePlan[]): number {
-  const tables = devices.reduce((sum, { spec }) => sum + gcr3Levels(spec.pasid) + 1, 0);
-  return alignUp(tables * PAGE_BYTES, ARENA_ALIGN_BYTES);
+  return devices.reduce((sum, { spec }) => sum + gcr3Levels(spec.pasid) + 1, 0) * PAGE_BYTES;
+}
+
+/** GCR3 tables come first in a space, then a command buffer; the page tables' arena follows at a multiple of its alignment. */
+export function frontBytes(devices: readonly DevicePlan[], bufferBytes: number): number {
+  return alignUp(gcr3Bytes(devices) + bufferBytes, ARENA_ALIGN_BYTES);
+}
+
+/** Room for the guest's command buffer at one unit, where the unit reads it. */
+export function guestBufferSize({ machine }: RunSpec, { mode }: TenantSpec): number {
+  return mode === 'nested-hw' ? guestBufferBytes(machine.commandQueueEntries) : 0;
+}
+
+/** Guests whose commands a unit reads itself. */
+function assistedGuests(tenants: readonly PlacedTenant[], unit: number): PlacedTenant[] {
+  return tenants.filter(({ tenant, devices }) => {
+    return tenant.mode === 'nested-hw' && devices.some(({ spec }) => spec.unit === unit);
+  });
+}
+
+/** Translations that a unit's reader of guests' command buffers keeps: fully associative, LRU. */
+export function readerTlb({ os }: RunSpec): CacheSpec {
+  const entries = os.viommu.readerTlbEntries;
+  return { entries, ways: Math.max(1, entries), replacement: 'lru', index: 'modulo' };
+}
+
+function readerTlbBytes(spec: RunSpec, guests: number): number {
+  return guests === 0 ? 0 : cacheBytes(readerTlb(spec));
 }

@@ -2,8 +2,8 @@
 import { TableRule } from '../iommu/page-table.ts';
 import type { UnitRules } from '../iommu/unit.ts';
 import { type Kernel, Regions } from '../kernel/kernel.ts';
-import type { RunSpec, StageSpec } from '../spec.ts';
-import { type Region, stageGeometry } from './memory-plan.ts';
+import { hasGuestTable, isVm, type RunSpec, type StageSpec, type TenantSpec } from '../spec.ts';
+import { PRIVATE_STAGE, type Region, stageGeometry } from './memory-plan.ts';
 
 /** The format whose walks start from the device-table entry itself; the others are found through a GCR3 table. */
 export const HOST_FORMAT = 'amd-v1';
@@ -17,11 +17,9 @@ export class TableRules {
   /** Writes the same bytes in every thread of a run. */
   constructor(kernel: Kernel, region: Region, spec: RunSpec) {
     const regions = new Regions(region.base + region.bytes, region.base);
-    for (const tenant of spec.tenants) {
-      for (const stage of [tenant.host, ...(tenant.mode === 'nested' ? [tenant.guest] : [])]) {
-        if (tenant.mode === 'passthrough' || this.rules.has(keyOf(stage))) continue;
-        this.rules.set(keyOf(stage), new TableRule(kernel, regions, stageGeometry(stage, spec.os.kernelEra)));
-      }
+    for (const stage of [...spec.tenants.flatMap(stagesOf), ...privateStages(spec)]) {
+      if (this.rules.has(keyOf(stage))) continue;
+      this.rules.set(keyOf(stage), new TableRule(kernel, regions, stageGeometry(stage, spec.os.kernelEra)));
     }
     this.forUnits = {
       host: this.pointerTo(`${HOST_FORMAT}/`),
@@ -38,6 +36,16 @@ export class TableRules {
     for (const [key, rule] of this.rules) if (key.startsWith(prefix)) return rule.at;
     return 0;
   }
+}
+
+/** Stages that a tenant has tables of. */
+function stagesOf(tenant: TenantSpec): StageSpec[] {
+  if (hasGuestTable(tenant.mode)) return [tenant.host, tenant.guest];
+  return tenant.mode === 'host' || isVm(tenant) ? [tenant.host] : [];
+}
+
+function privateStages({ tenants }: RunSpec): StageSpec[] {
+  return tenants.some(({ mode }) => mode === 'nested-hw') ? [PRIVATE_STAGE] : [];
 }
 
 function keyOf(stage: StageSpec): string {

@@ -29,6 +29,7 @@ export class CountedPart {
     unit.commands.resetCounts();
     unit.engine.resetCounts();
     unit.invalidatedEntries = 0;
+    unit.virtualMachines.resetCounts();
     this.logOverflow = unit.iommu.logOverflow;
     unit.cores.forEach((core, cpu) => (this.busyPs[cpu] = core.busyUntil(nowPs)));
     unit.devices.forEach(({ model, mapper }, d) => {
@@ -83,6 +84,7 @@ export class CountedPart {
       mappedPages: unit.devices.reduce((sum, { domain }) => sum + (domain?.mappedPages ?? 0), 0),
       // Every domain lives behind one unit: there is no effect that could be late.
       effectsDelayed: 0,
+      viommu: unit.virtualMachines.result(),
     };
   }
 
@@ -105,6 +107,7 @@ function driverCounts(account: DriverAccount): DriverCounts {
   const { maps, unmaps, mapFailures, cpuPs, cpuMapPs, cpuUnmapPs, cpuWaitPs } = account;
   const { invalidationCommands, completionWaits, vmExits, flushes, staleUses } = account;
   const { staleWindowPs, staleWindowMaxPs, staleWindows, cpuLockPs, bounces, copiedBytes } = account;
+  const { vmExitsMap, vmExitsUnmap, vmExitsInvalidate, hypervisorPs } = account;
   return {
     maps,
     unmaps,
@@ -116,6 +119,10 @@ function driverCounts(account: DriverAccount): DriverCounts {
     invalidationCommands,
     completionWaits,
     vmExits,
+    vmExitsMap,
+    vmExitsUnmap,
+    vmExitsInvalidate,
+    hypervisorPs,
     flushes,
     staleUses,
     staleWindowPs,

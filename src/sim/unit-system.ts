@@ -6,7 +6,7 @@
  */
 import { BounceBuffers, BouncePool } from '../driver/bounce.ts';
 import { Core, Lock } from '../driver/cpu.ts';
-import { DmaDomain, type DomainTable } from '../driver/domain.ts';
+import { DmaDomain, type DmaDomainConfig, type DomainTable } from '../driver/domain.ts';
 import { IovaAllocator } from '../driver/iova-allocator.ts';
 import { KERNEL_ERAS } from '../driver/kernel-era.ts';
 import { DeviceMapper } from '../driver/mapper.ts';
@@ -14,6 +14,7 @@ import { DmaMemory } from '../driver/memory.ts';
 import { policies } from '../driver/policies/index.ts';
 import { passthrough } from '../driver/policies/passthrough.ts';
 import type { MappingPolicy } from '../driver/policy.ts';
+import type { ReadableTable } from '../driver/viommu/shadowing.ts';
 import { type CommandHandler, CommandQueue } from '../iommu/command-queue.ts';
 import { Arena, PageTable } from '../iommu/page-table.ts';
 import type { DteSettings } from '../iommu/structures/amd-device-table.ts';
@@ -22,14 +23,32 @@ import { type Kernel, type KernelExports, Regions } from '../kernel/kernel.ts';
 import { ARENA_BYTES } from '../kernel/layout.ts';
 import { Prng } from '../lib/prng.ts';
 import { PAGE_BYTES } from '../request.ts';
-import type { DeviceSpec, RunSpec, StageSpec, TenantSpec } from '../spec.ts';
+import {
+  cachesNotPresent,
+  type DeviceSpec,
+  effectivePolicy,
+  hasGuestTable,
+  isVm,
+  type RunSpec,
+  type StageSpec,
+  type TenantSpec,
+} from '../spec.ts';
 import { devices as deviceFactories } from '../traffic/devices/index.ts';
 import type { DeviceModel } from '../traffic/device.ts';
 import { writeDte, writeGcr3 } from './device-tables.ts';
 import { Engine } from './engine.ts';
 import { readHostTable } from './guest-memory.ts';
-import { type DevicePlan, gcr3Bytes, gcr3Levels, type MemoryPlan, type Space, type UnitPlan } from './memory-plan.ts';
+import {
+  type DevicePlan,
+  frontBytes,
+  gcr3Levels,
+  guestBufferSize,
+  type MemoryPlan,
+  type Space,
+  type UnitPlan,
+} from './memory-plan.ts';
 import { HOST_FORMAT, type TableRules } from './table-rules.ts';
+import { VirtualMachines } from './virtual-machines.ts';
 
 /** Streams of random numbers: a device's traffic has its index; memory and units have theirs above. */
 const MEMORY_STREAM = 4294967296;
@@ -56,8 +75,7 @@ class TablePool {
   readonly address: number;
   private nextGcr3 = 0;
 
-  constructor(kernel: Kernel, regions: Regions, space: Space, address: number, devices: readonly DevicePlan[]) {
-    const front = gcr3Bytes(devices);
+  constructor(kernel: Kernel, regions: Regions, space: Space, address: number, front: number) {
     this.space = space;
     this.address = address;
     const at = regions.take(ARENA_BYTES);
@@ -80,6 +98,7 @@ export class UnitSystem implements CommandHandler {
   readonly engine: Engine;
   /** The CPUs that serve the unit's devices. */
   readonly cores: readonly Core[];
+  readonly virtualMachines: VirtualMachines;
   invalidatedEntries = 0;
   private readonly spec: RunSpec;
   private readonly kernel: Kernel;
@@ -119,6 +138,8 @@ export class UnitSystem implements CommandHandler {
     const { commandQueueEntries: entries, latency } = machine;
     this.commands = new CommandQueue({ entries, ...latency }, this);
     this.cores = Array.from({ length: coreCount(spec, devices) }, (_, cpu) => new Core(cpu));
+    const { regions, plan, commands: port } = this;
+    this.virtualMachines = new VirtualMachines({ spec, kernel, rules, memory, plan, regions, port });
     this.devices = devices.map((device) => this.buildDevice(device));
     this.engine = new Engine({
       devices: this.devices.map(({ ctx, model, policy, plan }) => ({
@@ -202,34 +223,57 @@ export class UnitSystem implements CommandHandler {
 
   /** Whose kernel drives the device. */
   private ownerOf(plan: DevicePlan, tenant: TenantSpec): string {
-    return tenant.mode === 'nested' ? `guest ${plan.tenant}` : 'host';
+    return isVm(tenant) ? `guest ${plan.tenant}` : 'host';
   }
 
-  private passThrough({ spec, domain }: DevicePlan): Dma {
-    writeDte(this.kernel, this.plan.deviceTable, spec.bdf, { domain, mode: 0, root: 0n, ats: false, ppr: false });
+  /** The IOVA is the physical address: an SPA without translation, or a VM's GPA through the host's table of its memory. */
+  private passThrough({ spec, domain, tenant }: DevicePlan): Dma {
+    const host = this.memory.tenants[tenant].guest?.host;
+    const { levels: mode, root } = host === undefined ? { levels: 0, root: 0n } : readHostTable(this.kernel, host);
+    writeDte(this.kernel, this.plan.deviceTable, spec.bdf, { domain, mode, root, ats: false, ppr: false });
     return { policy: passthrough(), domain: undefined };
   }
 
   private translated(plan: DevicePlan, tenant: TenantSpec): Dma {
     const { os } = this.spec;
-    const nested = tenant.mode === 'nested';
-    const stage = nested ? tenant.guest : tenant.host;
-    const table = this.buildTable(plan, tenant, stage);
-    const pasid = stage.format === HOST_FORMAT ? -1 : Math.max(0, plan.spec.pasid);
-    const rules = KERNEL_ERAS[os.kernelEra];
-    const lock = this.queueLock(this.ownerOf(plan, tenant));
+    const guest = hasGuestTable(tenant.mode);
+    const stage = guest ? tenant.guest : tenant.host;
     const domain = new DmaDomain({
-      table,
+      ...(guest ? this.guestDma(plan, tenant) : this.hostDma(plan, tenant.host)),
       firstStage: stage.format !== HOST_FORMAT,
       iova: this.iovaAllocator(stage),
-      targets: [{ port: this.commands, lock, domain: plan.domain, pasid }],
-      rules,
+      rules: KERNEL_ERAS[os.kernelEra],
       costs: os.costs,
-      exits: nested,
+      npCache: cachesNotPresent(tenant),
     });
     // Linux never defers flushes of untrusted devices.
-    const create = policies[plan.spec.untrusted ? 'strict' : tenant.policy];
-    return { policy: create({ steps: domain, flushQueue: os.flushQueue, contiguousPages: os.contiguousPages }), domain };
+    const create = policies[plan.spec.untrusted ? 'strict' : effectivePolicy(tenant)];
+    return {
+      policy: create({ steps: domain, flushQueue: os.flushQueue, contiguousPages: os.contiguousPages }),
+      domain,
+    };
+  }
+
+  private hostDma(plan: DevicePlan, stage: StageSpec): Pick<DmaDomainConfig, 'table' | 'targets'> {
+    const pasid = stage.format === HOST_FORMAT ? -1 : Math.max(0, plan.spec.pasid);
+    const lock = this.queueLock('host');
+    return {
+      table: this.buildTable(plan, stage),
+      targets: [{ port: this.commands, lock, domain: plan.domain, pasid }],
+    };
+  }
+
+  private guestDma(plan: DevicePlan, tenant: TenantSpec): Pick<DmaDomainConfig, 'table' | 'targets' | 'hypervisor'> {
+    const { virtualMachines: vms } = this;
+    const shadow = tenant.mode === 'shadow';
+    const guest = PageTable.create(this.kernel, this.regions, this.guestPool(plan).arena, this.rules.of(tenant.guest));
+    const merged = shadow ? this.buildTable(plan, tenant.host) : undefined;
+    if (!shadow) this.pointAt(plan, tenant, guest);
+    const lock = this.queueLock(this.ownerOf(plan, tenant));
+    const target = { ...vms.target(plan), lock, pasid: Math.max(0, plan.spec.pasid) };
+    vms.attached(plan);
+    const tables = { guest, ...(merged === undefined ? {} : { merged }) };
+    return { table: guest, targets: [target], hypervisor: vms.hypervisor(plan, tenant, tables) };
   }
 
   private iovaAllocator(stage: StageSpec): IovaAllocator {
@@ -243,45 +287,64 @@ export class UnitSystem implements CommandHandler {
     return new IovaAllocator({ cpus, maskBits, forcedac: iova.forcedac, depotMagazines, retry32Bit, reserved });
   }
 
-  /** The device's page table, and the entries that lead to it. */
-  private buildTable(plan: DevicePlan, tenant: TenantSpec, stage: StageSpec): DomainTable {
-    const { spec, domain } = plan;
-    const pool = this.poolOf(plan.tenant, tenant);
+  /** A table in the host's memory that the device goes through, and the entries that lead to it. */
+  private buildTable(plan: DevicePlan, stage: StageSpec): DomainTable & ReadableTable {
+    const { spec } = plan;
+    const pool = this.hostPool();
     const table = PageTable.create(this.kernel, this.regions, pool.arena, this.rules.of(stage));
-    const write = (settings: Pick<DteSettings, 'mode' | 'root' | 'guest'>): void =>
-      writeDte(this.kernel, this.plan.deviceTable, spec.bdf, { ...settings, domain, ats: false, ppr: false });
-    if (stage.format === HOST_FORMAT) {
-      write({ mode: table.levels, root: table.rootAddress });
-      return new GrowingTable(table, () => {
-        write({ mode: table.levels, root: table.rootAddress });
-        this.iommu.invalidateDevice(spec.bdf);
-      });
+    if (stage.format !== HOST_FORMAT) {
+      this.writeEntry(plan, { mode: 0, root: 0n, guest: this.guestEntry(plan, pool, table, stage) });
+      return table;
     }
+    const write = (): void => this.writeEntry(plan, { mode: table.levels, root: table.rootAddress });
+    write();
+    return new GrowingTable(table, () => {
+      write();
+      this.iommu.invalidateDevice(spec.bdf);
+    });
+  }
+
+  /** Nested: the device goes through the guest's table and the host's table of the guest's memory. */
+  private pointAt(plan: DevicePlan, tenant: TenantSpec, table: PageTable): void {
+    const { levels, root } = readHostTable(this.kernel, this.memory.tenants[plan.tenant].guest!.host!);
+    const guest = this.guestEntry(plan, this.guestPool(plan), table, tenant.guest);
+    this.writeEntry(plan, { mode: levels, root, guest });
+  }
+
+  private writeEntry({ spec, domain }: DevicePlan, settings: Pick<DteSettings, 'mode' | 'root' | 'guest'>): void {
+    writeDte(this.kernel, this.plan.deviceTable, spec.bdf, { ...settings, domain, ats: false, ppr: false });
+  }
+
+  /** A GCR3 table that leads to the table, and what the device-table entry says of it. */
+  private guestEntry(
+    { spec }: DevicePlan,
+    pool: TablePool,
+    table: PageTable,
+    stage: StageSpec,
+  ): NonNullable<DteSettings['guest']> {
     const pasid = Math.max(0, spec.pasid);
     const { gcr3, glx } = writeGcr3(this.kernel, pool.space, pool.takeGcr3(pasid), pool.address, pasid, table);
-    const guest = { gcr3, glx, giov: spec.pasid < 0, levels: stage.levels };
-    const host = this.memory.tenants[plan.tenant].guest;
-    if (host === undefined) {
-      write({ mode: 0, root: 0n, guest });
-    } else {
-      const { levels, root } = readHostTable(this.kernel, host);
-      write({ mode: levels, root, guest });
-    }
-    return table;
+    return { gcr3, glx, giov: spec.pasid < 0, levels: stage.levels };
   }
 
   /** One pool for all tables of the host, one for those of each guest. */
-  private poolOf(index: number, tenant: TenantSpec): TablePool {
-    const guest = tenant.mode === 'nested' ? this.plan.guests.get(index) : undefined;
-    const key = guest === undefined ? 'host' : `guest ${index}`;
+  private hostPool(): TablePool {
+    const { tables, devices } = this.plan;
+    const own = devices.filter((device) => this.spec.tenants[device.tenant].mode === 'host');
+    return this.poolOf('host', tables, tables.spa, frontBytes(own, 0));
+  }
+
+  private guestPool({ tenant }: DevicePlan): TablePool {
+    const space = this.plan.guests.get(tenant)!;
+    const own = this.plan.devices.filter((device) => device.tenant === tenant);
+    const front = frontBytes(own, guestBufferSize(this.spec, this.spec.tenants[tenant]));
+    return this.poolOf(`guest ${tenant}`, space, space.gpa, front);
+  }
+
+  private poolOf(key: string, space: Space, address: number, front: number): TablePool {
     let pool = this.pools.get(key);
     if (pool === undefined) {
-      const space = guest ?? this.plan.tables;
-      const address = guest === undefined ? space.spa : space.gpa;
-      const users = this.plan.devices.filter((device) =>
-        guest === undefined ? this.spec.tenants[device.tenant].mode === 'host' : device.tenant === index,
-      );
-      pool = new TablePool(this.kernel, this.regions, space, address, users);
+      pool = new TablePool(this.kernel, this.regions, space, address, front);
       this.pools.set(key, pool);
     }
     return pool;
@@ -292,8 +355,8 @@ export class UnitSystem implements CommandHandler {
     let pages = 0;
     for (const { arena } of this.pools.values()) pages += arena.liveFrames;
     for (const { guest, spec } of this.memory.tenants) {
-      if (guest === undefined || spec.devices[0]?.unit !== this.plan.unit) continue;
-      pages += readHostTable(this.kernel, guest).tablePages;
+      if (guest?.host === undefined || spec.devices[0]?.unit !== this.plan.unit) continue;
+      pages += readHostTable(this.kernel, guest.host).tablePages;
     }
     return pages;
   }
@@ -304,14 +367,19 @@ function queuesOf({ traffic }: DeviceSpec): number {
 }
 
 function coreCount({ os }: RunSpec, devices: readonly DevicePlan[]): number {
-  return os.cpus > 0 ? os.cpus : Math.max(1, devices.reduce((sum, { spec }) => sum + queuesOf(spec), 0));
+  return os.cpus > 0
+    ? os.cpus
+    : Math.max(
+        1,
+        devices.reduce((sum, { spec }) => sum + queuesOf(spec), 0),
+      );
 }
 
 /**
  * An AMD v1 table, which gains levels as higher IOVAs are mapped: the device-table entry is then written anew and dropped
  * from its cache (Linux: amd_iommu_domain_update, increase_address_space). The page-walk caches stay valid.
  */
-class GrowingTable implements DomainTable {
+class GrowingTable implements DomainTable, ReadableTable {
   private readonly table: PageTable;
   private readonly grown: () => void;
   private levels: number;
@@ -337,5 +405,13 @@ class GrowingTable implements DomainTable {
 
   get freedTables(): number {
     return this.table.freedTables;
+  }
+
+  lookup(page: number): number {
+    return this.table.lookup(page);
+  }
+
+  get lastPermissions(): number {
+    return this.table.lastPermissions;
   }
 }

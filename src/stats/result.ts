@@ -46,7 +46,13 @@ export interface DriverCounts {
   readonly cpuWaitPs: number;
   readonly invalidationCommands: number;
   readonly completionWaits: number;
+  /** Exits to the hypervisor, and of these by kind. */
   readonly vmExits: number;
+  readonly vmExitsMap?: number;
+  readonly vmExitsUnmap?: number;
+  readonly vmExitsInvalidate?: number;
+  /** Time that vCPUs spent in exits (part of cpuPs). */
+  readonly hypervisorPs?: number;
   readonly flushes: number;
   readonly staleUses: number;
   /** Unmaps that stayed reachable through caches for a while: how many, for how long together, and the longest. */
@@ -90,6 +96,28 @@ export interface UnitResult {
   readonly cpus?: readonly CpuResult[];
   readonly mappedPages: number;
   readonly effectsDelayed: number;
+  /** The guests' IOMMUs behind the unit. */
+  readonly viommu?: ViommuResult;
+}
+
+export interface ViommuResult {
+  /** Host memory of the unit's private address space. */
+  readonly privateSpaceBytes: number;
+  /** Commands that the unit read from guests' buffers, memory reads for that, and its translations: asked for, and cached. */
+  readonly commands: number;
+  readonly reads: number;
+  readonly lookups: number;
+  readonly hits: number;
+  readonly guests: readonly GuestResult[];
+}
+
+/** One guest's part at one unit. */
+export interface GuestResult {
+  readonly tenant: number;
+  /** Exits of control-register and device-table writes before the run. */
+  readonly setupExits: number;
+  /** Guest memory that the hypervisor pinned for DMA, most at one time. */
+  readonly pinnedBytes: number;
 }
 
 export interface FaultRecord {

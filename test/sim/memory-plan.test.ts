@@ -14,7 +14,7 @@ function expectDisjoint(ranges: readonly Range[]): void {
 
 /** Everything that has a place of its own in the kernel's memory. */
 function kernelRanges(plan: MemoryPlan): Range[] {
-  const guests = plan.tenants.flatMap(({ guest }) => (guest === undefined ? [] : [guest.structures]));
+  const guests = plan.tenants.flatMap(({ guest }) => (guest?.host === undefined ? [] : [guest.host.structures]));
   const regions = [plan.rules, ...plan.spaces, ...plan.units.map(({ structures }) => structures), ...guests];
   return regions.map(({ base, bytes }) => [base, base + bytes]);
 }

@@ -7,6 +7,7 @@ import { KERNEL_ERAS } from '../../src/driver/kernel-era.ts';
 import { DeviceMapper } from '../../src/driver/mapper.ts';
 import { DmaMemory } from '../../src/driver/memory.ts';
 import { policies } from '../../src/driver/policies/index.ts';
+import { ForwardingHypervisor } from '../../src/driver/viommu/forwarding.ts';
 import { type CommandHandler, CommandQueue } from '../../src/iommu/command-queue.ts';
 import type { FlushQueueSpec, KernelEra, OsCosts, Policy } from '../../src/spec.ts';
 import { FlatTable } from '../reference/flat-table.ts';
@@ -71,6 +72,8 @@ export interface TestDriverOptions {
   /** One target a device with its own domain ID (AMD v2), instead of one a unit. */
   readonly targetsPerUnit?: number;
   readonly exits?: boolean;
+  readonly batched?: boolean;
+  readonly npCache?: boolean;
   readonly costs?: Partial<OsCosts>;
   readonly iova?: Partial<IovaAllocatorSpec>;
   readonly flushQueue?: Partial<FlushQueueSpec>;
@@ -86,7 +89,11 @@ export function testDriver(policyName: Policy, options: TestDriverOptions = {}):
   const rules = KERNEL_ERAS[options.era ?? 'amd-6.1'];
   const units = Array.from({ length: options.units ?? 1 }, () => {
     const cache = new CachedPages();
-    return { cache, lock: new Lock(), queue: new CommandQueue({ entries: 512, commandNs: 7, completionWaitNs: 200 }, cache) };
+    return {
+      cache,
+      lock: new Lock(),
+      queue: new CommandQueue({ entries: 512, commandNs: 7, completionWaitNs: 200 }, cache),
+    };
   });
   const targets: InvalidationTarget[] = [];
   for (const { queue, lock } of units) {
@@ -106,14 +113,30 @@ export function testDriver(policyName: Policy, options: TestDriverOptions = {}):
   const table = new FlatTable();
   const costs = { ...COSTS, ...options.costs };
   const firstStage = options.firstStage ?? false;
-  const domain = new DmaDomain({ table, firstStage, iova, targets, rules, costs, exits: options.exits ?? false });
+  const hypervisor =
+    options.exits === true
+      ? new ForwardingHypervisor({
+          exitPs: costs.exitNs * 1000,
+          pollPs: costs.completionPollNs * 1000,
+          batched: options.batched ?? false,
+        })
+      : undefined;
+  const domain = new DmaDomain({
+    table,
+    firstStage,
+    iova,
+    targets,
+    rules,
+    costs,
+    hypervisor,
+    npCache: options.npCache ?? false,
+  });
   const flushQueue = { entries: 256, timeoutNs: 10_000_000, single: false, ...options.flushQueue };
   const policy = policies[policyName]({ steps: domain, flushQueue, contiguousPages: options.contiguousPages ?? 64 });
   const memory = new DmaMemory(0, options.memoryPages ?? 2 ** 30);
   const cores = Array.from({ length: options.cores ?? 2 }, (_, cpu) => new Core(cpu));
   const slots = options.bounceSlots;
-  const bounce =
-    slots === undefined ? undefined : new BounceBuffers(new BouncePool(BOUNCE_PAGE, slots), policy, costs);
+  const bounce = slots === undefined ? undefined : new BounceBuffers(new BouncePool(BOUNCE_PAGE, slots), policy, costs);
   const mapper = new DeviceMapper({ policy, cores, memory, bounce });
   return {
     mapper,

@@ -95,6 +95,7 @@ export function osSpec(overrides = {}) {
       packetNs: 300,
       exitNs: 2000,
     },
+    viommu: { batched: false, emulatedExitNs: 10_000, shadowPageNs: 200, domainIds: 65_536, readerTlbEntries: 8 },
     ...overrides,
   };
 }
