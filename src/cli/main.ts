@@ -2,10 +2,12 @@
 import yargs from 'yargs';
 import { didYouMean, UserError } from '../scenario/problem.ts';
 import { checkCommand } from './commands/check.ts';
+import { compareCommand } from './commands/compare.ts';
 import { withCompletion } from './commands/completion.ts';
 import { explainCommand } from './commands/explain.ts';
 import { listCommand } from './commands/list.ts';
 import { pagetableCommand } from './commands/pagetable.ts';
+import { reportCommand } from './commands/report.ts';
 import { runCommand } from './commands/run.ts';
 import { schemaCommand } from './commands/schema.ts';
 import { sweepCommand } from './commands/sweep.ts';
@@ -19,7 +21,7 @@ const EXIT_USER = 2;
 const EXIT_BUG = 3;
 const FLAGS = (
   'set seed out threads json quiet progress no-progress check help version ' +
-  'vary resume no-resume plan goal find range until largest smallest seeds max-seeds precision'
+  'vary resume no-resume plan goal find range until largest smallest seeds max-seeds precision report no-report'
 ).split(' ');
 
 /** Runs the program and sets the exit code of the process. */
@@ -45,6 +47,8 @@ function parser(argv: readonly string[]) {
     .command(runCommand)
     .command(sweepCommand)
     .command(whatifCommand)
+    .command(compareCommand)
+    .command(reportCommand)
     .command(checkCommand)
     .command(listCommand)
     .command(explainCommand)

@@ -19,6 +19,7 @@ export interface WorkArguments extends ScenarioArguments {
   readonly json: boolean;
   readonly quiet: boolean;
   readonly progress: boolean;
+  readonly report: boolean;
 }
 
 /** Arguments of commands that read a scenario. */
@@ -49,7 +50,8 @@ export function workOptions<T>(yargs: Argv<T>) {
     })
     .option('json', { describe: 'print a machine-readable summary, nothing else', type: 'boolean', default: false })
     .option('quiet', { describe: 'print results only: no progress, no warnings', type: 'boolean', default: false })
-    .option('progress', { describe: 'show progress', type: 'boolean', default: true });
+    .option('progress', { describe: 'show progress', type: 'boolean', default: true })
+    .option('report', { describe: 'write report.html and charts/', type: 'boolean', default: true });
 }
 
 /** A flag that may be given several times; yargs gives a list, a single text or nothing. */

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { arch, cpus, freemem, hostname, platform, release } from 'node:os';
 import { basename, dirname, join, relative } from 'node:path';
 import type { CommandModule } from 'yargs';
@@ -21,6 +22,7 @@ import { loadOrFail, type WorkArguments, workOptions } from '../options.ts';
 import { createProgress } from '../progress.ts';
 import { colours, note, print, resultColours } from '../terminal.ts';
 import { programVersion } from '../version.ts';
+import { writeReportOf } from './report.ts';
 
 /** Part of the free memory that runs may take. */
 const MEMORY_SHARE = 0.85;
@@ -43,7 +45,7 @@ async function runScenario(args: WorkArguments): Promise<void> {
   const startedAt = new Date();
   const results = await simulate(specs, args);
   const wallSeconds = (Date.now() - startedAt.getTime()) / 1000;
-  report(scenario, specs, results, args, { startedAt: startedAt.toISOString(), wallSeconds });
+  await report(scenario, specs, results, args, { startedAt: startedAt.toISOString(), wallSeconds });
 }
 
 /** The runs of a scenario, with their traces; refused when they do not fit the free memory. */
@@ -108,14 +110,14 @@ export interface Execution {
   readonly reusedRuns?: number;
 }
 
-/** Writes the run folder and prints what it says. */
-export function report(
+/** Writes the run folder with its report and prints what it says. */
+export async function report(
   scenario: Scenario,
   specs: readonly RunSpec[],
   results: Iterable<RunResult>,
   args: WorkArguments,
   execution: Execution,
-): void {
+): Promise<void> {
   const version = programVersion();
   const points = byPoint(results);
   const answers = [
@@ -126,6 +128,7 @@ export function report(
   const shown = { command: commandText(scenario, args), table: scenario.table, measured: scenario.measured };
   const input = { version, question: scenario.question, specs, results, answers, shown, environment };
   const directory = writeOrFail(args.out, input);
+  if (args.report) await addReport(directory);
   if (args.json) printJson(scenario, specs, points, answers, directory, version);
   else printReport(scenario, specs, points, answers, directory, execution);
 }
@@ -162,6 +165,16 @@ function writeOrFail(out: string, input: Parameters<typeof writeRunDirectory>[1]
     if ((error as NodeJS.ErrnoException).code === undefined) throw error;
     const target = runDirectory(out, input.specs, input.version);
     throw new UserError(`${target}: ${(error as Error).message}; the results could not be written`);
+  }
+}
+
+/** The results are there whatever becomes of the report. */
+async function addReport(directory: string): Promise<void> {
+  try {
+    await writeReportOf([directory], directory);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    throw new UserError([...error.lines, `the results are in ${directory}; nestwalk report ${directory} tries again`]);
   }
 }
 
@@ -205,6 +218,8 @@ function printReport(
   print(
     `Files: ${relative('.', directory) || directory} (${specs.length} runs${before(execution)}, ${execution.wallSeconds.toFixed(1)} s)`,
   );
+  const page = join(directory, 'report.html');
+  if (existsSync(page)) print(`Report: ${relative('.', page)}`);
   const next = bundledScenarios().find((name) => name !== scenario.name);
   if (next !== undefined) print(`Next:  ${programCommand()} run ${next}   (list scenarios shows all)`);
 }

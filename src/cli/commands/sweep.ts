@@ -48,7 +48,7 @@ async function sweepScenario(args: SweepArguments): Promise<void> {
   const startedAt = new Date();
   const { results, reused } = await finish(specs, { store, keyOf }, args);
   const wallSeconds = (Date.now() - startedAt.getTime()) / 1000;
-  report(scenario, specs, results, args, { startedAt: startedAt.toISOString(), wallSeconds, reusedRuns: reused });
+  await report(scenario, specs, results, args, { startedAt: startedAt.toISOString(), wallSeconds, reusedRuns: reused });
 }
 
 /** results/<scenario>/points/. Throws UserError. */

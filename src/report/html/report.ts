@@ -6,6 +6,8 @@ import { CHARTS } from '../charts/index.ts';
 import { loadResults } from './load.ts';
 import { type DrawnChart, pageText } from './page.ts';
 
+export { ReportProblem } from './problem.ts';
+
 export interface Report {
   readonly html: string;
   /** File name → content, for charts/. */

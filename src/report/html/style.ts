@@ -27,7 +27,7 @@ header{padding-top:28px}
 h1{font-size:25px;line-height:1.25;margin:10px 0 14px;font-weight:650;letter-spacing:-.01em}
 h2{font-size:19px;line-height:1.3;margin:44px 0 4px;font-weight:650}
 h3{font-size:16px;margin:22px 0 6px}
-h1,h2,h3,p,li,td,th,figcaption,summary{overflow-wrap:anywhere}
+h1,h2,h3,p,li,figcaption,summary,tbody th,.words td{overflow-wrap:anywhere}
 .answer{font-size:18px;margin:0 0 12px;padding:12px 16px;border-left:4px solid var(--c0);background:var(--surface)}
 .answers{padding-left:20px;margin:0 0 12px;color:var(--ink)}
 .basis{color:var(--muted);font-size:15px}
@@ -43,7 +43,10 @@ table{border-collapse:collapse;font-size:14px;font-variant-numeric:tabular-nums;
 th,td{padding:5px 10px 5px 0;text-align:right;border-bottom:1px solid var(--grid);vertical-align:top}
 th:first-child,td:first-child,.words td,.words th{text-align:left}
 thead th{font-weight:600;color:var(--muted);vertical-align:bottom;position:sticky;top:0;background:var(--paper)}
-tbody th{font-weight:400;min-width:96px}
+td{white-space:nowrap}
+.words td{white-space:normal;min-width:90px}
+tbody th{font-weight:400;min-width:110px;max-width:340px}
+thead th{min-width:64px}
 tbody tr:hover{background:var(--surface)}
 figure{margin:6px 0 0}
 figcaption{color:var(--muted);font-size:15px;margin:0 0 10px}

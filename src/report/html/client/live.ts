@@ -61,7 +61,7 @@ export class Live {
       container: box,
       hover: false,
       expr: expressionInterpreter,
-      tooltip: (_, event, __, value) => this.tooltip.follow(event, value),
+      tooltip: (_: unknown, event: MouseEvent | null, __: unknown, value: unknown) => this.tooltip.follow(event, value),
     } as ConstructorParameters<typeof View>[1]);
     await this.view.runAsync();
     this.place.replaceChildren(box);

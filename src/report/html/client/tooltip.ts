@@ -17,8 +17,12 @@ export class Tooltip {
     chart.after(this.box, this.spoken);
   }
 
-  /** `value` is a table of headings and texts, or nothing where the pointer meets no mark. */
-  follow(event: MouseEvent, value: unknown): void {
+  /** `value` is a table of headings and texts, or nothing where the pointer meets no mark; no event comes when a chart goes. */
+  follow(event: MouseEvent | null, value: unknown): void {
+    if (event === null) {
+      this.hide();
+      return;
+    }
     const [left, top] = [event.clientX, event.clientY];
     this.showAt({ left, top, right: left, bottom: top }, value, false);
   }
