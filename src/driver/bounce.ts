@@ -35,9 +35,10 @@ export class BouncePool {
     for (let tried = 0, at = this.next; tried < total; ) {
       const free = this.freeFrom(at, pages);
       if (free === pages) return this.use(at, pages);
-      tried += free + 1;
-      at += free + 1;
-      if (at >= total) at = 0;
+      // Past the page that is taken, or to the segment that begins here.
+      const step = at + free < total && this.taken[at + free] === 0 ? free : free + 1;
+      tried += step;
+      at = at + step >= total ? 0 : at + step;
     }
     return -1;
   }

@@ -2,6 +2,7 @@
  * What the IOMMU driver of a Linux version does on unmap, as data. An unmap of one range sends one invalidation to each
  * target (unit, or device with its own domain ID), then one completion wait to each unit.
  *
+ * Which table pages an unmap frees is the page-table code's matter (iommu/formats: the versions of Linux that they follow).
  * AMD 6.12 invalidates as 6.1 does, with the IOVA allocator of 6.7. Intel 7.2 is as 6.12.
  *
  * Sources: drivers/iommu/amd/iommu.c build_inv_iommu_pages and amd_iommu_iotlb_sync (6.1, 6.12, 7.2);
@@ -25,8 +26,6 @@ export interface KernelEraRules {
   readonly flushHoldsDomainLock: boolean;
   /** The unit's command-queue lock is held while the completion is polled (iommu_completion_wait up to 6.18). */
   readonly waitHoldsQueueLock: boolean;
-  /** Unmap gives emptied table pages back when it covers them. */
-  readonly freesTables: boolean;
   /** Magazines in each depot of the IOVA allocator; unbounded from 6.7 on. */
   readonly depotMagazines: number;
   /** Every allocation tries below 4 GiB again, up to 6.3; later the first failure is for good. */
@@ -53,22 +52,20 @@ const WHEN_FREED = { walkCaches: 'when-tables-freed', firstStageWalkCaches: 'whe
 const INTEL = {
   onlySinglePages: false,
   maxSizeLog2: 30,
-  freesTables: true,
   reserved: [MSI_WINDOW],
   flushHoldsDomainLock: false,
   waitHoldsQueueLock: false,
 } as const;
 
 export const KERNEL_ERAS: Readonly<Record<KernelEra, KernelEraRules>> = {
-  'amd-5.13': { ...AMD, ...UP_TO_6_3, ...ALWAYS, onlySinglePages: true, freesTables: false },
-  'amd-6.1': { ...AMD, ...UP_TO_6_3, ...ALWAYS, onlySinglePages: false, freesTables: false },
-  'amd-6.12': { ...AMD, ...FROM_6_7, ...ALWAYS, onlySinglePages: false, freesTables: false },
+  'amd-5.13': { ...AMD, ...UP_TO_6_3, ...ALWAYS, onlySinglePages: true },
+  'amd-6.1': { ...AMD, ...UP_TO_6_3, ...ALWAYS, onlySinglePages: false },
+  'amd-6.12': { ...AMD, ...FROM_6_7, ...ALWAYS, onlySinglePages: false },
   'amd-7.2': {
     ...AMD,
     ...FROM_6_7,
     ...WHEN_FREED,
     onlySinglePages: false,
-    freesTables: true,
     // "iommu/amd: move wait_on_sem() out of spinlock", merged for 6.19.
     waitHoldsQueueLock: false,
   },
