@@ -21,7 +21,8 @@ const EXIT_USER = 2;
 const EXIT_BUG = 3;
 const FLAGS = (
   'set seed out threads json quiet progress no-progress check help version ' +
-  'vary resume no-resume plan goal find range until largest smallest seeds max-seeds precision report no-report'
+  'vary resume no-resume plan goal find range until largest smallest seeds max-seeds precision report no-report ' +
+  'point base metric perf perf-unscaled tolerance csv'
 ).split(' ');
 
 /** Runs the program and sets the exit code of the process. */
