@@ -128,6 +128,53 @@ describe.each(Object.keys(policies) as Policy[])('%s', (name) => {
     expect(driver.mapper.map(0, 2, PROT_READ)).toBeGreaterThan(0);
   });
 
+  const scattered = (count: number, first = 500) => ({
+    physicalPages: Float64Array.from({ length: count }, (_, i) => first + ((i * 7) % count) * 3),
+    iovaPages: new Float64Array(count),
+    count,
+  });
+
+  it.each(['sg', 'pages'] as const)('maps and unmaps a list of scattered pages (%s), and maps it again', (kind) => {
+    const { mapper, table, policy } = testDriver(name);
+    const list = scattered(20);
+    for (let round = 0; round < 3; round++) {
+      expect(kind === 'sg' ? mapper.mapSg(list, PROT_WRITE) : mapper.mapPages(list, PROT_WRITE)).toBe(true);
+      for (let i = 0; i < 20; i++) {
+        if (identity) expect(list.iovaPages[i]).toBe(list.physicalPages[i]);
+        else expect(table.pages.get(list.iovaPages[i])?.physicalPage).toBe(list.physicalPages[i]);
+      }
+      if (kind === 'sg') mapper.unmapSg(list);
+      else for (let from = 0; from < 20; ) from = mapper.unmapPages(list, from);
+      expect(table.pages.size).toBe(mapper.keepsMappings ? 20 : 0);
+    }
+    if (policy.timerAt() < Infinity) policy.timer(policy.timerAt());
+  });
+
+  it('gives one dma_map_sg one IOVA range, unmapped by one unmap', () => {
+    if (identity || policies[name] === policies.static) return;
+    const { mapper } = testDriver(name);
+    const list = scattered(37);
+    mapper.mapSg(list, PROT_READ);
+    expect([...list.iovaPages]).toEqual(Array.from({ length: 37 }, (_, i) => list.iovaPages[0] + i));
+    mapper.unmapSg(list);
+    expect(mapper.account).toMatchObject({ maps: 1, unmaps: 1 });
+  });
+
+  it('maps nothing of a list that does not fit', () => {
+    if (identity) return;
+    for (const kind of ['sg', 'pages'] as const) {
+      const { mapper, table, policy } = testDriver(name, { flushQueue: { entries: 2 } });
+      table.capacity = 12;
+      const list = scattered(20);
+      expect(kind === 'sg' ? mapper.mapSg(list, PROT_WRITE) : mapper.mapPages(list, PROT_WRITE)).toBe(false);
+      expect(mapper.account.mapFailures).toBe(1);
+      if (!mapper.keepsMappings) expect(table.pages.size).toBe(0);
+      if (policy.timerAt() < Infinity) policy.timer(policy.timerAt());
+      table.capacity = Infinity;
+      expect(mapper.mapPages(list, PROT_WRITE)).toBe(true);
+    }
+  });
+
   it('maps and unmaps at given IOVAs without touching the allocator', () => {
     const { mapper, table, iova, policy } = testDriver(name);
     expect(mapper.mapAt(0x123456789, 0x1000, 3, PROT_READ)).toBe(true);

@@ -153,6 +153,32 @@ describe('magazines', () => {
     expect(fromTree).toBe(254);
   });
 
+  it('pass through the depot from the CPU that frees to the CPU that allocates, newest full one first', () => {
+    const iova = allocator({ cpus: 3 });
+    // CPU 0 takes 508 pages: the tree gives 0xfffff … 0xffe04. CPU 1 frees them in that order.
+    const pages = Array.from({ length: 508 }, () => iova.allocate(0, 1, 0));
+    expect([pages[0], pages[507]]).toEqual([0xfffff, 0xffe04]);
+    for (const page of pages) iova.free(1, page, 1, 0);
+    // CPU 1: 127 loaded, then swapped with the empty previous one; each full magazine after that goes to the depot.
+    // So the depot has the 2nd and 3rd hundred and twenty-seven, the 1st waits as previous, the 4th is loaded.
+    expect(Array.from({ length: 127 }, () => iova.allocate(2, 1, 0))).toEqual(pages.slice(254, 381).reverse());
+    expect(iova.allocate(0, 1, 0)).toBe(pages[253]);
+    expect(iova.treeOps).toBe(0);
+    expect(iova.allocate(1, 1, 0)).toBe(pages[507]);
+    // CPU 2 finds its magazines and the depot empty: the tree again, below everything taken so far.
+    expect(iova.allocate(2, 1, 0)).toBe(0xffe03);
+    expect(iova.treeOps).toBe(1);
+  });
+
+  it('give a whole magazine back to the tree when the depot is full: 127 operations under the lock', () => {
+    const iova = allocator({ cpus: 2, depotMagazines: 0 });
+    const pages = Array.from({ length: 255 }, () => iova.allocate(0, 1, 0));
+    for (const page of pages.slice(0, 254)) iova.free(1, page, 1, 0);
+    expect(iova.treeOps).toBe(0);
+    iova.free(1, pages[254], 1, 0);
+    expect([iova.treeOps, iova.ranges]).toEqual([127, 128]);
+  });
+
   it('fill at most 32 in the depot up to 6.1, then ranges go back to the tree', () => {
     const iova = allocator();
     const pages = many(iova, 127 * 40);

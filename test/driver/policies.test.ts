@@ -160,6 +160,45 @@ describe('lazy', () => {
   });
 });
 
+describe('lazy with a single queue', () => {
+  const single = { entries: 32_768, timeoutNs: 1e9, single: true };
+
+  it('takes 32,767 ranges of all cores together before it flushes', () => {
+    const driver = testDriver('lazy', { flushQueue: single });
+    const second = driver.secondMapper();
+    for (let i = 0; i < 32_767; i++) {
+      const mapper = i % 2 === 0 ? driver.mapper : second;
+      mapper.unmap(mapper.map(i, 1, PROT_READ), 1);
+    }
+    expect(driver.units[0].queue.commands).toBe(0);
+    second.unmap(second.map(0, 1, PROT_READ), 1);
+    expect(second.account.flushes).toBe(1);
+    expect(driver.mapper.account.staleWindows + second.account.staleWindows).toBe(32_767);
+  });
+
+  it('flushes one second after the first unmap', () => {
+    const driver = testDriver('lazy', { flushQueue: single });
+    driver.mapper.unmap(driver.mapper.map(0, 1, PROT_READ), 1);
+    expect(driver.policy.timerAt()).toBe(driver.mapper.cpuFreePs + 1e12);
+  });
+
+  it('keeps the other cores out while one flushes', () => {
+    const driver = testDriver('lazy', { flushQueue: { ...single, entries: 2 } });
+    const second = driver.secondMapper();
+    const other = second.map(9, 1, PROT_READ);
+    driver.mapper.unmap(driver.mapper.map(0, 1, PROT_READ), 1);
+    const iova = driver.mapper.map(1, 1, PROT_READ);
+    second.work(driver.mapper.cpuFreePs, 0);
+    driver.mapper.unmap(iova, 1); // flushes
+    const flushedPs = driver.mapper.cpuFreePs;
+    second.account.reset();
+    second.unmap(other, 1);
+    // Its own unmap comes first; then it spins for the queue's lock.
+    expect(second.account.cpuLockPs).toBeGreaterThan(POLLED_NS * 1000);
+    expect(second.cpuFreePs).toBeGreaterThan(flushedPs);
+  });
+});
+
 describe('static', () => {
   it('makes no command and no second map, however often buffers go round', () => {
     const { mapper, units } = testDriver('static');

@@ -102,7 +102,7 @@ export function testDriver(policyName: Policy, options: TestDriverOptions = {}):
     }
   }
   const iova = new IovaAllocator({
-    cpus: 2,
+    cpus: options.cores ?? 2,
     maskBits: 48,
     forcedac: false,
     depotMagazines: rules.depotMagazines,

@@ -110,6 +110,38 @@ describe('receive', () => {
     }
   });
 
+  it('recycles pages that sockets have let go, so that only the others are mapped and unmapped', () => {
+    const share = (recycle: Partial<NicTraffic['recycle']>) => {
+      const run = runTraffic({ ...rx, recycle: { ...rx.recycle, ...recycle } }, 'strict', LONG);
+      const { maps, unmaps } = run.driver.mapper.account;
+      expect(maps - unmaps).toBeLessThanOrEqual(recycle.pages ?? 0);
+      expect(run.driver.table.pages.size).toBe(256 + 5 + maps - unmaps);
+      return unmaps / run.model.operations;
+    };
+    expect(share({ pages: 256 })).toBe(0);
+    expect(share({ pages: 8, holdNs: 1e9 })).toBeGreaterThan(0.98);
+    const some = { pages: 64, holdNs: 20_000 };
+    expect(share({ ...some, order: 'fifo' })).toBeGreaterThan(share({ ...some, order: 'any' }));
+  });
+
+  it('maps and gives back the buffers of a descriptor together', () => {
+    const striding = { ...rx, buffersPerDescriptor: 64 };
+    const run = runTraffic(striding, 'contiguous', LONG);
+    const { maps, unmaps, invalidationCommands } = run.driver.mapper.account;
+    expect(unmaps).toBeGreaterThan(5);
+    expect([maps, invalidationCommands]).toEqual([64 * unmaps, unmaps]);
+    expect(run.model.operations - 64 * unmaps).toBeLessThan(64);
+    const strict = runTraffic(striding, 'strict', LONG).driver.mapper.account;
+    expect([strict.maps % 64, strict.invalidationCommands]).toEqual([0, strict.unmaps]);
+  });
+
+  it('lets other cores work between the pages of a descriptor', () => {
+    const run = runTraffic({ ...rx, buffersPerDescriptor: 64 }, 'strict', LONG);
+    const one = runTraffic(rx, 'strict', LONG);
+    expect(run.softwareCalls / run.model.operations).toBeGreaterThan(1.8);
+    expect(one.softwareCalls / one.model.operations).toBeLessThan(1.2);
+  });
+
   it('refills later when no buffer can be mapped, and goes on', () => {
     const driver = testDriver('strict');
     const model = makeDevice({ ...rx, ringEntries: 16 }, driver.mapper);
@@ -131,7 +163,80 @@ describe('receive', () => {
   });
 });
 
+describe('several queues', () => {
+  const four = { ...rx, queues: 4 };
+
+  it('work on a core each, and share the link evenly', () => {
+    const run = runTraffic(four, 'strict', { ...LONG, driver: { cores: 4 } });
+    const spent = run.driver.cores.map((core) => core.spentPs);
+    expect(Math.min(...spent) / Math.max(...spent)).toBeGreaterThan(0.95);
+    expect(spent.reduce((sum, ps) => sum + ps, 0)).toBe(run.driver.mapper.account.cpuPs);
+    const pages = new Set(run.requests.filter(({ op }) => op === OP_WRITE).map(({ page }) => page));
+    expect(pages.size).toBeGreaterThan(4 * 200);
+  });
+
+  it('take turns at cores that they share', () => {
+    const options = { untilPs: 3e9, maxRequests: Infinity, packetNs: 500 };
+    const alone = runTraffic(four, 'static', { ...options, driver: { cores: 4 } }).model.operations;
+    const shared = runTraffic(four, 'static', { ...options, driver: { cores: 2 } });
+    expect(shared.model.operations / 12_000).toBeCloseTo(1, 1); // 3 ms on two cores at 500 ns a packet
+    expect(alone / shared.model.operations).toBeCloseTo(2, 1);
+    const [a, b] = shared.driver.cores.map((core) => core.spentPs);
+    expect(a / b).toBeCloseTo(1, 1);
+  });
+
+  it('are offered their share of the load', () => {
+    const run = runTraffic({ ...four, offeredGbps: 40 }, 'strict', {
+      untilPs: 2e9,
+      maxRequests: Infinity,
+      driver: { cores: 4 },
+    });
+    expect(run.model.drops).toBe(0);
+    expect((run.model.operations * PACKET_PS) / 2e9).toBeCloseTo(1, 1);
+  });
+
+  it('fill their rings at the same time, page by page', () => {
+    const driver = testDriver('strict', { cores: 4 });
+    const order: number[] = [];
+    for (let queue = 0; queue < 4; queue++) {
+      const mapper = driver.mapper.forQueue(queue);
+      const map = mapper.mapStatic.bind(mapper);
+      mapper.mapStatic = (...args) => {
+        order.push(queue);
+        return map(...args);
+      };
+    }
+    makeDevice(four, driver.mapper).start();
+    // Descriptors and completions of each queue first.
+    expect(order.slice(0, 8)).toEqual([0, 0, 1, 1, 2, 2, 3, 3]);
+    expect(order.slice(8)).toEqual(Array.from({ length: 1024 }, (_, i) => i % 4));
+  });
+});
+
 describe('transmit', () => {
+  it('frees IOVAs on the core that handles completions, which may not be the one that sends', () => {
+    const next = { ...tx, completionCpu: 'next' as const };
+    const run = runTraffic(next, 'strict', { ...LONG, driver: { cores: 2, costs: { iovaAllocSlowNs: 1 } } });
+    const [sender, reaper] = run.driver.cores;
+    expect(run.model.operations).toBeGreaterThan(500);
+    expect(sender.spentPs).toBeGreaterThan(0);
+    expect(reaper.spentPs).toBeGreaterThan(0);
+    const { cpuMapPs, cpuUnmapPs, cpuWaitPs, cpuLockPs } = run.driver.mapper.account;
+    expect(reaper.spentPs).toBe(cpuUnmapPs + cpuWaitPs + cpuLockPs);
+    expect(sender.spentPs).toBeGreaterThan(cpuMapPs);
+    // What is freed there stays in that core's magazines: the sender goes to the tree until the depot gives some back.
+    const same = runTraffic(tx, 'strict', { ...LONG, driver: { cores: 2 } });
+    expect(run.driver.iova.ranges).toBeGreaterThan(same.driver.iova.ranges + 127);
+  });
+
+  it('bounces what is not whole pages for an untrusted device', () => {
+    const run = runTraffic({ ...tx, mtuBytes: 1500 }, 'strict', { ...LONG, driver: { bounceSlots: 4096 } });
+    const { maps, bounces, copiedBytes } = run.driver.mapper.account;
+    expect([bounces, copiedBytes]).toEqual([maps, 1500 * maps]);
+    const whole = runTraffic(tx, 'strict', { ...LONG, driver: { bounceSlots: 4096 } });
+    expect(whole.driver.mapper.account.bounces).toBe(0);
+  });
+
   it('reads each packet in MRRS pieces, then writes a completion', () => {
     const { requests, bursts, model } = runTraffic(tx, 'strict', LONG);
     expect(model.operations).toBeGreaterThan(500);
