@@ -52,16 +52,25 @@ export function cacheBytes(spec: CacheSpec): number {
   return spec.entries === 0 ? 0 : 1024 + spec.entries * (SLOT_BYTES + 8 + 8 + 16);
 }
 
-/** Whether a cache of so many ways is found through a hash index; `lines` caches are always scanned. */
-function indexed(spec: CacheSpec): boolean {
-  return spec.ways > CACHE_SCAN_WAYS;
+/** What a cache is for, where that decides how it is laid out. */
+export interface CacheUse {
+  /** Bare line numbers without slots; always scanned. */
+  readonly lines?: boolean;
+  /** Sets with more ways than this are found through a hash index. */
+  readonly scanWays?: number;
 }
 
 /**
  * Lays out an empty cache and returns its pointer; 0 for a cache of no entries. `seed` (not 0) starts the random
- * replacement. A `lines` cache holds bare line numbers without slots.
+ * replacement.
  */
-export function layCache(kernel: Kernel, regions: Regions, spec: CacheSpec, seed: number, lines = false): number {
+export function layCache(
+  kernel: Kernel,
+  regions: Regions,
+  spec: CacheSpec,
+  seed: number,
+  { lines = false, scanWays = CACHE_SCAN_WAYS }: CacheUse = {},
+): number {
   if (spec.entries === 0) return 0;
   const { view } = kernel;
   const sets = spec.entries / spec.ways;
@@ -81,7 +90,7 @@ export function layCache(kernel: Kernel, regions: Regions, spec: CacheSpec, seed
   put(CACHE_STRIDE, lines ? 2 * pad : pad);
   put(CACHE_SLOTS, lines ? 0 : regions.take(slots * SLOT_BYTES));
   put(CACHE_SEED, seed >>> 0 || 1);
-  if (indexed(spec) && !lines) layIndex(kernel, regions, spec, cache, slots, put);
+  if (spec.ways > scanWays && !lines) layIndex(kernel, regions, spec, cache, slots, put);
   clearCache(kernel, cache);
   return cache;
 }

@@ -82,7 +82,7 @@ import { assert } from '../lib/assert.ts';
 import { PS_PER_NS } from '../request.ts';
 import type { CacheSpec, MachineSpec } from '../spec.ts';
 import type { CacheResult, FaultRecord } from '../stats/result.ts';
-import { cacheBytes, layCache } from './cache.ts';
+import { type CacheUse, cacheBytes, layCache } from './cache.ts';
 
 /** Guest and host as the kernel numbers stages. */
 export const STAGE_GUEST = 0;
@@ -109,6 +109,12 @@ export interface UnitOptions {
   /** Stale uses are counted: `noteUnmapped` may be called. */
   readonly watchesUnmapped?: boolean;
 }
+
+/**
+ * Device and PASID caches are scanned up to this size, since a requester's context is remembered and renews its entries by
+ * their stamps (assembly/context.ts); the recency list of an indexed cache would have to be relinked for every request.
+ */
+const CONTEXT_SCAN_WAYS = 1024;
 
 interface NamedCache {
   readonly name: string;
@@ -172,9 +178,9 @@ export class IommuUnit {
     this.kernel.view.setFloat64(this.pointer + offset, Math.round(ns * PS_PER_NS), true);
   }
 
-  private lay(name: string, spec: CacheSpec, lines = false): number {
+  private lay(name: string, spec: CacheSpec, use: CacheUse = {}): number {
     this.seed = (Math.imul(this.seed, 0x9e3779b1) + 0x7f4a7c15) >>> 0;
-    const pointer = layCache(this.kernel, this.regions, spec, this.seed, lines);
+    const pointer = layCache(this.kernel, this.regions, spec, this.seed, use);
     if (pointer !== 0) this.caches.push({ name, spec, pointer, base: new Float64Array(3) });
     return pointer;
   }
@@ -190,9 +196,10 @@ export class IommuUnit {
     this.put(UNIT_CLASSES, iotlb.leafLog2.length);
     this.put(UNIT_FLAGS, iotlb.fracture ? 0 : UNIT_FLAG_NO_FRACTURE);
     this.put(UNIT_NESTED_TLB, this.lay('nested_tlb', machine.nestedTlb));
-    this.put(UNIT_DEVICE_CACHE, this.lay('device', machine.deviceCache));
-    this.put(UNIT_PASID_CACHE, this.lay('pasid', machine.pasidCache));
-    this.put(UNIT_LINE_CACHE, this.lay('line', machine.lineCache, true));
+    const context = { scanWays: CONTEXT_SCAN_WAYS };
+    this.put(UNIT_DEVICE_CACHE, this.lay('device', machine.deviceCache, context));
+    this.put(UNIT_PASID_CACHE, this.lay('pasid', machine.pasidCache, context));
+    this.put(UNIT_LINE_CACHE, this.lay('line', machine.lineCache, { lines: true }));
     this.layWalkCaches('guest', STAGE_GUEST);
     this.layWalkCaches('host', STAGE_HOST);
   }

@@ -59,6 +59,19 @@ export interface KernelExports {
   cacheAccess(cache: number, page: number, space: number): number;
   cacheRemove(cache: number, page: number, space: number): number;
 
+  /** Runs an engine (ENGINE_* of layout.ts) until a time or a number of requests; calls back through EngineHost. */
+  engineRun(engine: number, untilPs: number, budget: number): void;
+  /** Time of its next event; Infinity. */
+  engineNext(engine: number): number;
+  /** Makes `atPs`, or now, the time at which an actor is due. */
+  engineSchedule(engine: number, actor: number, atPs: number): void;
+  /** A device whose stream may be idle goes on. */
+  engineWake(engine: number, device: number): void;
+  engineFinish(engine: number): void;
+  /** Counts a value ≥ 0 in a histogram (HISTOGRAM_* of layout.ts); such values wait until there are many, or `histogramFlush`. */
+  histogramRecord(histogram: number, value: number): void;
+  histogramFlush(histogram: number): void;
+
   /** Results of the last call beside its return value. */
   lastFault(): number;
   lastPage(): number;
@@ -76,7 +89,23 @@ export function createMemory(initialPages: number): KernelMemory {
   return new WebAssembly.Memory({ initial: initialPages, maximum: 65536, shared: true });
 }
 
+/** What a running engine asks for. */
+export interface EngineHost {
+  /** Requests that the device's model gives now, put into its port's buffer: how many; 0 = none. */
+  fetch(device: number, atPs: number): number;
+  /** A burst is complete. */
+  done(device: number, token: number, donePs: number, faulted: number): void;
+  /** Runs an actor that is not a device. */
+  other(actor: number, nowPs: number): void;
+  /** For engines with ENGINE_OUTSIDE. */
+  readonly translate: KernelExports['translate'];
+}
+
+const NO_HOST: EngineHost = { fetch: () => 0, done: () => {}, other: () => {}, translate: () => 0 };
+
 export class Kernel {
+  /** The engine that runs. */
+  host: EngineHost = NO_HOST;
   readonly exports: KernelExports;
   readonly memory: KernelMemory;
   readonly view: DataView;
@@ -85,7 +114,15 @@ export class Kernel {
 
   constructor(module: WebAssembly.Module, memory: KernelMemory) {
     this.memory = memory;
-    this.exports = new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as KernelExports;
+    const env = {
+      memory,
+      fetch: (device: number, atPs: number) => this.host.fetch(device, atPs),
+      done: (device: number, token: number, donePs: number, faulted: number) =>
+        this.host.done(device, token, donePs, faulted),
+      other: (actor: number, nowPs: number) => this.host.other(actor, nowPs),
+      translate: (ctx: number, page: number, op: number, atPs: number) => this.host.translate(ctx, page, op, atPs),
+    };
+    this.exports = new WebAssembly.Instance(module, { env }).exports as unknown as KernelExports;
     this.view = new DataView(memory.buffer);
     this.i32 = new Int32Array(memory.buffer);
     this.f64 = new Float64Array(memory.buffer);

@@ -332,3 +332,155 @@ export const CAUSE_COLD = 0;
 export const CAUSE_CAPACITY = 1;
 export const CAUSE_CONFLICT = 2;
 export const CAUSE_INVALIDATED = 3;
+
+// ---- Engine of one unit: clock and events (sim/engine.ts lays it out, assembly/engine.ts runs it) -------------------------------
+export const ENGINE_NOW = 0; // f64: time of the event being handled, ps
+export const ENGINE_DRAINED = 8; // f64: when everything translated so far is done with memory
+export const ENGINE_REQUESTS = 16; // f64: translated since the start
+export const ENGINE_PORTS = 24; // pointer to i32 × DEVICES pointers to ports
+export const ENGINE_DEVICES = 28;
+export const ENGINE_OUTSIDE = 32; // i32: 1 = requests are translated by the import `translate`
+export const ENGINE_DEVICE_TIMES = 64; // due times of the devices
+export const ENGINE_OTHER_TIMES = 128; // of software (by device), timers (by device), the command processor
+export const ENGINE_BYTES = 192;
+
+/** Due times of a number of actors: a tree of minima, eight children a node, whose lowest level are the times. */
+export const TIMES_MIN = 0; // f64: the least; Infinity
+export const TIMES_LEVELS = 8; // i32: levels below the minimum
+export const TIMES_FIRST = 12; // i32: entry of the highest level that has the minimum
+export const TIMES_LEVEL = 16; // pointers to f64 × (actors, rounded up to 8), of level 0 (the times) upwards
+export const TIMES_LEVELS_MAX = 11;
+export const TIMES_FANOUT_LOG2 = 3;
+
+// ---- Latency histogram -----------------------------------------------------------------------------------------------------------
+export const HISTOGRAM_VALUES = 0; // u32 × HISTOGRAM_SLOTS, ps
+/** Values are counted so many at once: the counts of many devices lie on many pages, and each visit costs a TLB miss. */
+export const HISTOGRAM_SLOTS = 15;
+export const HISTOGRAM_WAITING = 60; // i32: values that wait to be counted
+export const HISTOGRAM_SUM = 64; // f64
+export const HISTOGRAM_MIN = 72; // f64
+export const HISTOGRAM_MAX = 80; // f64
+export const HISTOGRAM_COUNTS = 88; // pointer to f64 × HISTOGRAM_BUCKETS
+export const HISTOGRAM_BYTES = 128;
+export const HISTOGRAM_SUB_LOG2 = 6;
+/** Buckets of one histogram: [0, 2^46) ps is 70 s; longer values count in the last bucket (sum and max stay exact). */
+export const HISTOGRAM_BUCKETS = 2944; // 46 octaves << SUB_LOG2
+
+// ---- Port: one device's link, tags, queues (laid out by sim/port.ts, run by assembly/port.ts) -----------------------------------
+// In the order of use: what a plain read touches lies in the first four lines and its histograms' first lines.
+export const PORT_READ_AT = 0; // f64: when the first queued read may be translated; Infinity
+export const PORT_STREAM_AT = 8; // f64: when the stream acts next (HOLDS_WRITE, FETCHES); Infinity
+export const PORT_UP_FREE = 16; // f64
+export const PORT_DOWN_FREE = 24; // f64
+export const PORT_EARLIEST = 32; // f64: earliest issue of the burst's requests
+export const PORT_STATE = 40; // i32 STREAM_*
+export const PORT_FLAGS = 44; // i32 PORT_FLAG_*
+export const PORT_QUEUE_HEAD = 48;
+export const PORT_QUEUE_COUNT = 52;
+export const PORT_PENDING_HEAD = 56;
+export const PORT_PENDING_COUNT = 60;
+export const PORT_ENTRY = 64; // pointer to the next request entry
+export const PORT_ENTRIES = 68; // i32: entries there
+export const PORT_LEFT = 72; // i32: requests of the current burst not yet issued
+export const PORT_SLOT = 76; // i32: the current burst's slot, -1 = none needed
+export const PORT_MASK = 80; // i32: reads in flight at most, rounded up to a power of two, - 1
+export const PORT_QUEUE = 84; // pointer to i32 × ring: reads that wait for translation
+export const PORT_PENDING = 88; // pointer to i32 × ring: translated reads, by end of translation
+export const PORT_FREE_READS = 92; // pointer to i32 × ring
+export const PORT_FREE_READ_COUNT = 96;
+export const PORT_CTX = 100; // first argument of translate
+export const PORT_DEVICE = 104; // i32: index at the engine
+export const PORT_TOLD = 108; // i32: the model was told something and may want its software to run at another time
+export const PORT_PERIOD = 112; // i32: counting period
+export const PORT_SIZED_BYTES = 116; // i32: size whose link times are remembered
+export const PORT_READ_WINDOW = 120; // i32, 0 = out of order
+export const PORT_WRITE_WINDOW = 124; // i32
+export const PORT_REQUEST_PS = 128; // f64: wire time of such a read's request
+export const PORT_COMPLETION_PS = 136; // f64: and of its completions
+export const PORT_MEMORY_READ_PS = 144; // f64
+export const PORT_TRANSFERS = 152; // credits record: bursts in flight
+export const PORT_TAGS = 168; // credits record: PCIe tags
+export const PORT_SOFTWARE_AT = 184; // f64: what the model last said
+export const PORT_READS = 192; // f64 counts from here to PORT_DOWN_BUSY
+export const PORT_READ_BYTES = 200;
+export const PORT_WRITES = 208;
+export const PORT_WRITE_BYTES = 216;
+export const PORT_BURSTS = 224;
+export const PORT_UP_BUSY = 232; // f64 ps
+export const PORT_DOWN_BUSY = 240; // f64 ps
+export const PORT_TRANSLATION = 256; // histogram record: from arrival to the end of translation
+export const PORT_COMPLETION = 384; // histogram record: from issue to completion
+export const PORT_SLOTS = 512; // pointer to burst slots
+export const PORT_FREE_SLOTS = 516; // pointer to i32 × (ring + 1)
+export const PORT_FREE_SLOT_COUNT = 520;
+export const PORT_BUFFER = 524; // pointer to request entries × PORT_BUFFER_ENTRIES
+export const PORT_READ_ENDS = 528; // pointer to f64 × READ_WINDOW
+export const PORT_READ_PLACE = 532;
+export const PORT_WRITE_ENDS = 536; // pointer to f64 × WRITE_WINDOW
+export const PORT_WRITE_PLACE = 540;
+export const PORT_LAST_READ = 544; // f64: end of the last read's translation, in order
+export const PORT_LAST_WRITE = 552; // f64
+export const PORT_WRITE_ISSUE = 560; // f64: of the held write
+export const PORT_WRITE_ARRIVAL = 568; // f64
+export const PORT_MEMORY_WRITE_PS = 576; // f64
+export const PORT_ABORT_PS = 584; // f64: wire time of an aborted read's answer
+export const PORT_PS_PER_BYTE = 592; // f64
+export const PORT_MAX_PAYLOAD = 600; // i32 bytes
+export const PORT_MAX_READ_REQUEST = 604; // i32
+export const PORT_WRITE_HEADER = 608; // i32
+export const PORT_READ_REQUEST = 612; // i32
+export const PORT_COMPLETION_HEADER = 616; // i32
+export const PORT_PATTERN_SLOTS = 620; // u32: the kernel draws the pages: transfers in the window; 0 = the model gives them
+export const PORT_PATTERN_SHIFT = 624; // i32: log2 of transfers a page
+export const PORT_PATTERN_PAGE = 632; // f64: first page of the window
+export const PORT_PATTERN_RANDOM = 640; // u32 × 4: state of xoshiro128**
+export const PORT_BYTES = 704;
+
+export const PORT_FLAG_AHEAD = 1; // the model is asked ahead of time
+export const PORT_FLAG_LIMITED = 2; // bursts in flight are limited
+export const PORT_FLAG_TAGGED = 4; // there can be more reads than tags
+export const PORT_FLAG_PLAIN = 8; // AHEAD and LIMITED, not TAGGED, no read window, each burst one read of one length
+
+/** What the stream of requests does next: goes on when asked, waits for a credit, starts a write's translation at STREAM_AT,
+ * asks the model at STREAM_AT, waits for software. */
+export const STREAM_RUNS = 0;
+export const STREAM_BLOCKED = 1;
+export const STREAM_HOLDS_WRITE = 2;
+export const STREAM_FETCHES = 3;
+export const STREAM_IDLE = 4;
+
+/** Things that come back at a known time, in ascending order in a ring. */
+export const CREDITS_TIMES = 0; // pointer to f64 × (MASK + 1)
+export const CREDITS_MASK = 4;
+export const CREDITS_HEAD = 8;
+export const CREDITS_COUNT = 12; // that are there, or known to come back
+
+/** A read on its way. */
+export const READ_ARRIVAL = 0; // f64
+export const READ_ISSUE = 8; // f64
+export const READ_DONE = 16; // f64: end of its translation
+export const READ_PAGE = 24; // f64
+export const READ_LENGTH = 32; // i32 bytes
+export const READ_OP = 36; // i32
+export const READ_SLOT = 40; // i32: its burst; -1: it is a burst of its own and the model need not be told
+export const READ_STATE = 44; // i32: counting period in which it was translated, << 1 | aborted
+export const READ_BYTES = 48;
+
+/** A burst in flight. */
+export const SLOT_LEFT = 0; // i32: requests not complete
+export const SLOT_FAULTED = 4; // i32
+export const SLOT_DONE = 8; // f64
+export const SLOT_TOKEN = 16; // f64
+export const BURST_SLOT_BYTES = 24;
+
+/** One request as the model gave it. The fields marked * count in the first of a burst. */
+export const ENTRY_PAGE = 0; // f64
+export const ENTRY_EARLIEST = 8; // f64 *
+export const ENTRY_TOKEN = 16; // f64 *
+export const ENTRY_LENGTH = 24; // u32 bytes
+export const ENTRY_KIND = 28; // i32: op | requests of the burst << ENTRY_COUNT_SHIFT *
+export const ENTRY_BYTES = 32;
+export const ENTRY_OP_MASK = 15;
+export const ENTRY_COUNT_SHIFT = 4;
+/** Requests that the buffer between model and port holds; longer bursts go through it in pieces. */
+export const PORT_BUFFER_ENTRIES = 16;

@@ -38,6 +38,11 @@ export class Prng {
     return prng;
   }
 
+  /** The four words of the state, which `fromState` takes. */
+  get state(): readonly number[] {
+    return [this.s0, this.s1, this.s2, this.s3];
+  }
+
   /** Uniform integer in 0 … 2^32 - 1. */
   nextU32(): number {
     const s1 = this.s1;

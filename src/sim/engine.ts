@@ -4,13 +4,26 @@
  * Only what meets other devices is an event: a request at the translation stage, software, a timer, a command. Each
  * request is one event; its way to the stage and back is its port's own matter (port.ts). Ties go to devices in
  * their order, then software, timers and commands in theirs.
+ *
+ * The loop itself is the kernel's (assembly/engine.ts: a request costs 30–40 ns there, 150–500 ns in JavaScript); it calls back
+ * for whatever is not a request.
  */
-import type { KernelExports } from '../kernel/kernel.ts';
-import { OP_WRITE } from '../request.ts';
+import type { EngineHost, Kernel, KernelExports, Regions } from '../kernel/kernel.ts';
+import {
+  ENGINE_BYTES,
+  ENGINE_DEVICE_TIMES,
+  ENGINE_DEVICES,
+  ENGINE_DRAINED,
+  ENGINE_NOW,
+  ENGINE_OTHER_TIMES,
+  ENGINE_OUTSIDE,
+  ENGINE_PORTS,
+  ENGINE_REQUESTS,
+} from '../kernel/layout.ts';
 import type { LinkSpec, MachineSpec } from '../spec.ts';
 import type { DeviceModel } from '../traffic/device.ts';
-import { EventQueue } from './event-queue.ts';
-import { Clock, HOLDS_WRITE, IDLE, Port } from './port.ts';
+import { Port } from './port.ts';
+import { layTimes, timesBytes } from './times.ts';
 
 /** One device as the engine sees it. */
 export interface EngineDevice {
@@ -34,155 +47,155 @@ export interface CommandProcessor {
 }
 
 export interface EngineConfig {
+  readonly kernel: Kernel;
+  readonly regions: Regions;
   readonly devices: readonly EngineDevice[];
   readonly machine: Pick<MachineSpec, 'latency' | 'order'>;
-  readonly translate: KernelExports['translate'];
+  /** Translates in place of the unit, which costs a call a request. */
+  readonly translate?: KernelExports['translate'];
   readonly commands: CommandProcessor;
 }
 
-export class Engine {
-  /** Requests translated since the start (never reset). */
-  requests = 0;
+/** Actors that are not devices: software and timers by device, the command processor. */
+function otherActors(devices: number): number {
+  return 2 * devices + 1;
+}
+
+/** Kernel memory of an engine, without its ports. */
+export function engineBytes(devices: number): number {
+  return ENGINE_BYTES + 4 * devices + timesBytes(devices) + timesBytes(otherActors(devices)) + 256;
+}
+
+export class Engine implements EngineHost {
   readonly ports: readonly Port[];
-  private readonly clock = new Clock();
+  readonly translate: KernelExports['translate'];
+  readonly pointer: number;
+  private readonly kernel: Kernel;
   private readonly devices: readonly EngineDevice[];
   private readonly commands: CommandProcessor;
-  private readonly translate: KernelExports['translate'];
-  /** Actors: devices, then their software, then their timers, then the command processor. */
-  private readonly queue: EventQueue;
   private readonly count: number;
 
   constructor(config: EngineConfig) {
-    const { devices, machine } = config;
+    const { kernel, regions, devices, machine } = config;
+    this.kernel = kernel;
     this.devices = devices;
     this.count = devices.length;
-    this.ports = devices.map(({ ctx, link, model }) => new Port({ ctx, link, model, machine, clock: this.clock }));
     this.commands = config.commands;
-    this.translate = config.translate;
-    this.queue = new EventQueue(3 * this.count + 1);
+    this.translate = config.translate ?? kernel.exports.translate;
+    this.pointer = regions.take(ENGINE_BYTES);
+    this.put(ENGINE_OUTSIDE, config.translate === undefined ? 0 : 1);
+    layTimes(kernel, regions, this.pointer + ENGINE_DEVICE_TIMES, this.count);
+    layTimes(kernel, regions, this.pointer + ENGINE_OTHER_TIMES, otherActors(this.count));
+    this.ports = devices.map(
+      ({ ctx, link, model }, device) => new Port(kernel, regions, { device, ctx, link, model, machine }),
+    );
+    for (const port of this.ports) port.layRest();
+    const list = regions.take(4 * Math.max(1, this.count));
+    this.ports.forEach((port, d) => kernel.view.setUint32(list + 4 * d, port.pointer, true));
+    this.put(ENGINE_PORTS, list);
+    this.put(ENGINE_DEVICES, this.count);
+  }
+
+  private put(offset: number, value: number): void {
+    this.kernel.view.setUint32(this.pointer + offset, value, true);
   }
 
   /** Lets every device send its first requests. Call once, after the models have been started. */
   start(): void {
+    this.kernel.host = this;
     for (let d = 0; d < this.count; d++) {
+      this.ports[d].layPattern();
       this.refreshSoftware(d);
       this.refreshTimer(d);
-      this.settle(d);
+      this.kernel.exports.engineWake(this.pointer, d);
     }
     this.refreshCommands();
+  }
+
+  private read(offset: number): number {
+    return this.kernel.f64[(this.pointer + offset) / 8];
+  }
+
+  /** Requests translated since the start (never reset). */
+  get requests(): number {
+    return this.read(ENGINE_REQUESTS);
   }
 
   /** Time of the event being handled, or handled last, ps. */
   get nowPs(): number {
-    return this.clock.nowPs;
+    return this.read(ENGINE_NOW);
   }
 
   /** Time of the next event; Infinity when nothing will ever happen again. */
   get nextPs(): number {
-    return this.queue.topKey;
+    return this.kernel.exports.engineNext(this.pointer);
   }
 
   /** When all requests that have been translated so far are done with memory: what a completion wait drains. */
   get drainedPs(): number {
-    return this.clock.drainedPs;
+    return this.read(ENGINE_DRAINED);
   }
 
   /** Handles the events before `untilPs`, at most until `budget` more requests are translated. Returns how many were. */
   run(untilPs: number, budget: number): number {
-    const { queue, clock, count } = this;
     const from = this.requests;
-    const to = from + budget;
-    while (this.requests < to) {
-      const atPs = queue.topKey;
-      if (atPs >= untilPs) break;
-      const actor = queue.pop();
-      if (actor < 0) continue;
-      clock.nowPs = atPs;
-      if (actor < count) this.runDevice(actor);
-      else this.runOther(actor, count);
-    }
+    this.kernel.host = this;
+    this.kernel.exports.engineRun(this.pointer, untilPs, budget);
     return this.requests - from;
   }
 
-  /** The device's next step at the translation stage. */
-  private runDevice(d: number): void {
-    const port = this.ports[d];
-    if (port.readAtPs < port.streamAtPs) {
-      const index = port.nextRead();
-      const read = port.readList[index];
-      this.requests++;
-      read.donePs = this.translate(port.ctx, read.page, read.op, this.clock.nowPs);
-      port.readTranslated(index);
-    } else if (port.state === HOLDS_WRITE) {
-      this.requests++;
-      port.writeDonePs = this.translate(port.ctx, port.writePage, OP_WRITE, this.clock.nowPs);
-      port.writeTranslated();
-    } else {
-      port.resume();
-    }
-    this.settle(d);
+  // ---- Called by the kernel ----------------------------------------------------------------------------------------------------
+
+  fetch(device: number, atPs: number): number {
+    return this.ports[device].fetch(atPs);
   }
 
-  private settle(d: number): void {
-    const port = this.ports[d];
-    port.settle();
-    if (port.told) {
-      port.told = false;
-      this.refreshSoftware(d);
-    }
-    const { due } = this.queue;
-    const nextPs = port.streamAtPs < port.readAtPs ? port.streamAtPs : port.readAtPs;
-    if (due[d] === nextPs) return;
-    due[d] = nextPs;
-    this.queue.push(d);
+  done(device: number, token: number, donePs: number, faulted: number): void {
+    const port = this.ports[device];
+    port.model.burstDone(token, donePs, faulted !== 0);
+    port.tellSoftware();
   }
 
-  private runOther(actor: number, count: number): void {
-    if (actor < 2 * count) this.runSoftware(actor - count);
-    else if (actor < 3 * count) this.runTimer(actor - 2 * count);
-    else this.runCommands();
+  other(actor: number, nowPs: number): void {
+    const { count } = this;
+    if (actor < count) this.runSoftware(actor, nowPs);
+    else if (actor < 2 * count) this.runTimer(actor - count, nowPs);
+    else this.runCommands(nowPs);
   }
 
-  private runSoftware(d: number): void {
-    const port = this.ports[d];
-    port.model.software(this.clock.nowPs);
+  private runSoftware(d: number, nowPs: number): void {
+    this.ports[d].model.software(nowPs);
     this.refreshSoftware(d);
     this.refreshTimer(d);
     this.refreshCommands();
-    if (port.state === IDLE) port.resume();
-    this.settle(d);
+    this.kernel.exports.engineWake(this.pointer, d);
   }
 
-  private runTimer(d: number): void {
-    this.devices[d].timer.timer(this.clock.nowPs);
+  private runTimer(d: number, nowPs: number): void {
+    this.devices[d].timer.timer(nowPs);
     this.refreshTimer(d);
     this.refreshCommands();
   }
 
-  private runCommands(): void {
-    this.commands.process(this.clock.nowPs);
+  private runCommands(nowPs: number): void {
+    this.commands.process(nowPs);
     this.refreshCommands();
   }
 
   private refreshSoftware(d: number): void {
-    this.schedule(this.count + d, this.ports[d].model.softwareAt());
+    this.schedule(d, this.ports[d].tellSoftware());
   }
 
   private refreshTimer(d: number): void {
-    this.schedule(2 * this.count + d, this.devices[d].timer.timerAt());
+    this.schedule(this.count + d, this.devices[d].timer.timerAt());
   }
 
   private refreshCommands(): void {
-    this.schedule(3 * this.count, this.commands.nextAt());
+    this.schedule(2 * this.count, this.commands.nextAt());
   }
 
-  /** Makes `atPs` (now, if it has passed) the one time at which the actor is due. */
   private schedule(actor: number, atPs: number): void {
-    const { nowPs } = this.clock;
-    const duePs = atPs > nowPs ? atPs : nowPs;
-    if (this.queue.due[actor] === duePs) return;
-    this.queue.due[actor] = duePs;
-    this.queue.push(actor);
+    this.kernel.exports.engineSchedule(this.pointer, actor, atPs);
   }
 
   /** Counts anew: warm-up is over. */
@@ -192,6 +205,7 @@ export class Engine {
 
   /** Completes the requests that have been translated: the end of the run. */
   finish(): void {
-    for (const port of this.ports) port.finish();
+    this.kernel.host = this;
+    this.kernel.exports.engineFinish(this.pointer);
   }
 }

@@ -33,8 +33,10 @@ import {
   type StageSpec,
   type TenantSpec,
 } from '../spec.ts';
+import { engineBytes } from './engine.ts';
 import { type Footprint, footprint } from './footprint.ts';
 import { hostDomains, type HostDomains } from './host-domains.ts';
+import { portBytes } from './port.ts';
 
 export const GIB = 1 << WINDOW_LOG2;
 const GIB_PAGES = GIB / PAGE_BYTES;
@@ -280,7 +282,9 @@ class Planner {
     const assisted = assistedGuests(tenants, unit);
     // A shadowed device has two tables.
     const records = (2 * devices.length + 4) * TABLE_RECORD_BYTES + readerTlbBytes(this.spec, assisted.length);
-    const structures = this.take(unitBytes(machine, devices.length, historyPages) + records);
+    const ports = devices.reduce((sum, { spec }) => sum + portBytes(spec.link, outstanding(spec), machine.order), 0);
+    const engine = engineBytes(devices.length) + ports;
+    const structures = this.take(unitBytes(machine, devices.length, historyPages) + records + engine);
     let bytes = 0;
     const unitGuests = new Map<number, Space>();
     for (const { tenant, index } of tenants) {
@@ -360,6 +364,11 @@ interface PlacedTenant {
   /** Guest memory in GPA (pages from 0 on), and its first page in SPA. */
   readonly pages: number;
   readonly firstPage: number;
+}
+
+/** Bursts that a device may have in flight; 0 = any number. */
+function outstanding({ traffic }: DeviceSpec): number {
+  return 'outstanding' in traffic ? traffic.outstanding : 0;
 }
 
 function leafBytes(stage: StageSpec): number {

@@ -8,454 +8,340 @@
  * since reads do not pass posted writes (PCIe base specification, transaction ordering). Writes pass reads that wait for
  * their window. An aborted read is answered after the same time, by a header only.
  *
- * One object a device, with plain number fields: V8 reads them with one or two loads, where a column of a typed array
- * takes a length check and three. Doubles that pass through a call which V8 does not inline are allocated (5–10 ns), so
- * functions hand on indexes and leave times in fields.
+ * The kernel runs it (assembly/port.ts); here it is laid out, fed with the model's requests, and read.
  */
+import { assert } from '../lib/assert.ts';
 import { roundUpPowerOfTwo } from '../lib/bits.ts';
-import { OP_ATOMIC, OP_WRITE, PS_PER_NS } from '../request.ts';
+import type { Kernel, Regions } from '../kernel/kernel.ts';
+import {
+  BURST_SLOT_BYTES,
+  CREDITS_COUNT,
+  CREDITS_MASK,
+  CREDITS_TIMES,
+  ENTRY_BYTES,
+  ENTRY_COUNT_SHIFT,
+  ENTRY_EARLIEST,
+  ENTRY_KIND,
+  ENTRY_LENGTH,
+  ENTRY_PAGE,
+  ENTRY_TOKEN,
+  HISTOGRAM_BUCKETS,
+  PORT_ABORT_PS,
+  PORT_BUFFER,
+  PORT_BUFFER_ENTRIES,
+  PORT_BURSTS,
+  PORT_BYTES,
+  PORT_COMPLETION,
+  PORT_COMPLETION_HEADER,
+  PORT_CTX,
+  PORT_DEVICE,
+  PORT_DOWN_BUSY,
+  PORT_FLAG_AHEAD,
+  PORT_FLAG_LIMITED,
+  PORT_FLAG_PLAIN,
+  PORT_FLAG_TAGGED,
+  PORT_FLAGS,
+  PORT_FREE_READ_COUNT,
+  PORT_FREE_READS,
+  PORT_FREE_SLOT_COUNT,
+  PORT_FREE_SLOTS,
+  PORT_MASK,
+  PORT_MAX_PAYLOAD,
+  PORT_MAX_READ_REQUEST,
+  PORT_MEMORY_READ_PS,
+  PORT_MEMORY_WRITE_PS,
+  PORT_PATTERN_PAGE,
+  PORT_PATTERN_RANDOM,
+  PORT_PATTERN_SHIFT,
+  PORT_PATTERN_SLOTS,
+  PORT_PENDING,
+  PORT_PERIOD,
+  PORT_PS_PER_BYTE,
+  PORT_QUEUE,
+  PORT_READ_AT,
+  PORT_READ_BYTES,
+  PORT_READ_ENDS,
+  PORT_READ_REQUEST,
+  PORT_READ_WINDOW,
+  PORT_READS,
+  PORT_SIZED_BYTES,
+  PORT_SLOTS,
+  PORT_SOFTWARE_AT,
+  PORT_STREAM_AT,
+  PORT_TAGS,
+  PORT_TRANSFERS,
+  PORT_TRANSLATION,
+  PORT_UP_BUSY,
+  PORT_WRITE_BYTES,
+  PORT_WRITE_ENDS,
+  PORT_WRITE_HEADER,
+  PORT_WRITE_WINDOW,
+  PORT_WRITES,
+  READ_BYTES,
+} from '../kernel/layout.ts';
+import { OP_READ, PS_PER_NS } from '../request.ts';
 import type { LinkSpec, MachineSpec } from '../spec.ts';
-import { Histogram } from '../stats/histogram.ts';
 import { Burst, type DeviceModel } from '../traffic/device.ts';
-import { Credits } from './credits.ts';
-
-/** The engine's time, shared with the ports. */
-export class Clock {
-  /** Time of the event being handled, ps. */
-  nowPs = 0;
-  /** When everything translated so far is done with memory. */
-  drainedPs = 0;
-}
-
-/** What the stream of requests does next: goes on when asked, waits for a credit, starts a write's translation at
- * `streamAtPs`, asks the model at `streamAtPs`, waits for software. */
-export const RUNS = 0;
-export const BLOCKED = 1;
-export const HOLDS_WRITE = 2;
-export const FETCHES = 3;
-export const IDLE = 4;
-
-/** A read on its way; reused. */
-class Read {
-  arrivalPs = 0;
-  issuePs = 0;
-  /** End of its translation. */
-  donePs = 0;
-  page = 0;
-  bytes = 0;
-  op = 0;
-  /** Its burst; -1: it is a burst of its own and the model need not be told. */
-  slot = 0;
-  aborted = false;
-  /** Counting period in which it was translated. */
-  period = 0;
-}
-
-/** A burst in flight; reused. */
-class BurstSlot {
-  left = 0;
-  donePs = 0;
-  faulted = false;
-  token = 0;
-}
+import { LatencyHistogram } from './latency.ts';
 
 export interface PortConfig {
+  /** Index at the engine. */
+  readonly device: number;
   /** Requester context, the first argument of `translate`. */
   readonly ctx: number;
   readonly link: LinkSpec;
   readonly model: DeviceModel;
   readonly machine: Pick<MachineSpec, 'latency' | 'order'>;
-  readonly clock: Clock;
+}
+
+/** How many of each thing a port holds. */
+interface PortShape {
+  readonly reads: number;
+  readonly tags: number;
+  readonly transfers: number;
+  readonly order: MachineSpec['order'];
+}
+
+const LINE_BYTES = 64;
+
+/**
+ * Most kernel memory that a port takes. `outstandingBursts` 0: not limited (all its reads may then be in flight anyhow).
+ */
+export function portBytes(link: LinkSpec, outstandingBursts: number, order: MachineSpec['order']): number {
+  const reads = roundUpPowerOfTwo(Math.max(1, link.outstanding));
+  const transfers = roundUpPowerOfTwo(Math.max(1, outstandingBursts));
+  return shapeBytes({ reads, tags: reads, transfers, order });
+}
+
+function shapeBytes({ reads, tags, transfers, order }: PortShape): number {
+  const perRead = READ_BYTES + BURST_SLOT_BYTES + 4 * 4;
+  const times = tags + transfers + order.readWindow + order.writeWindow + 2 * HISTOGRAM_BUCKETS;
+  const records = PORT_BYTES + PORT_BUFFER_ENTRIES * ENTRY_BYTES + BURST_SLOT_BYTES + 4;
+  return records + perRead * reads + 8 * times + 16 * LINE_BYTES;
 }
 
 export class Port {
-  readonly ctx: number;
   readonly model: DeviceModel;
-  readonly burst: Burst;
-  readonly translation = new Histogram();
-  readonly completion = new Histogram();
-  state = RUNS;
-  /** When the stream acts next (HOLDS_WRITE, FETCHES), and when the first queued read may be translated. */
-  streamAtPs = Infinity;
-  readAtPs = Infinity;
-  /** The model was told something and may want its software to run at another time. */
-  told = false;
-
-  reads = 0;
-  writes = 0;
-  readBytes = 0;
-  writeBytes = 0;
-  bursts = 0;
-  upBusyPs = 0;
-  downBusyPs = 0;
-  private period = 0;
-
-  private readonly clock: Clock;
-  private readonly link: LinkSpec;
-  private readonly psPerByte: number;
-  private readonly memoryReadPs: number;
-  private readonly memoryWritePs: number;
+  readonly pointer: number;
+  /** From a request's arrival to the end of its translation, and from its issue to its completion. */
+  readonly translation: LatencyHistogram;
+  readonly completion: LatencyHistogram;
+  private readonly kernel: Kernel;
+  private readonly view: DataView;
+  private readonly regions: Regions;
   private readonly ahead: boolean;
-  private readonly limited: boolean;
-  private readonly tagged: boolean;
-  private readonly tags: Credits;
-  private readonly transfers: Credits;
-
-  /** End of the held write's translation, as `translate` says it. */
-  writeDonePs = 0;
-  /** When the request that is being finished is complete. */
-  private endPs = 0;
-  private upFreePs = 0;
-  private downFreePs = 0;
+  private readonly buffer: number;
+  private readonly burst: Burst;
+  /** Next request of `burst` that the kernel has not got. */
   private cursor = 0;
-  private count = 0;
-  private slot = 0;
-  private earliestPs = 0;
-  private writeIssuePs = 0;
-  private writeArrivalPs = 0;
-  // Link times of a read of `sizedBytes`: devices repeat few sizes.
-  private sizedBytes = -1;
-  private requestPs = 0;
-  private completionPs = 0;
 
-  private readonly mask: number;
-  readonly readList: readonly Read[];
-  private readonly freeReads: Int32Array;
-  private freeReadCount: number;
-  private readonly slotList: BurstSlot[];
-  private readonly freeSlots: Int32Array;
-  private freeSlotCount: number;
-  /** Reads that wait for translation, and translated ones that a later one may still overtake (by `donePs`). */
-  private readonly queue: Int32Array;
-  private queueHead = 0;
-  private queueCount = 0;
-  private readonly pending: Int32Array;
-  private pendingHead = 0;
-  private pendingCount = 0;
-
-  private readonly readWindow: number;
-  private readonly readEnds: Float64Array;
-  private readPlace = 0;
-  private lastReadPs = 0;
-  private readonly writeWindow: number;
-  private readonly writeEnds: Float64Array;
-  private writePlace = 0;
-  private lastWritePs = 0;
-
-  constructor(config: PortConfig) {
-    const { link, model, machine } = config;
-    this.ctx = config.ctx;
+  constructor(kernel: Kernel, regions: Regions, config: PortConfig) {
+    const { model } = config;
+    this.kernel = kernel;
+    this.view = kernel.view;
+    this.regions = regions;
     this.model = model;
-    this.burst = new Burst(model.burstCapacity);
-    this.clock = config.clock;
-    this.link = link;
-    this.psPerByte = (8 * PS_PER_NS) / link.gbps;
-    this.memoryReadPs = Math.round(machine.latency.dmaReadNs * PS_PER_NS);
-    this.memoryWritePs = Math.round(machine.latency.dmaWriteNs * PS_PER_NS);
     this.ahead = model.asksAhead === true;
+    this.burst = new Burst(model.burstCapacity);
+    this.pointer = regions.take(PORT_BYTES);
+    this.translation = new LatencyHistogram(kernel, this.pointer + PORT_TRANSLATION);
+    this.completion = new LatencyHistogram(kernel, this.pointer + PORT_COMPLETION);
+    this.layStream(config);
+    this.layLink(config.link);
+    this.buffer = this.take(PORT_BUFFER, PORT_BUFFER_ENTRIES * ENTRY_BYTES);
+  }
+
+  /** Lays what is used seldom: behind what is used often of all ports, which then lies on few pages. */
+  layRest(): void {
+    this.translation.lay(this.regions);
+    this.completion.lay(this.regions);
+  }
+
+  // ---- Set-up ----------------------------------------------------------------------------------------------------------------
+
+  private put(offset: number, value: number): void {
+    this.view.setUint32(this.pointer + offset, value, true);
+  }
+
+  private putTime(offset: number, ps: number): void {
+    this.view.setFloat64(this.pointer + offset, ps, true);
+  }
+
+  /** A region whose pointer is at `offset`. */
+  private take(offset: number, bytes: number): number {
+    const at = this.regions.take(bytes, 8);
+    this.put(offset, at);
+    return at;
+  }
+
+  private layStream({ device, ctx, link, model, machine }: PortConfig): void {
     const mostReads = model.outstandingBursts * model.burstCapacity;
-    this.limited = model.outstandingBursts < Infinity;
-    this.transfers = new Credits(this.limited ? model.outstandingBursts : 0);
-    this.tagged = mostReads > link.outstanding;
-    this.tags = new Credits(this.tagged ? link.outstanding : 0);
-    this.readWindow = machine.order.readWindow;
-    this.readEnds = new Float64Array(this.readWindow);
-    this.writeWindow = machine.order.writeWindow;
-    this.writeEnds = new Float64Array(this.writeWindow);
+    const limited = model.outstandingBursts < Infinity;
+    const tagged = mostReads > link.outstanding;
+    this.put(PORT_DEVICE, device);
+    this.put(PORT_CTX, ctx);
+    const plain = model.plainReads === true && this.ahead && limited && !tagged && machine.order.readWindow === 0;
+    this.put(
+      PORT_FLAGS,
+      (this.ahead ? PORT_FLAG_AHEAD : 0) |
+        (limited ? PORT_FLAG_LIMITED : 0) |
+        (tagged ? PORT_FLAG_TAGGED : 0) |
+        (plain ? PORT_FLAG_PLAIN : 0),
+    );
+    this.layCredits(PORT_TRANSFERS, limited ? model.outstandingBursts : 0);
+    this.layCredits(PORT_TAGS, tagged ? link.outstanding : 0);
+    this.putTime(PORT_STREAM_AT, Infinity);
+    this.putTime(PORT_READ_AT, Infinity);
+    this.put(PORT_READ_WINDOW, machine.order.readWindow);
+    this.put(PORT_WRITE_WINDOW, machine.order.writeWindow);
+    this.take(PORT_READ_ENDS, 8 * machine.order.readWindow);
+    this.take(PORT_WRITE_ENDS, 8 * machine.order.writeWindow);
+    this.layReads(roundUpPowerOfTwo(Math.max(1, Math.min(link.outstanding, mostReads))));
+    this.putTime(PORT_MEMORY_READ_PS, Math.round(machine.latency.dmaReadNs * PS_PER_NS));
+    this.putTime(PORT_MEMORY_WRITE_PS, Math.round(machine.latency.dmaWriteNs * PS_PER_NS));
+  }
 
-    const ring = roundUpPowerOfTwo(Math.max(1, Math.min(link.outstanding, mostReads)));
-    this.mask = ring - 1;
-    this.queue = new Int32Array(ring);
-    this.pending = new Int32Array(ring);
-    this.readList = Array.from({ length: ring }, () => new Read());
-    this.freeReads = Int32Array.from({ length: ring }, (_, i) => i);
-    this.freeReadCount = ring;
+  private layCredits(offset: number, count: number): void {
+    const capacity = roundUpPowerOfTwo(Math.max(1, count));
+    this.take(offset + CREDITS_TIMES, 8 * capacity); // all there at time 0
+    this.put(offset + CREDITS_MASK, capacity - 1);
+    this.put(offset + CREDITS_COUNT, count);
+  }
+
+  private layReads(ring: number): void {
+    this.put(PORT_MASK, ring - 1);
+    const reads = this.regions.take(ring * READ_BYTES);
+    this.take(PORT_QUEUE, 4 * ring);
+    this.take(PORT_PENDING, 4 * ring);
+    const freeReads = this.take(PORT_FREE_READS, 4 * ring);
+    for (let i = 0; i < ring; i++) this.view.setUint32(freeReads + 4 * i, reads + (ring - 1 - i) * READ_BYTES, true);
+    this.put(PORT_FREE_READ_COUNT, ring);
     // Each unfinished burst has a read under way, but the one being issued.
-    this.slotList = Array.from({ length: ring + 1 }, () => new BurstSlot());
-    this.freeSlots = Int32Array.from({ length: ring + 1 }, (_, i) => i);
-    this.freeSlotCount = ring + 1;
+    this.take(PORT_SLOTS, (ring + 1) * BURST_SLOT_BYTES);
+    const freeSlots = this.take(PORT_FREE_SLOTS, 4 * (ring + 1));
+    for (let i = 0; i <= ring; i++) this.view.setUint32(freeSlots + 4 * i, ring - i, true);
+    this.put(PORT_FREE_SLOT_COUNT, ring + 1);
   }
 
-  // ---- Issue ---------------------------------------------------------------------------------------------------------------
+  private layLink(link: LinkSpec): void {
+    const psPerByte = (8 * PS_PER_NS) / link.gbps;
+    this.putTime(PORT_PS_PER_BYTE, psPerByte);
+    this.put(PORT_MAX_PAYLOAD, link.maxPayloadBytes);
+    this.put(PORT_MAX_READ_REQUEST, link.maxReadRequestBytes);
+    this.put(PORT_WRITE_HEADER, link.writeHeaderBytes);
+    this.put(PORT_READ_REQUEST, link.readRequestBytes);
+    this.put(PORT_COMPLETION_HEADER, link.completionHeaderBytes);
+    this.putTime(PORT_ABORT_PS, Math.round(link.completionHeaderBytes * psPerByte));
+    this.put(PORT_SIZED_BYTES, 0xffffffff); // no size yet
+  }
 
-  /** Takes the device as far as it is decided now. */
-  settle(): void {
-    if (this.state <= BLOCKED) this.issue();
-    while (this.pendingCount > 0 && this.mayComplete()) {
-      const read = this.pending[this.pendingHead];
-      this.pendingHead = (this.pendingHead + 1) & this.mask;
-      this.pendingCount--;
-      this.completeRead(read);
-      if (this.state <= BLOCKED) this.issue();
+  /** Takes the model's pattern over, if it has one. Call when the model has been started. */
+  layPattern(): void {
+    const pattern = this.model.pattern?.();
+    if (pattern === undefined) return;
+    const { f64, i32 } = this.kernel;
+    this.put(PORT_PATTERN_SLOTS, pattern.slots);
+    this.put(PORT_PATTERN_SHIFT, pattern.slotsPerPageLog2);
+    this.putTime(PORT_PATTERN_PAGE, pattern.firstPage);
+    pattern.random.forEach((word, i) => this.put(PORT_PATTERN_RANDOM + 4 * i, word));
+    for (let i = 0; i < PORT_BUFFER_ENTRIES; i++) {
+      const at = this.buffer + i * ENTRY_BYTES;
+      f64.fill(0, at / 8, (at + ENTRY_BYTES) / 8);
+      i32[(at + ENTRY_LENGTH) >> 2] = pattern.lengthBytes;
+      i32[(at + ENTRY_KIND) >> 2] = OP_READ | (1 << ENTRY_COUNT_SHIFT);
     }
   }
 
-  /** Whether no later read can still be translated before the first pending one (an idle stream waits for software). */
-  private mayComplete(): boolean {
-    const donePs = this.readList[this.pending[this.pendingHead]].donePs;
-    if (donePs > this.readAtPs || donePs > this.streamAtPs) return false;
-    return this.state !== IDLE || donePs <= this.model.softwareAt();
-  }
+  // ---- The model's requests --------------------------------------------------------------------------------------------------
 
-  private issue(): void {
-    let state = RUNS;
-    while (state === RUNS) state = this.cursor < this.count ? this.issueNext() : this.fetch();
-    this.state = state;
-  }
-
-  /** Asks the model for its next burst, when there is a credit for it. */
-  private fetch(): number {
-    const { nowPs } = this.clock;
-    let atPs = this.upFreePs > nowPs ? this.upFreePs : nowPs;
-    if (this.limited) {
-      if (this.transfers.count === 0) return BLOCKED;
-      const creditPs = this.transfers.earliest();
-      if (creditPs > atPs) {
-        if (!this.isEarliest(creditPs)) return BLOCKED;
-        atPs = creditPs;
+  /** Fills the buffer from the model: the rest of a long burst, the next burst, or as many as fit if it is asked ahead. */
+  fetch(atPs: number): number {
+    const { burst, model } = this;
+    let entries = 0;
+    while (entries < PORT_BUFFER_ENTRIES) {
+      if (this.cursor === burst.count) {
+        if (entries > 0 && !this.ahead) break;
+        // A model that is asked ahead does not look at the time.
+        if (!model.nextBurst(this.ahead ? 0 : atPs, burst)) {
+          burst.count = this.cursor = 0;
+          break;
+        }
+        assert(burst.count > 0, 'a burst has at least one request');
+        this.cursor = 0;
       }
+      entries = this.copyRequests(entries);
     }
-    if (atPs > nowPs && !this.ahead) {
-      this.streamAtPs = atPs;
-      return FETCHES;
-    }
+    this.tellSoftware();
+    return entries;
+  }
+
+  /** Copies the burst's requests to the buffer from entry `first` on; returns the number of entries then there. */
+  private copyRequests(first: number): number {
     const { burst } = this;
-    // A model that is asked ahead does not look at the time: 0 needs no allocation, as a double would.
-    const isThere = this.model.nextBurst(this.ahead ? 0 : atPs, burst);
-    this.told = true;
-    if (!isThere) return IDLE;
-    if (this.limited) this.transfers.take();
-    this.earliestPs = burst.earliestPs > atPs ? burst.earliestPs : atPs;
-    this.cursor = 0;
-    this.count = burst.count;
-    if (this.ahead && burst.count === 1 && burst.op[0] !== OP_WRITE) this.slot = -1;
-    else this.openSlot();
-    return RUNS;
-  }
-
-  /** Whether no transfer still under way can end before `creditPs`: writes complete out of order with reads. */
-  private isEarliest(creditPs: number): boolean {
-    if (creditPs > this.readAtPs) return false;
-    return this.pendingCount === 0 || creditPs <= this.readList[this.pending[this.pendingHead]].donePs;
-  }
-
-  private openSlot(): void {
-    this.slot = this.freeSlots[--this.freeSlotCount];
-    const slot = this.slotList[this.slot];
-    slot.left = this.burst.count;
-    slot.donePs = 0;
-    slot.faulted = false;
-    slot.token = this.burst.token;
-  }
-
-  private issueNext(): number {
-    const { burst } = this;
-    const op = burst.op[this.cursor];
-    const bytes = burst.lengthBytes[this.cursor];
-    let issuePs = this.upFreePs > this.earliestPs ? this.upFreePs : this.earliestPs;
-    if (op === OP_WRITE) return this.issueWrite(bytes);
-    if (this.tagged) {
-      if (this.tags.count === 0) return BLOCKED;
-      const tagPs = this.tags.earliest();
-      if (tagPs > issuePs) issuePs = tagPs;
-      this.tags.take();
+    const { f64, i32 } = this.kernel;
+    const end = Math.min(burst.count, this.cursor + PORT_BUFFER_ENTRIES - first);
+    let at = this.buffer + first * ENTRY_BYTES;
+    for (let i = this.cursor; i < end; i++, at += ENTRY_BYTES) {
+      f64[(at + ENTRY_PAGE) >> 3] = burst.page[i];
+      i32[(at + ENTRY_LENGTH) >> 2] = burst.lengthBytes[i];
+      i32[(at + ENTRY_KIND) >> 2] = burst.op[i];
+      if (i > 0) continue;
+      f64[(at + ENTRY_EARLIEST) >> 3] = burst.earliestPs;
+      f64[(at + ENTRY_TOKEN) >> 3] = burst.token;
+      i32[(at + ENTRY_KIND) >> 2] = burst.op[0] | (burst.count << ENTRY_COUNT_SHIFT);
     }
-    if (bytes !== this.sizedBytes) this.sizeRead(bytes);
-    const wirePs = op === OP_ATOMIC ? this.wirePs(this.link.writeHeaderBytes + bytes) : this.requestPs;
-    const index = this.freeReads[--this.freeReadCount];
-    const read = this.readList[index];
-    this.upBusyPs += wirePs;
-    this.upFreePs = issuePs + wirePs;
-    read.arrivalPs = issuePs + wirePs;
-    read.issuePs = issuePs;
-    read.page = burst.page[this.cursor];
-    read.bytes = bytes;
-    read.op = op;
-    read.slot = this.slot;
-    this.cursor++;
-    this.queue[(this.queueHead + this.queueCount) & this.mask] = index;
-    this.queueCount++;
-    if (this.queueCount === 1) this.openRead();
-    return RUNS;
+    const copied = end - this.cursor;
+    this.cursor = end;
+    return first + copied;
   }
 
-  private issueWrite(bytes: number): number {
-    const issuePs = this.upFreePs > this.earliestPs ? this.upFreePs : this.earliestPs;
-    const { writeHeaderBytes, maxPayloadBytes } = this.link;
-    const wirePs = this.wirePs(bytes + writeHeaderBytes * tlps(bytes, maxPayloadBytes));
-    this.upBusyPs += wirePs;
-    this.upFreePs = issuePs + wirePs;
-    this.writeIssuePs = issuePs;
-    this.writeArrivalPs = issuePs + wirePs;
-    this.streamAtPs = this.writeArrivalPs;
-    if (this.writeWindow > 0) {
-      const opensPs = this.writeEnds[this.writePlace];
-      if (opensPs > this.streamAtPs) this.streamAtPs = opensPs;
-    }
-    return HOLDS_WRITE;
+  /** Leaves where the kernel looks for it when the model's software wants to run. */
+  tellSoftware(): number {
+    const atPs = this.model.softwareAt();
+    this.kernel.f64[(this.pointer + PORT_SOFTWARE_AT) >>> 3] = atPs;
+    return atPs;
   }
 
-  private wirePs(bytes: number): number {
-    return Math.round(bytes * this.psPerByte);
+  // ---- Counting --------------------------------------------------------------------------------------------------------------
+
+  private count(offset: number): number {
+    return this.kernel.f64[(this.pointer + offset) / 8];
   }
 
-  private sizeRead(bytes: number): void {
-    const { readRequestBytes, maxReadRequestBytes, completionHeaderBytes, maxPayloadBytes } = this.link;
-    this.sizedBytes = bytes;
-    this.requestPs = this.wirePs(readRequestBytes * tlps(bytes, maxReadRequestBytes));
-    this.completionPs = this.wirePs(bytes + completionHeaderBytes * tlps(bytes, maxPayloadBytes));
+  get reads(): number {
+    return this.count(PORT_READS);
   }
 
-  // ---- Translation ---------------------------------------------------------------------------------------------------------
-
-  /** Takes the read whose turn it is out of the queue: its index, for the calls below. */
-  nextRead(): number {
-    const index = this.queue[this.queueHead];
-    this.queueHead = (this.queueHead + 1) & this.mask;
-    this.queueCount--;
-    return index;
+  get writes(): number {
+    return this.count(PORT_WRITES);
   }
 
-  /** The read's `donePs` is what `translate` said: the end of its translation, or -1 - that time if it was aborted. */
-  readTranslated(index: number): void {
-    const read = this.readList[index];
-    read.aborted = read.donePs < 0;
-    let donePs = read.aborted ? -1 - read.donePs : read.donePs;
-    if (this.readWindow > 0) {
-      // In order: it ends no earlier than its predecessor, and its end lets a later one into the window.
-      if (this.lastReadPs > donePs) donePs = this.lastReadPs;
-      this.lastReadPs = donePs;
-      this.readEnds[this.readPlace] = donePs;
-      this.readPlace = this.readPlace + 1 === this.readWindow ? 0 : this.readPlace + 1;
-    }
-    read.donePs = donePs;
-    read.period = this.period;
-    this.reads++;
-    this.readBytes += read.bytes;
-    this.translation.record(donePs - read.arrivalPs);
-    const memoryPs = donePs + this.memoryReadPs;
-    if (memoryPs > this.clock.drainedPs) this.clock.drainedPs = memoryPs;
-    this.openRead();
-    if (this.readWindow > 0) this.completeRead(index);
-    else this.addPending(index);
+  get readBytes(): number {
+    return this.count(PORT_READ_BYTES);
   }
 
-  /** Works out when the first queued read may be translated. */
-  private openRead(): void {
-    if (this.queueCount === 0) {
-      this.readAtPs = Infinity;
-      return;
-    }
-    this.readAtPs = this.readList[this.queue[this.queueHead]].arrivalPs;
-    if (this.readWindow === 0) return;
-    const opensPs = this.readEnds[this.readPlace];
-    if (opensPs > this.readAtPs) this.readAtPs = opensPs;
+  get writeBytes(): number {
+    return this.count(PORT_WRITE_BYTES);
   }
 
-  /** Puts a translated read among those that later ones may overtake, by the end of its translation. */
-  private addPending(index: number): void {
-    const { pending, readList, mask, pendingHead } = this;
-    const donePs = readList[index].donePs;
-    let place = pendingHead + this.pendingCount++;
-    while (place > pendingHead) {
-      const before = pending[(place - 1) & mask];
-      if (readList[before].donePs <= donePs) break;
-      pending[place & mask] = before;
-      place--;
-    }
-    pending[place & mask] = index;
+  get bursts(): number {
+    return this.count(PORT_BURSTS);
   }
 
-  /** Memory and the way back. Called in the order in which completions take the downstream link. */
-  private completeRead(index: number): void {
-    const read = this.readList[index];
-    if (read.bytes !== this.sizedBytes) this.sizeRead(read.bytes);
-    const wirePs = read.aborted ? this.wirePs(this.link.completionHeaderBytes) : this.completionPs;
-    const readyPs = read.donePs + this.memoryReadPs;
-    const donePs = (readyPs > this.downFreePs ? readyPs : this.downFreePs) + wirePs;
-    this.downFreePs = donePs;
-    if (read.period === this.period) {
-      this.downBusyPs += wirePs;
-      this.completion.record(donePs - read.issuePs);
-    }
-    this.freeReads[this.freeReadCount++] = index;
-    if (this.tagged) this.tags.give(donePs);
-    if (read.slot >= 0) {
-      this.endPs = donePs;
-      this.finishRequest(read.slot, read.aborted);
-      return;
-    }
-    this.bursts++;
-    if (this.limited) this.transfers.give(donePs);
+  /** Time for which the link was busy upstream, and downstream. */
+  get upBusyPs(): number {
+    return this.count(PORT_UP_BUSY);
   }
 
-  get writePage(): number {
-    return this.burst.page[this.cursor];
+  get downBusyPs(): number {
+    return this.count(PORT_DOWN_BUSY);
   }
-
-  /** `writeDonePs` is what `translate` said of the write that the stream held. */
-  writeTranslated(): void {
-    const aborted = this.writeDonePs < 0;
-    let donePs = aborted ? -1 - this.writeDonePs : this.writeDonePs;
-    if (this.writeWindow > 0) {
-      if (this.lastWritePs > donePs) donePs = this.lastWritePs;
-      this.lastWritePs = donePs;
-      this.writeEnds[this.writePlace] = donePs;
-      this.writePlace = this.writePlace + 1 === this.writeWindow ? 0 : this.writePlace + 1;
-      this.upFreePs = this.streamAtPs; // it left the link when the window let it in
-    }
-    this.writes++;
-    this.writeBytes += this.burst.lengthBytes[this.cursor];
-    this.cursor++;
-    this.translation.record(donePs - this.writeArrivalPs);
-    if (!aborted) donePs += this.memoryWritePs;
-    if (donePs > this.clock.drainedPs) this.clock.drainedPs = donePs;
-    this.completion.record(donePs - this.writeIssuePs);
-    this.endPs = donePs;
-    this.finishRequest(this.slot, aborted);
-    this.resume();
-  }
-
-  /** The stream goes on after what it waited for. */
-  resume(): void {
-    this.state = RUNS;
-    this.streamAtPs = Infinity;
-  }
-
-  /** One request of a burst is complete; with the last one the model is told. */
-  private finishRequest(index: number, aborted: boolean): void {
-    const slot = this.slotList[index];
-    if (this.endPs > slot.donePs) slot.donePs = this.endPs;
-    if (aborted) slot.faulted = true;
-    if (--slot.left > 0) return;
-    this.freeSlots[this.freeSlotCount++] = index;
-    this.bursts++;
-    if (this.limited) this.transfers.give(slot.donePs);
-    if (this.ahead) return;
-    this.model.burstDone(slot.token, slot.donePs, slot.faulted);
-    this.told = true;
-  }
-
-  // ---- Counting ------------------------------------------------------------------------------------------------------------
 
   /** Counts anew: warm-up is over. */
   resetCounts(): void {
-    this.period++;
     this.translation.reset();
     this.completion.reset();
-    this.reads = this.writes = this.readBytes = this.writeBytes = this.bursts = this.upBusyPs = this.downBusyPs = 0;
+    for (let offset = PORT_READS; offset <= PORT_DOWN_BUSY; offset += 8) this.putTime(offset, 0);
+    this.put(PORT_PERIOD, this.view.getUint32(this.pointer + PORT_PERIOD, true) + 1);
   }
-
-  /** Completes the reads that have been translated: the end of the run. */
-  finish(): void {
-    for (; this.pendingCount > 0; this.pendingCount--) {
-      this.completeRead(this.pending[this.pendingHead]);
-      this.pendingHead = (this.pendingHead + 1) & this.mask;
-    }
-  }
-}
-
-/** Packets that `bytes` need. */
-function tlps(bytes: number, limitBytes: number): number {
-  return bytes <= limitBytes ? 1 : Math.ceil(bytes / limitBytes);
 }

@@ -142,6 +142,8 @@ export class UnitSystem implements CommandHandler {
     this.virtualMachines = new VirtualMachines({ spec, kernel, rules, memory, plan, regions, port });
     this.devices = devices.map((device) => this.buildDevice(device));
     this.engine = new Engine({
+      kernel,
+      regions: this.regions,
       devices: this.devices.map(({ ctx, model, policy, plan }) => ({
         ctx,
         model,
@@ -149,7 +151,7 @@ export class UnitSystem implements CommandHandler {
         link: plan.spec.link,
       })),
       machine,
-      translate: translate ?? kernel.exports.translate,
+      ...(translate === undefined ? {} : { translate }),
       commands: this.commands,
     });
   }

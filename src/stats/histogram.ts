@@ -2,30 +2,19 @@
  * Log-linear latency histograms: 64 buckets of equal width in every octave, so that a bucket's middle is within
  * 1/128 (0.8 %) of every value in it.
  *
- * The bucket of a value is the exponent and the six highest mantissa bits of its double: one store, one load, one shift
- * (2–3 ns on Node 20) instead of a logarithm. The layout is that of HdrHistogram (Tene) with 64 sub-buckets. Byte order
+ * The bucket of a value is the exponent and the six highest mantissa bits of its double (the kernel counts them:
+ * assembly/histogram.ts); 0 and 1 share the first, values from 2^46 ps (70 s) on the last, with exact sum and maximum. The layout is that of HdrHistogram (Tene) with 64 sub-buckets. Byte order
  * is little-endian, as WebAssembly memory is.
  */
+import { HISTOGRAM_SUB_LOG2 } from '../kernel/layout.ts';
 import type { HistogramData } from './result.ts';
 
-const SUB_LOG2 = 6;
-const SUB_BUCKETS = 64;
-const OCTAVES = 46;
-/** Buckets of one histogram: [0, 2^46) ps is 70 s; longer values count in the last bucket (sum and max stay exact). */
-export const HISTOGRAM_BUCKETS = OCTAVES * SUB_BUCKETS;
+const SUB_BUCKETS = 1 << HISTOGRAM_SUB_LOG2;
 
 const bits = new Float64Array(1);
 const words = new Int32Array(bits.buffer);
-const SHIFT = 20 - SUB_LOG2;
+const SHIFT = 20 - HISTOGRAM_SUB_LOG2;
 const BIAS = 1023 * SUB_BUCKETS;
-
-/** Bucket of a value ≥ 0 (0 and 1 share the first). */
-export function bucketOf(value: number): number {
-  bits[0] = value;
-  const bucket = (words[1] >> SHIFT) - BIAS;
-  if (bucket < 0) return 0;
-  return bucket < HISTOGRAM_BUCKETS ? bucket : HISTOGRAM_BUCKETS - 1;
-}
 
 /** Smallest value of a bucket; `bucketLow(HISTOGRAM_BUCKETS)` is the end of the last. */
 export function bucketLow(bucket: number): number {
@@ -34,63 +23,13 @@ export function bucketLow(bucket: number): number {
   return bits[0];
 }
 
-/** Values that wait to be counted together: recording is then short enough to be inlined, without boxing the value. */
-const WAITING = 64;
-
-/** A histogram that grows. Untouched buckets cost no real memory. */
-export class Histogram {
-  private readonly counts = new Float64Array(HISTOGRAM_BUCKETS);
-  private readonly values = new Float64Array(WAITING);
-  private waiting = 0;
-  private total = 0;
-  private min = Infinity;
-  private max = -Infinity;
-
-  /** Counts one value ≥ 0. */
-  record(value: number): void {
-    this.values[this.waiting++] = value;
-    if (this.waiting === WAITING) this.countWaiting();
-  }
-
-  /** Sum of all values. */
-  get sum(): number {
-    this.countWaiting();
-    return this.total;
-  }
-
-  private countWaiting(): void {
-    for (let i = 0; i < this.waiting; i++) {
-      const value = this.values[i];
-      this.counts[bucketOf(value)]++;
-      this.total += value;
-      if (value < this.min) this.min = value;
-      if (value > this.max) this.max = value;
-    }
-    this.waiting = 0;
-  }
-
-  reset(): void {
-    this.counts.fill(0);
-    this.waiting = 0;
-    this.total = 0;
-    this.min = Infinity;
-    this.max = -Infinity;
-  }
-
-  /** A copy without the empty buckets at the end. */
-  data(): HistogramData {
-    this.countWaiting();
-    const counts = trimmed(this.counts);
-    const count = counts.reduce((sum, bucketCount) => sum + bucketCount, 0);
-    if (count === 0) return emptyHistogram();
-    return { counts, count, sum: this.total, min: this.min, max: this.max };
-  }
-}
-
-function trimmed(counts: Float64Array): Float64Array {
-  let length = counts.length;
-  while (length > 0 && counts[length - 1] === 0) length--;
-  return counts.slice(0, length);
+/** A copy of these buckets, without the empty ones at the end. */
+export function trimmedHistogram(buckets: Float64Array, sum: number, min: number, max: number): HistogramData {
+  let length = buckets.length;
+  while (length > 0 && buckets[length - 1] === 0) length--;
+  if (length === 0) return emptyHistogram();
+  const counts = buckets.slice(0, length);
+  return { counts, count: counts.reduce((total, bucketCount) => total + bucketCount, 0), sum, min, max };
 }
 
 /** `min` and `max` of a histogram without values are 0. */

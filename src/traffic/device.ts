@@ -35,6 +35,17 @@ export class Burst {
   }
 }
 
+/** Transfers at uniformly random places of a window, all reads of one length. */
+export interface UniformPattern {
+  /** Places: 1 … 2^21. */
+  readonly slots: number;
+  readonly slotsPerPageLog2: number;
+  readonly firstPage: number;
+  readonly lengthBytes: number;
+  /** State of the model's random stream (Prng.state), from which the kernel draws on. */
+  readonly random: readonly number[];
+}
+
 export interface DeviceModel {
   /** Most requests one burst can have. */
   readonly burstCapacity: number;
@@ -46,6 +57,13 @@ export interface DeviceModel {
    * saves an event a burst.
    */
   readonly asksAhead?: boolean;
+  /**
+   * True, of a model that asks ahead: every burst is one read, all of one length, at no earliest time, and there is always
+   * another. The engine then needs not look for what else could happen.
+   */
+  readonly plainReads?: boolean;
+  /** Where such reads go, if that is a pattern that the kernel can draw by itself. Asked once, after `start`. */
+  pattern?(): UniformPattern | undefined;
   /** Maps what stays mapped for the whole run (windows, rings, static buffers). Called once, at time 0. */
   start(): void;
   /**

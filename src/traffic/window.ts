@@ -8,12 +8,13 @@ import { assert } from '../lib/assert.ts';
 import { isPowerOfTwo, log2Ceil } from '../lib/bits.ts';
 import type { Prng } from '../lib/prng.ts';
 import { exponential } from '../lib/samplers.ts';
-import type { Burst, DeviceContext } from './device.ts';
+import type { Burst, DeviceContext, UniformPattern } from './device.ts';
 import { type Mapper, PROT_READ, PROT_WRITE } from './mapper.ts';
 import { mapRegion } from './region.ts';
 import { appendTransfer, maxRequests } from './transfer.ts';
 
 const TWO_32 = 4294967296;
+const MOST_PATTERN_SLOTS = 2097152;
 
 export class TransferWindow {
   /** Transfers that fit side by side. */
@@ -76,6 +77,18 @@ export class TransferWindow {
   start(): void {
     const pages = Math.ceil(this.windowBytes / PAGE_BYTES);
     this.basePage = mapRegion(this.mapper, pages, PROT_READ | PROT_WRITE);
+  }
+
+  /** Every transfer is one read, as soon as there is a credit. */
+  get plainReads(): boolean {
+    return this.plain && this.plainOp === OP_READ;
+  }
+
+  /** The kernel can draw uniformly from up to 2^21 places (Prng.below does larger numbers otherwise). */
+  uniformPattern(): UniformPattern | undefined {
+    if (!this.plainReads || this.slots > MOST_PATTERN_SLOTS) return undefined;
+    const { slots, slotsPerPageLog2, transferBytes, basePage, rng } = this;
+    return { slots, slotsPerPageLog2, firstPage: basePage, lengthBytes: transferBytes, random: rng.state };
   }
 
   /** The next transfer begins at slot × transferBytes. */

@@ -4,6 +4,8 @@
  * engine must call `translate` in the same order at the same times, and complete the same bursts at the same times.
  */
 import type { EngineConfig, EngineDevice } from '../../src/sim/engine.ts';
+
+type SlowConfig = Pick<Required<EngineConfig>, 'devices' | 'machine' | 'translate'>;
 import { OP_WRITE } from '../../src/request.ts';
 import { Burst } from '../../src/traffic/device.ts';
 
@@ -39,12 +41,12 @@ interface OpenBurst {
 
 export class SlowEngine {
   nowPs = 0;
-  private readonly config: EngineConfig;
+  private readonly config: SlowConfig;
   private readonly events: Event[] = [];
   private sequence = 0;
   private readonly devices: SlowDevice[];
 
-  constructor(config: EngineConfig) {
+  constructor(config: SlowConfig) {
     this.config = config;
     this.devices = config.devices.map((device, index) => new SlowDevice(this, device, index, config));
   }
@@ -88,7 +90,7 @@ class SlowDevice {
   private asleep = false;
   private softwarePs = Infinity;
 
-  constructor(engine: SlowEngine, device: EngineDevice, index: number, { machine }: EngineConfig) {
+  constructor(engine: SlowEngine, device: EngineDevice, index: number, { machine }: SlowConfig) {
     this.engine = engine;
     this.device = device;
     this.index = index;

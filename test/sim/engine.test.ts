@@ -5,8 +5,12 @@ import { Engine, type EngineConfig } from '../../src/sim/engine.ts';
 import type { LinkSpec } from '../../src/spec.ts';
 import { type Burst, type DeviceModel, NEVER } from '../../src/traffic/device.ts';
 import { quantileOf } from '../../src/stats/histogram.ts';
+import { Regions } from '../../src/kernel/kernel.ts';
+import { createKernel } from '../support/kernel.ts';
 import { SlowEngine } from '../reference/slow-engine.ts';
 
+/** Histograms are most of it. */
+const ENGINE_MEMORY_BYTES = 2 ** 19;
 const quiet = { timerAt: () => Infinity, timer: () => {} };
 const noCommands = { nextAt: () => Infinity, process: () => {} };
 /** 8 Gb/s: one byte takes one nanosecond. */
@@ -98,19 +102,22 @@ interface Case {
 function build(kind: Case, asksAhead = false) {
   const calls: string[] = [];
   const models = kind.scripts.map((script, d) => new ScriptedDevice(script, 100_000 * d, asksAhead));
-  const config: EngineConfig = {
+  const kernel = createKernel(ENGINE_MEMORY_BYTES);
+  const config = {
+    kernel,
+    regions: new Regions(ENGINE_MEMORY_BYTES),
     devices: models.map((model, d) => ({ ctx: d, link: { ...link, outstanding: kind.tags }, model, timer: quiet })),
     machine: {
       latency: { dmaReadNs: 100, dmaWriteNs: 50 } as EngineConfig['machine']['latency'],
       order: { readWindow: kind.readWindow, writeWindow: kind.writeWindow },
     },
-    translate: (ctx, page, op, nowPs) => {
+    translate: (ctx: number, page: number, op: number, nowPs: number) => {
       calls.push(`${ctx} ${page} ${op} ${nowPs}`);
       const ns = kind.latencies[page % kind.latencies.length];
       return ns < 0 ? -1 - (nowPs - ns * 1000) : nowPs + ns * 1000;
     },
     commands: noCommands,
-  };
+  } satisfies EngineConfig;
   return { config, models, calls };
 }
 

@@ -1,6 +1,8 @@
 // What the kernel exports to TypeScript (kernel/kernel.ts declares it).
 
 export { cacheAccess, cacheRemove } from './cache';
+export { engineFinish, engineNext, engineRun, engineSchedule, engineWake } from './engine';
+export { histogramFlush, histogramRecord } from './histogram';
 export { invalidateAll, invalidateDevice, invalidatePages, invalidatePasid, noteUnmapped } from './invalidate';
 export { ptLookup, walkNestedRaw, walkRaw } from './walk';
 export { lastMapped, ptCreate, ptDestroy, ptMap, ptMapSize, ptUnmap, ptUnmapSize } from './map';

@@ -10,6 +10,7 @@ class SequentialDevice implements DeviceModel {
   readonly burstCapacity: number;
   readonly outstandingBursts: number;
   readonly asksAhead = true;
+  readonly plainReads: boolean;
   readonly operations = 0;
   private readonly window: TransferWindow;
   private readonly strideBytes: number;
@@ -20,6 +21,7 @@ class SequentialDevice implements DeviceModel {
     this.window = new TransferWindow(traffic, context);
     this.burstCapacity = this.window.burstCapacity;
     this.outstandingBursts = this.window.outstandingBursts;
+    this.plainReads = this.window.plainReads;
     this.strideBytes = traffic.strideBytes;
     this.lastByte = traffic.windowBytes - traffic.transferBytes;
   }

@@ -1,7 +1,7 @@
 /** Transfers at uniformly random aligned places of one window: what pcie-bench's random access tests issue. */
 import type { WindowTraffic } from '../../spec.ts';
 import type { Prng } from '../../lib/prng.ts';
-import type { Burst, DeviceContext, DeviceModel } from '../device.ts';
+import type { Burst, DeviceContext, DeviceModel, UniformPattern } from '../device.ts';
 import { NEVER } from '../device.ts';
 import { TransferWindow } from '../window.ts';
 
@@ -9,6 +9,7 @@ class UniformDevice implements DeviceModel {
   readonly burstCapacity: number;
   readonly outstandingBursts: number;
   readonly asksAhead = true;
+  readonly plainReads: boolean;
   readonly operations = 0;
   private readonly window: TransferWindow;
   private readonly rng: Prng;
@@ -18,12 +19,17 @@ class UniformDevice implements DeviceModel {
     this.window = new TransferWindow(traffic, context);
     this.burstCapacity = this.window.burstCapacity;
     this.outstandingBursts = this.window.outstandingBursts;
+    this.plainReads = this.window.plainReads;
     this.rng = context.rng;
     this.slots = this.window.slots;
   }
 
   start(): void {
     this.window.start();
+  }
+
+  pattern(): UniformPattern | undefined {
+    return this.window.uniformPattern();
   }
 
   nextBurst(nowPs: number, burst: Burst): boolean {

@@ -17,6 +17,7 @@ class ZipfDevice implements DeviceModel {
   readonly burstCapacity: number;
   readonly outstandingBursts: number;
   readonly asksAhead = true;
+  readonly plainReads: boolean;
   readonly operations = 0;
   private readonly window: TransferWindow;
   private readonly rng: Prng;
@@ -29,6 +30,7 @@ class ZipfDevice implements DeviceModel {
     this.window = new TransferWindow(traffic, context);
     this.burstCapacity = this.window.burstCapacity;
     this.outstandingBursts = this.window.outstandingBursts;
+    this.plainReads = this.window.plainReads;
     this.rng = context.rng;
     this.slots = this.window.slots;
     this.slotsPerBlock = Math.max(1, Math.floor(PAGE_BYTES / traffic.transferBytes));

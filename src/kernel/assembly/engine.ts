@@ -1,0 +1,117 @@
+// The engine of one unit: devices, cores, timers and commands in the order of simulated time (sim/engine.ts says how).
+
+import {
+  ENGINE_DEVICES, ENGINE_DEVICE_TIMES, ENGINE_NOW, ENGINE_OTHER_TIMES, ENGINE_OUTSIDE, ENGINE_PORTS, ENGINE_REQUESTS,
+  PORT_CTX, PORT_DEVICE, PORT_FLAGS, PORT_FLAG_PLAIN, PORT_READ_AT, PORT_SOFTWARE_AT, PORT_STATE, PORT_STREAM_AT, PORT_TOLD, READ_OP, READ_PAGE,
+  STREAM_HOLDS_WRITE, STREAM_IDLE, TIMES_LEVEL, TIMES_MIN,
+} from '../layout';
+import { finishPort, nextRead, plainReadTranslated, readTranslated, resume, settle, writePage, writeTranslated } from './port';
+import { firstActor, setTime } from './times';
+import { translate } from './translate';
+
+const OP_WRITE = 2;
+
+/** Runs software, a timer or the command processor (`actor` of ENGINE_OTHER_TIMES), which schedule what comes after. */
+// @ts-ignore: decorator
+@external("env", "other")
+declare function runOther(actor: i32, nowPs: f64): void;
+/** Translates in place of the unit (tests, and users who watch). */
+// @ts-ignore: decorator
+@external("env", "translate")
+declare function translateOutside(ctx: usize, page: f64, op: i32, atPs: f64): f64;
+
+// @ts-ignore: decorator
+@inline
+function portOf(engine: usize, device: i32): usize {
+  return load<usize>(load<usize>(engine, ENGINE_PORTS) + (<usize>device << 2));
+}
+
+// @ts-ignore: decorator
+@inline
+function ask(engine: usize, ctx: usize, page: f64, op: i32, atPs: f64): f64 {
+  return load<i32>(engine, ENGINE_OUTSIDE) != 0 ? translateOutside(ctx, page, op, atPs) : translate(ctx, page, op, atPs);
+}
+
+/** Handles the events before `untilPs`, at most until `budget` more requests are translated. */
+export function engineRun(engine: usize, untilPs: f64, budget: f64): void {
+  const devices = engine + ENGINE_DEVICE_TIMES;
+  const others = engine + ENGINE_OTHER_TIMES;
+  const wanted = load<f64>(engine, ENGINE_REQUESTS) + budget;
+  while (load<f64>(engine, ENGINE_REQUESTS) < wanted) {
+    const devicePs = load<f64>(devices, TIMES_MIN);
+    const otherPs = load<f64>(others, TIMES_MIN);
+    if (devicePs <= otherPs) {
+      if (devicePs >= untilPs) return;
+      store<f64>(engine, devicePs, ENGINE_NOW);
+      step(engine, firstActor(devices), devicePs);
+    } else {
+      if (otherPs >= untilPs) return;
+      store<f64>(engine, otherPs, ENGINE_NOW);
+      const actor = firstActor(others);
+      setTime(others, actor, Infinity);
+      runOther(actor, otherPs);
+    }
+  }
+}
+
+/** Time of the next event; Infinity when nothing will ever happen again. */
+export function engineNext(engine: usize): f64 {
+  return min(load<f64>(engine + ENGINE_DEVICE_TIMES, TIMES_MIN), load<f64>(engine + ENGINE_OTHER_TIMES, TIMES_MIN));
+}
+
+/** The device's next step at the translation stage. */
+// @ts-ignore: decorator
+@inline
+function step(engine: usize, device: i32, nowPs: f64): void {
+  const port = portOf(engine, device);
+  if (load<f64>(port, PORT_READ_AT) < load<f64>(port, PORT_STREAM_AT)) {
+    const read = nextRead(port);
+    store<f64>(engine, load<f64>(engine, ENGINE_REQUESTS) + 1, ENGINE_REQUESTS);
+    const donePs = ask(engine, load<usize>(port, PORT_CTX), load<f64>(read, READ_PAGE), load<i32>(read, READ_OP), nowPs);
+    if ((load<i32>(port, PORT_FLAGS) & PORT_FLAG_PLAIN) != 0 && plainReadTranslated(engine, port, read, donePs)) {
+      setTime(engine + ENGINE_DEVICE_TIMES, device, load<f64>(port, PORT_READ_AT));
+      return;
+    }
+    readTranslated(engine, port, read, donePs);
+  } else if (load<i32>(port, PORT_STATE) == STREAM_HOLDS_WRITE) {
+    store<f64>(engine, load<f64>(engine, ENGINE_REQUESTS) + 1, ENGINE_REQUESTS);
+    writeTranslated(engine, port, ask(engine, load<usize>(port, PORT_CTX), writePage(port), OP_WRITE, nowPs));
+  } else {
+    resume(port);
+  }
+  advance(engine, port);
+}
+
+/** Takes the device as far as it is decided, and waits for its next step. */
+// @ts-ignore: decorator
+@inline
+function advance(engine: usize, port: usize): void {
+  settle(engine, port);
+  const device = load<i32>(port, PORT_DEVICE);
+  if (load<i32>(port, PORT_TOLD) != 0) {
+    store<i32>(port, 0, PORT_TOLD);
+    engineSchedule(engine, device, load<f64>(port, PORT_SOFTWARE_AT));
+  }
+  const streamPs = load<f64>(port, PORT_STREAM_AT);
+  const readPs = load<f64>(port, PORT_READ_AT);
+  setTime(engine + ENGINE_DEVICE_TIMES, device, streamPs < readPs ? streamPs : readPs);
+}
+
+/** Makes `atPs` (now, if it has passed) the one time at which an actor that is not a device is due. */
+export function engineSchedule(engine: usize, actor: i32, atPs: f64): void {
+  const duePs = max(atPs, load<f64>(engine, ENGINE_NOW));
+  const times = engine + ENGINE_OTHER_TIMES;
+  if (load<f64>(load<usize>(times, TIMES_LEVEL) + (<usize>actor << 3)) != duePs) setTime(times, actor, duePs);
+}
+
+/** The device's software has run (or the engine starts): a stream that was idle asks the model again. */
+export function engineWake(engine: usize, device: i32): void {
+  const port = portOf(engine, device);
+  if (load<i32>(port, PORT_STATE) == STREAM_IDLE) resume(port);
+  advance(engine, port);
+}
+
+/** Completes the reads that have been translated: the end of the run. */
+export function engineFinish(engine: usize): void {
+  for (let device = 0; device < load<i32>(engine, ENGINE_DEVICES); device++) finishPort(portOf(engine, device));
+}

@@ -1,0 +1,68 @@
+// Latency histograms (sim/latency.ts lays them out, stats/histogram.ts says what a bucket is).
+
+import {
+  HISTOGRAM_BUCKETS, HISTOGRAM_COUNTS, HISTOGRAM_MAX, HISTOGRAM_MIN, HISTOGRAM_SLOTS, HISTOGRAM_SUB_LOG2,
+  HISTOGRAM_SUM, HISTOGRAM_VALUES, HISTOGRAM_WAITING,
+} from '../layout';
+
+/** Longer values do not wait. */
+const U32_LIMIT: f64 = 4294967296;
+
+/** Counts a value ≥ 0, a whole number of ps. */
+// @ts-ignore: decorator
+@inline
+export function recordPs(histogram: usize, value: f64): void {
+  if (value >= U32_LIMIT) {
+    countValue(histogram, value);
+    return;
+  }
+  const waiting = load<u32>(histogram, HISTOGRAM_WAITING);
+  store<u32>(histogram + (waiting << 2), <u32>value, HISTOGRAM_VALUES);
+  store<u32>(histogram, waiting + 1, HISTOGRAM_WAITING);
+  if (waiting == HISTOGRAM_SLOTS - 1) histogramFlush(histogram);
+}
+
+/** Counts one value ≥ 0 for TypeScript. */
+export function histogramRecord(histogram: usize, value: f64): void {
+  recordPs(histogram, value);
+}
+
+/** Counts the values that wait. */
+export function histogramFlush(histogram: usize): void {
+  const end = histogram + (load<u32>(histogram, HISTOGRAM_WAITING) << 2);
+  const counts = load<usize>(histogram, HISTOGRAM_COUNTS);
+  let sum: f64 = 0;
+  let least: u32 = 0xffffffff;
+  let most: u32 = 0;
+  for (let at = histogram; at < end; at += 4) {
+    const whole = load<u32>(at, HISTOGRAM_VALUES);
+    const value = <f64>whole;
+    const count = counts + (<usize>bucketOf(value) << 3);
+    store<f64>(count, load<f64>(count) + 1);
+    sum += value;
+    least = select<u32>(whole, least, whole < least);
+    most = select<u32>(whole, most, whole > most);
+  }
+  if (end == histogram) return;
+  store<u32>(histogram, 0, HISTOGRAM_WAITING);
+  store<f64>(histogram, load<f64>(histogram, HISTOGRAM_SUM) + sum, HISTOGRAM_SUM);
+  store<f64>(histogram, min(load<f64>(histogram, HISTOGRAM_MIN), <f64>least), HISTOGRAM_MIN);
+  store<f64>(histogram, max(load<f64>(histogram, HISTOGRAM_MAX), <f64>most), HISTOGRAM_MAX);
+}
+
+/** Exponent and highest mantissa bits of the double. */
+// @ts-ignore: decorator
+@inline
+function bucketOf(value: f64): i32 {
+  const bucket = <i32>(reinterpret<u64>(value) >> (52 - HISTOGRAM_SUB_LOG2)) - (1023 << HISTOGRAM_SUB_LOG2);
+  return select<i32>(bucket, 0, bucket > 0);
+}
+
+function countValue(histogram: usize, value: f64): void {
+  const bucket = min(bucketOf(value), HISTOGRAM_BUCKETS - 1);
+  const count = load<usize>(histogram, HISTOGRAM_COUNTS) + (<usize>bucket << 3);
+  store<f64>(count, load<f64>(count) + 1);
+  store<f64>(histogram, load<f64>(histogram, HISTOGRAM_SUM) + value, HISTOGRAM_SUM);
+  store<f64>(histogram, min(load<f64>(histogram, HISTOGRAM_MIN), value), HISTOGRAM_MIN);
+  store<f64>(histogram, max(load<f64>(histogram, HISTOGRAM_MAX), value), HISTOGRAM_MAX);
+}
