@@ -6,6 +6,7 @@ import { compareCommand } from './commands/compare.ts';
 import { withCompletion } from './commands/completion.ts';
 import { explainCommand } from './commands/explain.ts';
 import { listCommand } from './commands/list.ts';
+import { mrcCommand } from './commands/mrc.ts';
 import { pagetableCommand } from './commands/pagetable.ts';
 import { reportCommand } from './commands/report.ts';
 import { runCommand } from './commands/run.ts';
@@ -22,6 +23,7 @@ const EXIT_BUG = 3;
 const FLAGS = (
   'set seed out threads json quiet progress no-progress check help version ' +
   'vary resume no-resume plan goal find range until largest smallest seeds max-seeds precision report no-report ' +
+  'sets ways pages ' +
   'point base metric perf perf-unscaled tolerance csv'
 ).split(' ');
 
@@ -48,6 +50,7 @@ function parser(argv: readonly string[]) {
     .command(runCommand)
     .command(sweepCommand)
     .command(whatifCommand)
+    .command(mrcCommand)
     .command(compareCommand)
     .command(reportCommand)
     .command(checkCommand)

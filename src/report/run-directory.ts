@@ -17,7 +17,7 @@ import {
 import { basename, dirname, join, resolve } from 'node:path';
 import type { RunSpec } from '../spec.ts';
 import type { RunResult } from '../stats/result.ts';
-import { RESULT_FILES } from './columns/files.ts';
+import { type AnyFile, RESULT_FILES } from './columns/files.ts';
 import { headerOf, rowsOf } from './csv.ts';
 import { manifestText, runId, type Shown } from './manifest.ts';
 
@@ -93,7 +93,8 @@ function placeFolder(target: string, write: (staging: string) => void): void {
 }
 
 function writeFiles(folder: string, input: RunDirectoryInput): void {
-  const files = writeTables(folder, input.results);
+  const wanted = RESULT_FILES.filter(({ asked }) => asked === undefined || input.specs.some(asked));
+  const files = writeTables(folder, wanted, input.results);
   const { version, question, specs, answers, shown } = input;
   const manifest = manifestText({ version, question, specs, answers, shown, files });
   writeText(join(folder, 'manifest.json'), manifest);
@@ -101,8 +102,12 @@ function writeFiles(folder: string, input: RunDirectoryInput): void {
 }
 
 /** All tables side by side, one result at a time: results may be more than the memory holds. Returns their sha256. */
-function writeTables(folder: string, results: Iterable<RunResult>): Record<string, string> {
-  const open = RESULT_FILES.map((file) => ({ file, text: new TextFile(join(folder, file.file)) }));
+function writeTables(
+  folder: string,
+  files: readonly AnyFile[],
+  results: Iterable<RunResult>,
+): Record<string, string> {
+  const open = files.map((file) => ({ file, text: new TextFile(join(folder, file.file)) }));
   try {
     for (const { file, text } of open) text.write(headerOf(file.columns));
     for (const result of results) {

@@ -77,7 +77,7 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-async function simulate(specs: readonly RunSpec[], args: WorkArguments): Promise<RunResult[]> {
+export async function simulate(specs: readonly RunSpec[], args: WorkArguments): Promise<RunResult[]> {
   const interrupt = onInterrupt();
   const progress = createProgress(args.progress && !args.quiet && !args.json);
   let done = 0;
@@ -110,6 +110,16 @@ export interface Execution {
   readonly reusedRuns?: number;
 }
 
+/** What another command than run and sweep shows in place of the result table. */
+export interface Instead {
+  readonly verb: string;
+  /** Its own flags, as far as the results depend on them. */
+  readonly flags: readonly string[];
+  readonly text: string;
+  /** Added to the answer of --json. */
+  readonly json: object;
+}
+
 /** Writes the run folder with its report and prints what it says. */
 export async function report(
   scenario: Scenario,
@@ -117,6 +127,7 @@ export async function report(
   results: Iterable<RunResult>,
   args: WorkArguments,
   execution: Execution,
+  instead?: Instead,
 ): Promise<void> {
   const version = programVersion();
   const points = byPoint(results);
@@ -125,24 +136,26 @@ export async function report(
     ...scenario.measured.map((measured) => agreement(measured, points)).filter((text) => text !== undefined),
   ];
   const environment = { ...execution, ...describeHost(), threads: args.threads, arguments: process.argv.slice(2) };
-  const shown = { command: commandText(scenario, args), table: scenario.table, measured: scenario.measured };
+  const shown = { command: commandText(scenario, args, instead), table: scenario.table, measured: scenario.measured };
   const input = { version, question: scenario.question, specs, results, answers, shown, environment };
   const directory = writeOrFail(args.out, input);
   if (args.report) await addReport(directory);
-  if (args.json) printJson(scenario, specs, points, answers, directory, version);
-  else printReport(scenario, specs, points, answers, directory, execution);
+  if (args.json) printJson(scenario, specs, points, answers, directory, version, instead?.json);
+  else printReport(scenario, specs, points, answers, directory, execution, instead?.text);
 }
 
 /** The command that gives the same results anywhere: flags that do not enter them are left out. */
-function commandText({ file, name }: Scenario, { set, seed, vary }: WorkArguments): string {
+function commandText({ file, name }: Scenario, { set, seed, vary }: WorkArguments, instead?: Instead): string {
   const isBundled = dirname(file) === join(packageRoot(), 'scenarios');
   const scenario = isBundled ? name : basename(file);
   const flags = [
     ...(vary ?? []).flatMap((value) => ['--vary', value]),
     ...set.flatMap((value) => ['--set', value]),
     ...(seed === undefined ? [] : ['--seed', String(seed)]),
+    ...(instead?.flags ?? []),
   ];
-  return [vary === undefined ? 'nestwalk run' : 'nestwalk sweep', ...[scenario, ...flags].map(shellWord)].join(' ');
+  const verb = instead?.verb ?? (vary === undefined ? 'run' : 'sweep');
+  return [`nestwalk ${verb}`, ...[scenario, ...flags].map(shellWord)].join(' ');
 }
 
 const shellWord = (word: string): string =>
@@ -185,6 +198,7 @@ function printJson(
   answers: readonly string[],
   directory: string,
   version: string,
+  more: object = {},
 ): void {
   const summary = summaryObjects(points);
   const { name, question } = scenario;
@@ -198,6 +212,7 @@ function printJson(
       directory,
       answers,
       summary,
+      ...more,
     }),
   );
 }
@@ -209,11 +224,10 @@ function printReport(
   answers: readonly string[],
   directory: string,
   execution: Execution,
+  instead?: string,
 ): void {
   print(`${resultColours.bold(scenario.name)}: ${visible(scenario.question)}\n`);
-  print(resultTable(scenario.table.length > 0 ? scenario.table : DEFAULT_TABLE, points, scenario.measured));
-  if (scenario.seeds.length > 1) print(`mean and 95 % interval of ${scenario.seeds.length} seeds`);
-  if (answers.length > 0) print(`\n${answers.map(visible).join('\n')}`);
+  print(instead ?? resultText(scenario, points, answers));
   print(`\n${basis(specs)}`);
   print(
     `Files: ${relative('.', directory) || directory} (${specs.length} runs${before(execution)}, ${execution.wallSeconds.toFixed(1)} s)`,
@@ -222,6 +236,13 @@ function printReport(
   if (existsSync(page)) print(`Report: ${relative('.', page)}`);
   const next = bundledScenarios().find((name) => name !== scenario.name);
   if (next !== undefined) print(`Next:  ${programCommand()} run ${next}   (list scenarios shows all)`);
+}
+
+function resultText(scenario: Scenario, points: readonly PointResults[], answers: readonly string[]): string {
+  const table = scenario.table.length > 0 ? scenario.table : DEFAULT_TABLE;
+  const seeds = scenario.seeds.length > 1 ? [`mean and 95 % interval of ${scenario.seeds.length} seeds`] : [];
+  const said = answers.length > 0 ? [`\n${answers.map(visible).join('\n')}`] : [];
+  return [resultTable(table, points, scenario.measured), ...seeds, ...said].join('\n');
 }
 
 const before = ({ reusedRuns = 0 }: Execution): string => (reusedRuns > 0 ? `, ${reusedRuns} of them from before` : '');

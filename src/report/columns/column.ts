@@ -1,4 +1,5 @@
 /** A column of a result file: the one place that knows its name, unit, meaning, formula and value. */
+import type { RunSpec } from '../../spec.ts';
 
 export type Cell = string | number | undefined;
 
@@ -22,6 +23,8 @@ export interface ResultFile<Run, Row> {
   readonly row: string;
   readonly columns: readonly Column<Row>[];
   readonly rows: (run: Run) => Iterable<Row>;
+  /** Written only where one of the runs asks for it; undefined = always. */
+  readonly asked?: (spec: RunSpec) => boolean;
 }
 
 /** The same columns over a larger row, of which `part` is what they read. */

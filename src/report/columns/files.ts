@@ -13,6 +13,7 @@ import type {
 } from '../../stats/result.ts';
 import { bdfText, faultName } from '../names.ts';
 import { type Column, over, ratio, type ResultFile } from './column.ts';
+import { MRC_COLUMNS, mrcRows } from './mrc.ts';
 import { PMU_EVENTS, type PmuRow } from './pmu.ts';
 import {
   CPU_COLUMNS,
@@ -479,8 +480,9 @@ function file<Row>(
   row: string,
   columns: readonly Column<Row>[],
   rows: (run: RunResult) => Iterable<Row>,
+  asked?: (spec: RunSpec) => boolean,
 ): AnyFile {
-  return { file: name, row, columns, rows } as unknown as AnyFile;
+  return { file: name, row, columns, rows, asked } as unknown as AnyFile;
 }
 export type AnyFile = ResultFile<RunResult, unknown>;
 
@@ -497,6 +499,7 @@ export const RESULT_FILES: readonly AnyFile[] = [
   file('timeline.csv', 'one device in one interval', TIMELINE_COLUMNS, timelineRows),
   file('pmu.csv', 'one event of a unit', PMU_COLUMNS, pmuRows),
   file('faults.csv', 'one fault record', FAULT_COLUMNS, faultRows),
+  file('mrc.csv', 'one capacity of a curve', [...KEY, ...MRC_COLUMNS], mrcRows, ({ run }) => run.mrc !== undefined),
 ];
 
 /** Columns of summary.csv that scenarios may name as metrics: those with numbers. */

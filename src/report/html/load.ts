@@ -223,10 +223,13 @@ function addInterval(draft: Draft, record: Record): void {
   });
 }
 
-const MRC_COLUMNS = ['entries', 'hit_ratio'];
+const MRC_COLUMNS = ['scope', 'sets', 'entries', 'hit_ratio'];
+/** The curves of all lookups: fully associative, and for each number of sets. */
 function addCapacity({ capacities }: Draft, record: Record): void {
+  if (record.text('scope') !== 'all') return;
+  const sets = record.number('sets') ?? 1;
   const [entries, hitRatio] = [record.number('entries'), record.number('hit_ratio')];
-  if (entries !== undefined && hitRatio !== undefined) capacities.push({ curve: '', entries, hitRatio });
+  if (entries !== undefined && hitRatio !== undefined) capacities.push({ curve: sets === 1 ? '' : `${sets} sets`, entries, hitRatio });
 }
 
 function finished(draft: Draft, set: ResultSet, values: Point['values'], isDetailed: boolean): LoadedPoint {
