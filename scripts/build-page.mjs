@@ -32,6 +32,7 @@ const bundle = await rolldown({
   input: join(root, 'src/report/html/client/main.ts'),
   platform: 'browser',
   shimMissingExports: true,
+  onLog: (level, log, show) => (log.code === 'SHIMMED_EXPORT' ? undefined : show(level, log)),
   resolve: { conditionNames: ['browser', 'import', 'default'] },
   plugins: [
     {

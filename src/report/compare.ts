@@ -75,7 +75,7 @@ export function compareText(group: Group, rows: readonly MetricComparison[]): st
   const tables: string[] = [];
   for (let from = 1; from < sides.length; ) {
     const count = fitting(sides, rows, from);
-    tables.push(drawTable(columnsOf(sides, rows, from, count), 1));
+    tables.push(drawTable(bestColumns(sides, rows, from, count), 1));
     from += count;
   }
   return `${title}${tables.join('\n')}\n${legend(rows)}`;
@@ -84,7 +84,7 @@ export function compareText(group: Group, rows: readonly MetricComparison[]): st
 /** How many sides from `from` on fit beside the first. */
 function fitting(sides: readonly Side[], rows: readonly MetricComparison[], from: number): number {
   let count = sides.length - from;
-  while (count > 1 && tableWidth(columnsOf(sides, rows, from, count)) > WIDTH) count--;
+  while (count > 1 && tableWidth(bestColumns(sides, rows, from, count)) > WIDTH) count--;
   return count;
 }
 
@@ -93,26 +93,57 @@ const cellWidth = ({ heading, cells }: TextColumn): number =>
 const tableWidth = (columns: readonly TextColumn[]): number =>
   columns.reduce((sum, column) => sum + cellWidth(column) + 3, 1);
 
-function columnsOf(
+/** The columns that say most and still fit: intervals of the sides, then those of the changes, are left out first. */
+function bestColumns(
   sides: readonly Side[],
   rows: readonly MetricComparison[],
   from: number,
   count: number,
 ): TextColumn[] {
   const places = Array.from({ length: count }, (_, i) => from + i);
-  const value = (place: number): TextColumn => ({
-    heading: visible(sides[place].label),
-    cells: rows.map(({ values }) => estimateText(values[place])),
-  });
-  const change = (place: number): TextColumn[] => [
-    value(place),
-    { heading: 'differ- ence', cells: rows.map(({ differences }) => differenceText(differences[place - 1])) },
-    { heading: '%', cells: rows.map((row) => percentText(row, place)) },
-  ];
-  return [{ heading: 'metric', cells: rows.map(({ metric }) => metric) }, value(0), ...places.flatMap(change)];
+  const choices = [full(sides, rows, places, true), full(sides, rows, places, false), brief(sides, rows, places)];
+  return choices.find((columns) => tableWidth(columns) <= WIDTH) ?? choices[2];
 }
 
-const estimateText = (value: Estimate | undefined): string => (value === undefined ? '–' : shortNumber(value.mean));
+const metricNames = (rows: readonly MetricComparison[]): TextColumn => ({
+  heading: 'metric',
+  cells: rows.map(({ metric }) => metric),
+});
+
+function valueColumn(side: Side, place: number, rows: readonly MetricComparison[], intervals: boolean): TextColumn {
+  return { heading: visible(side.label), cells: rows.map(({ values }) => estimateText(values[place], intervals)) };
+}
+
+function full(
+  sides: readonly Side[],
+  rows: readonly MetricComparison[],
+  places: readonly number[],
+  intervals: boolean,
+): TextColumn[] {
+  const change = (place: number): TextColumn[] => [
+    valueColumn(sides[place], place, rows, intervals),
+    { heading: 'change', cells: rows.map(({ differences }) => differenceText(differences[place - 1])) },
+    { heading: '%', cells: rows.map((row) => percentText(row, place)) },
+  ];
+  return [metricNames(rows), valueColumn(sides[0], 0, rows, intervals), ...places.flatMap(change)];
+}
+
+function brief(sides: readonly Side[], rows: readonly MetricComparison[], places: readonly number[]): TextColumn[] {
+  const mark = (row: MetricComparison, place: number): string =>
+    `${percentText(row, place)}${row.differences[place - 1]?.isSignificant === true ? '*' : ''}`;
+  const change = (place: number): TextColumn[] => [
+    valueColumn(sides[place], place, rows, false),
+    { heading: '%', cells: rows.map((row) => mark(row, place)) },
+  ];
+  return [metricNames(rows), valueColumn(sides[0], 0, rows, false), ...places.flatMap(change)];
+}
+
+function estimateText(value: Estimate | undefined, intervals: boolean): string {
+  if (value === undefined) return '–';
+  return intervals && value.half > 0
+    ? `${shortNumber(value.mean)} ±${decimal(value.half, 2)}`
+    : shortNumber(value.mean);
+}
 
 function differenceText(value: Difference | undefined): string {
   if (value === undefined) return '–';

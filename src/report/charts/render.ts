@@ -1,7 +1,7 @@
 /** Drawing → SVG text: the same bytes for the same drawing, on any machine and Node version. */
 import * as vega from 'vega';
 import { compile, type TopLevelSpec } from 'vega-lite';
-import type { Drawing, Spec } from './chart.ts';
+import type { Drawing } from './chart.ts';
 import { textWidth } from './text-width.ts';
 import { config } from './theme.ts';
 
@@ -20,36 +20,16 @@ interface Measuring {
 /** Vega-Lite warns about what charts mean, such as one legend for two panels. */
 const logger = vega.logger(vega.Error);
 
-/** What Vega-Lite compiles: the view with data and configuration; with a title where it stands alone. */
-export function fullSpec(drawing: Drawing, width: number, withTitle: boolean): Spec {
-  const heading = withTitle ? { title: { text: drawing.title, subtitle: wrapped(drawing.caption, width) } } : {};
-  return { ...heading, datasets: drawing.data, ...drawing.spec(width), config: config() };
-}
-
-export async function svgOf(drawing: Drawing, width: number, withTitle: boolean): Promise<string> {
-  const { spec } = compile(fullSpec(drawing, width, withTitle) as unknown as TopLevelSpec, { logger });
+/** Draws at `width` pixels, without title. */
+export async function svgOf(drawing: Drawing, width: number): Promise<string> {
+  const full = { datasets: drawing.data, ...drawing.spec(width), config: config() };
+  const { spec } = compile(full as unknown as TopLevelSpec, { logger });
   const view = new vega.View(vega.parse(spec), { renderer: 'none' });
   try {
     return compact(await view.toSVG());
   } finally {
     view.finalize();
   }
-}
-
-const SUBTITLE_PX = 12;
-
-/** Lines of at most `width` pixels. */
-function wrapped(text: string, width: number): string[] {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.split(' ')) {
-    const longer = line === '' ? word : `${line} ${word}`;
-    if (line !== '' && textWidth(longer, SUBTITLE_PX) > width) {
-      lines.push(line);
-      line = word;
-    } else line = longer;
-  }
-  return [...lines, line];
 }
 
 const EMPTY_SHAPE = /<path class="(?:background|foreground)"(?![^>]*(?:fill|stroke)=)[^>]*\/>/g;

@@ -81,17 +81,6 @@ export function config(): object {
       labelLimit: 260,
       offset: 8,
     },
-    title: {
-      anchor: 'start',
-      frame: 'bounds',
-      fontSize: 15,
-      fontWeight: 'normal',
-      color: colour('ink'),
-      subtitleColor: colour('muted'),
-      subtitleFontSize: FONT_SIZE,
-      subtitlePadding: 5,
-      offset: 14,
-    },
     header: { ...text, title: null, labelColor: colour('ink') },
   };
 }

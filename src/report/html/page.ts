@@ -6,7 +6,7 @@ import type { Dataset, Point } from '../charts/dataset.ts';
 import { metric } from '../charts/dataset.ts';
 import { escapeXml as escape } from '../charts/escape.ts';
 import { amount, axisTitle, metricText, type MetricText, percent } from '../charts/metrics.ts';
-import { SLIM, svgOf, WIDE } from '../charts/render.ts';
+import { SLIM, WIDE } from '../charts/render.ts';
 import { COLOURS, config } from '../charts/theme.ts';
 import type { Measured } from '../table.ts';
 import { assumptionsOf } from './assumptions.ts';
@@ -16,6 +16,8 @@ import { STYLE } from './style.ts';
 export interface DrawnChart {
   readonly id: string;
   readonly drawing: Drawing;
+  /** As svgOf draws it at full width. */
+  readonly picture: string;
 }
 
 /** More rows than this get a frame of their own to scroll in. */
@@ -23,10 +25,8 @@ const TALL_ROWS = 40;
 /** Rows of the table under a chart; files have all. */
 const MOST_NUMBERS = 200;
 
-export async function pageText({ sets, data }: Loaded, charts: readonly DrawnChart[]): Promise<string> {
+export function pageText({ sets, data }: Loaded, charts: readonly DrawnChart[]): string {
   const script = assetText('client.js');
-  const sections = [];
-  for (const chart of charts) sections.push(await chartSection(chart));
   const name = sets.map(({ manifest }) => manifest.scenario).join(', ');
   const live = jsonText({ config: config(), charts: charts.map(liveChart) });
   return `<!doctype html>
@@ -46,7 +46,7 @@ ${sets.map((set, i) => header(set, i === 0)).join('\n')}
 <main id="main">
 <nav aria-label="Contents">${contents(charts)}</nav>
 ${resultSection(data)}
-${sections.join('\n')}
+${charts.map(chartSection).join('\n')}
 ${sets.map(assumptionSection).join('\n')}
 ${madeBy(sets)}
 </main>
@@ -160,8 +160,8 @@ ${rows.map((row) => `<tr>${cells(row)}</tr>`).join('\n')}
 }
 
 // ---- charts -------------------------------------------------------------------------------------------------------------
-async function chartSection({ id, drawing }: DrawnChart): Promise<string> {
-  const svg = withVariables(await svgOf(drawing, WIDE, false)).replace('<svg', '<svg aria-hidden="true"');
+function chartSection({ id, drawing, picture }: DrawnChart): string {
+  const svg = withVariables(picture).replace('<svg', '<svg aria-hidden="true"');
   const { columns, data } = drawing.table;
   const all = drawing.data[data];
   const rows = all.slice(0, MOST_NUMBERS).map((row) => columns.map(({ field }) => String(row[field] ?? '')));

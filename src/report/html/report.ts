@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:f
 import { join } from 'node:path';
 import { pngOf, standaloneSvg } from '../charts/files.ts';
 import { CHARTS } from '../charts/index.ts';
+import { svgOf, WIDE } from '../charts/render.ts';
 import { loadResults } from './load.ts';
 import { type DrawnChart, pageText } from './page.ts';
 
@@ -17,17 +18,18 @@ export interface Report {
 /** Throws ReportProblem when the directories do not hold whole results. Nothing is written. */
 export async function buildReport(directories: readonly string[]): Promise<Report> {
   const loaded = loadResults(directories);
-  const drawn = CHARTS.flatMap(({ id, draw }): DrawnChart[] => {
+  const drawn: DrawnChart[] = [];
+  for (const { id, draw } of CHARTS) {
     const drawing = draw(loaded.data);
-    return drawing === undefined ? [] : [{ id, drawing }];
-  });
+    if (drawing !== undefined) drawn.push({ id, drawing, picture: await svgOf(drawing, WIDE) });
+  }
   const charts = new Map<string, string | Buffer>();
-  for (const { id, drawing } of drawn) {
-    const svg = await standaloneSvg(drawing);
+  for (const { id, drawing, picture } of drawn) {
+    const svg = standaloneSvg(drawing, picture);
     charts.set(`${id}.svg`, svg);
     charts.set(`${id}.png`, pngOf(svg));
   }
-  return { html: await pageText(loaded, drawn), charts };
+  return { html: pageText(loaded, drawn), charts };
 }
 
 /** Writes beside their places and renames. Throws the system's error; then what was there before is still there. */
