@@ -7,6 +7,7 @@ import {
   CACHE_DROPPED,
   CACHE_EVICTIONS,
   CACHE_FILLS,
+  C_DEPTH,
   C_DTE_HITS,
   C_DTE_LOOKUPS,
   C_FAST,
@@ -17,6 +18,8 @@ import {
   C_LINE_MISSES,
   C_LOOKUPS,
   C_LOOKUPS_ALL,
+  C_MERGED,
+  C_MISSES,
   C_NTLB_HITS,
   C_NTLB_LOOKUPS,
   C_PASID_HITS,
@@ -25,6 +28,7 @@ import {
   C_PWC_LOOKUPS,
   C_REMEMBERED,
   C_TRANSLATED,
+  C_WALKS,
   CTX_BDF,
   CTX_BYTES,
   CTX_COUNTERS,
@@ -33,6 +37,7 @@ import {
   CTX_PASID,
   CTX_UNIT,
   COUNTERS,
+  DEPTH_SLOTS,
   LOG_ACCESS,
   LOG_BYTES,
   LOG_CODE,
@@ -48,7 +53,9 @@ import {
   UNIT_DEVICE_TABLE,
   UNIT_EPOCH,
   UNIT_FLAGS,
+  UNIT_FLAG_BARE,
   UNIT_FLAG_NO_FRACTURE,
+  UNIT_FLAG_STRAIGHT,
   UNIT_FLAG_WATCHED,
   UNIT_GUEST_RULE,
   UNIT_HISTORY,
@@ -87,6 +94,8 @@ import { type CacheUse, cacheBytes, layCache } from './cache.ts';
 /** Guest and host as the kernel numbers stages. */
 export const STAGE_GUEST = 0;
 export const STAGE_HOST = 1;
+/** The kernel looks at the times of so many walkers at once. */
+const WALKER_BLOCK = 8;
 /** Levels whose table entries a walk cache may hold. */
 const PWC_LEVELS = 6;
 const HISTORY_START_SLOTS = 4096;
@@ -130,6 +139,17 @@ function historySlots(pages: number): number {
   return slots;
 }
 
+/** UNIT_FLAG_*: what the machine has not, so that walks need not look for it. */
+function flagsOf({ iotlb, lineCache, walkCaches, nestedTlb }: MachineSpec): number {
+  const sets = lineCache.entries / lineCache.ways;
+  const isStraight = lineCache.entries === 0 || (lineCache.ways === 8 && (sets & (sets - 1)) === 0);
+  const caches = [...walkCaches.host, ...walkCaches.guest, nestedTlb];
+  const isBare = isStraight && caches.every(({ entries }) => entries === 0);
+  return (
+    (iotlb.fracture ? 0 : UNIT_FLAG_NO_FRACTURE) | (isStraight ? UNIT_FLAG_STRAIGHT : 0) | (isBare ? UNIT_FLAG_BARE : 0)
+  );
+}
+
 /** Kernel memory of one unit, rounded up, without its device table and page tables. */
 export function unitBytes(machine: MachineSpec, requesters: number, historyPages: number): number {
   const { walkCaches } = machine;
@@ -137,7 +157,7 @@ export function unitBytes(machine: MachineSpec, requesters: number, historyPages
   const all = [...caches, machine.lineCache, ...walkCaches.host, ...walkCaches.guest];
   const history = historyPages > 0 ? historySlots(historyPages) * HISTORY_SLOT_BYTES * 2 : 0;
   const contexts = requesters * (CTX_BYTES + 64 + cacheBytes(machine.iotlb.l1));
-  const queues = machine.eventLogEntries * LOG_BYTES + machine.walkers * 8;
+  const queues = machine.eventLogEntries * LOG_BYTES + (machine.walkers + WALKER_BLOCK) * 8;
   return all.reduce((sum, spec) => sum + cacheBytes(spec), 0) + history + contexts + queues + 65536;
 }
 
@@ -194,7 +214,7 @@ export class IommuUnit {
       this.put(UNIT_IOTLB + 4 * i, shared);
     });
     this.put(UNIT_CLASSES, iotlb.leafLog2.length);
-    this.put(UNIT_FLAGS, iotlb.fracture ? 0 : UNIT_FLAG_NO_FRACTURE);
+    this.put(UNIT_FLAGS, flagsOf(machine));
     this.put(UNIT_NESTED_TLB, this.lay('nested_tlb', machine.nestedTlb));
     const context = { scanWays: CONTEXT_SCAN_WAYS };
     this.put(UNIT_DEVICE_CACHE, this.lay('device', machine.deviceCache, context));
@@ -222,8 +242,11 @@ export class IommuUnit {
     this.putPs(UNIT_MEMORY_PS, latency.memoryReadNs);
     this.putPs(UNIT_OVERHEAD_PS, latency.walkOverheadNs);
     this.putPs(UNIT_START_PS, walkStartNs);
-    this.put(UNIT_WALKERS, this.regions.take(walkers * 8));
+    const padded = Math.ceil(walkers / WALKER_BLOCK) * WALKER_BLOCK;
+    const times = this.regions.take(padded * 8);
+    this.put(UNIT_WALKERS, times);
     this.put(UNIT_WALKER_COUNT, walkers);
+    this.kernel.f64.fill(Infinity, times / 8 + walkers, times / 8 + padded);
   }
 
   private layQueues(options: UnitOptions): void {
@@ -298,18 +321,24 @@ export class IommuUnit {
     this.kernel.exports.noteUnmapped(this.pointer, domain, pasid, page, pages, atPs);
   }
 
-  /** Counters of one requester (C_* of kernel/layout.ts), with the hits that went the short way added where they belong. */
+  /** Counters of one requester (C_* of kernel/layout.ts), with what the kernel's few counts imply added where it belongs. */
   counters(ctx: number): Float64Array {
     const all = this.liveCounters(ctx).slice();
     for (let i = 0; i < 3; i++) {
       const host = all[C_FAST + i];
       const guest = all[C_FAST_GUEST + i];
       all[C_HITS + i] += host + guest;
-      for (const c of [C_TRANSLATED, C_LOOKUPS, C_LOOKUPS_ALL, C_DTE_LOOKUPS, C_DTE_HITS]) all[c] += host + guest;
+      for (const c of [C_LOOKUPS, C_DTE_LOOKUPS, C_DTE_HITS]) all[c] += host + guest;
       for (const c of [C_PASID_LOOKUPS, C_PASID_HITS]) all[c] += guest;
       all[C_FAST + i] = 0;
       all[C_FAST_GUEST + i] = 0;
     }
+    const walks = sum(all, C_DEPTH, DEPTH_SLOTS);
+    const misses = walks + all[C_MERGED];
+    all[C_WALKS] = walks;
+    all[C_MISSES] = misses;
+    all[C_TRANSLATED] = all[C_LOOKUPS];
+    all[C_LOOKUPS_ALL] = all[C_LOOKUPS] + misses; // each miss is looked up again when its walk ends
     const [host, guest] = [all[C_REMEMBERED], all[C_REMEMBERED + 1]];
     for (const c of [C_DTE_LOOKUPS, C_DTE_HITS]) all[c] += host + guest;
     for (const c of [C_PASID_LOOKUPS, C_PASID_HITS]) all[c] += guest;
@@ -384,6 +413,12 @@ export class IommuUnit {
     });
     return sumByName(rows);
   }
+}
+
+function sum(counters: Float64Array, first: number, slots: number): number {
+  let total = 0;
+  for (let slot = first; slot < first + slots; slot++) total += counters[slot];
+  return total;
 }
 
 /** Lookups and hits of a cache, from the sum of its unit's requesters. */

@@ -59,7 +59,19 @@ export const LV_TABLE_BITS = 40; // u64: ORed to the next table's address by the
 export const LV_LEAF_BITS = 48; // u64: ORed to every leaf of this level by the mapper (PS, block type…)
 export const LV_PERM_IGNORE = 56; // u64: ORed after the XOR in table entries (formats whose table entries hold no permissions)
 export const RULE_LEVEL_BYTES = 64;
-export const RULE_BYTES = 512; // RULE_LEVEL0 + 6 * RULE_LEVEL_BYTES
+/**
+ * What a walk through table entries alone needs of each level, close together. An entry that is present and has
+ * (entry & STEP_GO_MASK) == STEP_GO_VALUE points to the next lower level and has no reserved bit set; any other is looked at in full.
+ */
+export const RULE_STEPS = 512; // step records follow, STEP_BYTES each, level 0 first
+export const STEP_SHIFT = 0; // i32: LV_SHIFT
+export const STEP_INDEX_MASK = 4; // i32: LV_INDEX_MASK
+export const STEP_GO_MASK = 8; // u64; level 0: 0
+export const STEP_GO_VALUE = 16; // u64; level 0: 1, which nothing matches
+export const STEP_PERM_IGNORE = 24; // u64: LV_PERM_IGNORE
+export const STEP_BITS = 32; // i32: page numbers below 2^STEP_BITS are in range of a table of this level
+export const STEP_BYTES = 40;
+export const RULE_BYTES = 768; // RULE_STEPS + 6 * STEP_BYTES, rounded up
 
 export const RULE_FLAG_NEXT_LEVEL = 1; // AMD v1: bits 11:9 name the next table's level (1-based); 0 and 7 are leaves
 export const RULE_FLAG_SIGN_EXTEND = 2; // input address is canonical: bits above INPUT_BITS-1 repeat it
@@ -162,20 +174,21 @@ export const CTX_COUNTERS = 128; // f64 × COUNTERS
 export const CTX_BYTES = 1536; // CTX_COUNTERS + 8 * COUNTERS; NULL_CTX must fit below WINDOW_TABLE
 
 // ---- Counters of one requester: f64 slots from CTX_COUNTERS ------------------------------------------------------------------
-export const C_TRANSLATED = 0; // requests that needed translation
+// Slots marked * are not counted by the kernel: they follow from others (iommu/unit.ts), and a request should write few.
+export const C_TRANSLATED = 0; // * requests that needed translation
 export const C_UNTRANSLATED = 1; // requests passed without (pass-through DTE)
 export const C_FAULTS = 2;
 export const C_LOOKUPS = 3; // first IOTLB lookups
-export const C_LOOKUPS_ALL = 4; // and those again after a wait
+export const C_LOOKUPS_ALL = 4; // * and those again after a wait
 export const C_L1_HITS = 5;
 export const C_HITS = 6; // 4 slots: hits by leaf class (in either level, first lookup)
-export const C_MISSES = 10;
+export const C_MISSES = 10; // *
 export const C_MERGED = 11; // of the misses: waited on a walk already in flight
 export const C_COLD = 12;
 export const C_CAPACITY = 13;
 export const C_CONFLICT = 14;
 export const C_INVALIDATED = 15;
-export const C_WALKS = 16;
+export const C_WALKS = 16; // *
 export const C_WALK_PS = 17; // Σ walk latency without waiting for a walker
 export const C_WALK_WAIT_PS = 18; // Σ waiting for a walker or its start interval
 export const C_DTE_LOOKUPS = 19;
@@ -263,7 +276,7 @@ export const UNIT_LINE_CACHE = 52;
 export const UNIT_SHADOW = 56; // fully associative LRU of the IOTLB's capacity, 0 = conflict misses are not told apart
 export const UNIT_HISTORY = 60; // pointer to the history of pages seen, 0 = causes are not counted
 export const UNIT_PWC = 64; // 16 pointers: [stage][level of the cached table entry]
-export const UNIT_WALKERS = 128; // pointer to f64 × count: next free time, ps
+export const UNIT_WALKERS = 128; // pointer to f64 × count rounded up to blocks of 8 (padding Infinity): next free time, ps
 export const UNIT_WALKER_COUNT = 132;
 export const UNIT_DEVICE_TABLE = 136; // u64: SPA of the device table
 export const UNIT_HOST_RULE = 144; // pointer to the rule of the DTE's table (amd-v1)
@@ -292,6 +305,8 @@ export const UNIT_BYTES = 320;
 
 export const UNIT_FLAG_NO_FRACTURE = 1; // a guest leaf on smaller host leaves keeps its size in the IOTLB
 export const UNIT_FLAG_WATCHED = 2; // UNIT_SHADOW holds nothing: it is there so that every hit goes the general way
+export const UNIT_FLAG_STRAIGHT = 4; // no line cache, or one of a power of two of sets of eight ways: walks read it without calls
+export const UNIT_FLAG_BARE = 8; // STRAIGHT, and neither walk caches nor a nested TLB
 
 export const KEY_GUEST_LOG2 = 40; // bit of KEY1: translated by a guest table (PASID valid)
 

@@ -45,7 +45,9 @@ const SMALL = [
   [3, 2],
   [4, 4],
 ] as const;
-const MIXED = [...SMALL, [8, 4], [1, 24], [5, 3], [2, 17]] as const;
+const MIXED = [...SMALL, [8, 4], [1, 24], [5, 3], [2, 17], [2, 8]] as const;
+/** Half of the machines have line caches of eight ways, and a third no walk caches and no nested TLB: the kernel has ways of its own. */
+const LINES = [...MIXED, [1, 8], [2, 8], [4, 8], [16, 8], [4, 8], [16, 8]] as const;
 
 const machine: fc.Arbitrary<MachineSpec> = fc
   .record({
@@ -57,16 +59,18 @@ const machine: fc.Arbitrary<MachineSpec> = fc
     nestedTlb: cache(MIXED),
     deviceCache: cache(MIXED),
     pasidCache: cache(SMALL),
-    lineCache: cache(MIXED),
-    walkers: fc.integer({ min: 1, max: 4 }),
+    lineCache: cache(LINES),
+    isBare: fc.integer({ min: 0, max: 2 }).map((one) => one === 0),
+    walkers: fc.oneof(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 5, max: 20 })),
     walkStartNs: fc.constantFrom(0, 0, 48, 500),
     fracture: fc.boolean(),
   })
-  .map(({ iotlb, l1, leafLog2, guestWalk, hostWalk, fracture, ...rest }) =>
+  .map(({ iotlb, l1, leafLog2, guestWalk, hostWalk, nestedTlb, isBare, fracture, ...rest }) =>
     machineOf({
       ...rest,
       iotlb: { ...iotlb, leafLog2, fracture, l1 },
-      walkCaches: { guest: guestWalk, host: hostWalk },
+      nestedTlb: isBare ? NO_CACHE : nestedTlb,
+      walkCaches: isBare ? { guest: [], host: [] } : { guest: guestWalk, host: hostWalk },
     }),
   );
 

@@ -49,7 +49,10 @@ export function writeRule(view: DataView, at: number, geometry: TableGeometry): 
   u32(L.RULE_ERRNOS, geometry.policy.occupied | (geometry.policy.range << 16));
   u32(L.RULE_MAP_BITS, geometry.mapBits);
   const levels = geometry.grows ? L.RULE_LEVELS_MAX : geometry.levels;
-  for (let level = 0; level < levels; level++) writeLevel(view, at, geometry, level);
+  for (let level = 0; level < levels; level++) {
+    writeLevel(view, at, geometry, level);
+    writeStep(view, at, geometry, level);
+  }
 }
 
 function writeLevel(view: DataView, rule: number, geometry: TableGeometry, level: number): void {
@@ -65,6 +68,41 @@ function writeLevel(view: DataView, rule: number, geometry: TableGeometry, level
   u64(L.LV_TABLE_BITS, declared.tableBits);
   u64(L.LV_LEAF_BITS, declared.leafBits);
   u64(L.LV_PERM_IGNORE, declared.unrestricted);
+}
+
+/** Bits 11:9 of an entry with a next-level field. */
+const NEXT_LEVEL_LOG2 = 9n;
+const NEXT_LEVEL_MASK = 7n << NEXT_LEVEL_LOG2;
+/** Page numbers are shifted by at most this. */
+const ANY_PAGE_BITS = 63;
+
+function writeStep(view: DataView, rule: number, geometry: TableGeometry, level: number): void {
+  const at = rule + L.RULE_STEPS + level * L.STEP_BYTES;
+  const u64 = (offset: number, value: bigint) => view.setBigUint64(at + offset, BigInt.asUintN(64, value), true);
+  const { mask, value } = goTest(geometry, level);
+  view.setInt32(at + L.STEP_SHIFT, levelShift(geometry, level), true);
+  view.setInt32(at + L.STEP_INDEX_MASK, (1 << levelIndexBits(geometry, level)) - 1, true);
+  u64(L.STEP_GO_MASK, mask);
+  u64(L.STEP_GO_VALUE, value);
+  u64(L.STEP_PERM_IGNORE, geometry.level(level).unrestricted ?? 0n);
+  view.setInt32(at + L.STEP_BITS, pageBits(geometry, level), true);
+}
+
+/** Which entries of a level point to the next lower one without a doubt. None of level 0, and none where all would be wrong. */
+function goTest(geometry: TableGeometry, level: number): { mask: bigint; value: bigint } {
+  const { leafMask, leafXor = 0n, reservedTable = 0n } = geometry.level(level);
+  const isField = geometry.nextLevel;
+  const mask = isField ? NEXT_LEVEL_MASK : leafMask;
+  const value = isField ? BigInt(level) << NEXT_LEVEL_LOG2 : leafXor & leafMask;
+  if (level === 0 || (value & reservedTable) !== 0n) return { mask: 0n, value: 1n };
+  return { mask: mask | reservedTable, value };
+}
+
+/** Page-number bits that a table of this level takes without a look at the canonical form. */
+function pageBits(geometry: TableGeometry, level: number): number {
+  const covered = levelShift(geometry, level) + levelIndexBits(geometry, level);
+  const bits = geometry.signExtended ? geometry.inputBits - 1 : Math.min(covered, geometry.inputBits);
+  return bits - 12 < 52 ? bits - 12 : ANY_PAGE_BITS;
 }
 
 function flagsOf(geometry: TableGeometry): number {

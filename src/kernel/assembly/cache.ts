@@ -56,10 +56,16 @@ export function setOf(cache: usize, key0: u64, key1: u64): u32 {
 
 /** Slot number of the key, or -1. Does not count as a use. */
 export function find(cache: usize, key0: u64, key1: u64, tag: u32, set: u32): i32 {
+  if (load<usize>(cache, CACHE_TABLE) != 0) return findIndexed(cache, key0, key1, tag);
+  return findScanned(cache, key0, key1, tag, set);
+}
+
+/** The same in a cache that is not hash-indexed, for places where a call would cost too much. */
+// @ts-ignore: decorator
+@inline
+export function findScanned(cache: usize, key0: u64, key1: u64, tag: u32, set: u32): i32 {
   const tags = load<usize>(cache, CACHE_TAGS);
   const slots = load<usize>(cache, CACHE_SLOTS);
-  const table = load<usize>(cache, CACHE_TABLE);
-  if (table != 0) return findIndexed(cache, key0, key1, tag);
   const pad = load<u32>(cache, CACHE_PAD);
   const first = set * pad;
   const wanted = i32x4.splat(<i32>tag);
@@ -211,6 +217,8 @@ function victim(cache: usize, set: u32): u32 {
 }
 
 /** Unused lanes of a set hold stamp 0xffffffff (LRU, FIFO, LFU), so that they are never the least. */
+// @ts-ignore: decorator
+@inline
 export function leastStamp(cache: usize, first: u32, pad: u32): u32 {
   const stamps = load<usize>(cache, CACHE_STAMPS) + (first << 2);
   let least = v128.load(stamps);
@@ -260,6 +268,33 @@ function treeVictim(cache: usize, first: u32, ways: u32): u32 {
 
 /** Takes a slot for a key that the caller knows to be absent, and writes its keys. Returns the slot's record. */
 export function insert(cache: usize, key0: u64, key1: u64, tag: u32, set: u32): usize {
+  const isPlain = load<usize>(cache, CACHE_TABLE) == 0 && load<i32>(cache, CACHE_REPLACEMENT) <= REPLACE_FIFO;
+  return isPlain ? insertPlain(cache, key0, key1, tag, set) : insertAny(cache, key0, key1, tag, set);
+}
+
+/** Scanned sets in LRU or FIFO order: what most caches are, in one go. */
+// @ts-ignore: decorator
+@inline
+function insertPlain(cache: usize, key0: u64, key1: u64, tag: u32, set: u32): usize {
+  const pad = load<u32>(cache, CACHE_PAD);
+  const first = set * pad;
+  const slot = first + leastStamp(cache, first, pad);
+  const at = load<usize>(cache, CACHE_TAGS) + (slot << 2);
+  const record = load<usize>(cache, CACHE_SLOTS) + slot * SLOT_BYTES;
+  if (load<u32>(at) != 0) {
+    addResident(cache, load<u64>(record), -1);
+    store<f64>(cache, load<f64>(cache, CACHE_EVICTIONS) + 1, CACHE_EVICTIONS);
+  }
+  store<u32>(at, tag);
+  store<u64>(record, key0, SLOT_KEY0);
+  store<u64>(record, key1, SLOT_KEY1);
+  addResident(cache, key0, 1);
+  store<f64>(cache, load<f64>(cache, CACHE_FILLS) + 1, CACHE_FILLS);
+  stamp(cache, slot);
+  return record;
+}
+
+function insertAny(cache: usize, key0: u64, key1: u64, tag: u32, set: u32): usize {
   const slot = victim(cache, set);
   const tags = load<usize>(cache, CACHE_TAGS);
   const record = load<usize>(cache, CACHE_SLOTS) + slot * SLOT_BYTES;
@@ -280,6 +315,8 @@ export function insert(cache: usize, key0: u64, key1: u64, tag: u32, set: u32): 
   return record;
 }
 
+// @ts-ignore: decorator
+@inline
 function addResident(cache: usize, key0: u64, by: i32): void {
   const at = cache + ((<usize>(key0 >> 60) & 3) << 2);
   store<i32>(at, load<i32>(at, CACHE_RESIDENT) + by, CACHE_RESIDENT);

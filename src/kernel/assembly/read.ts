@@ -27,12 +27,9 @@ export function locate(address: u64): usize {
 
 /**
  * Line cache: 64-byte lines of table memory, found by number alone, always LRU. A set's stamps follow its tags, so that a
- * read touches one host line for both. True if the read hits: then the line is the
- * newest. Inlined without calls into the walk's loop, which checks the clock when it leaves.
+ * read touches one host line for both. True if the read hits: then the line is the newest.
  */
-// @ts-ignore: decorator
-@inline
-export function useLine(cache: usize, at: usize): bool {
+function useLine(cache: usize, at: usize): bool {
   const line = <u32>(at >> 6);
   const mask = load<i32>(cache, CACHE_MASK);
   const pad = load<u32>(cache, CACHE_PAD);
@@ -56,19 +53,80 @@ export function useLine(cache: usize, at: usize): bool {
   return true;
 }
 
-/** Counts and costs of reads that hit. */
-export function countLineHits(cache: usize, hits: i32): void {
-  if (cache == 0) {
-    addReads(<f64>hits * load<f64>(unit, UNIT_MEMORY_PS), hits);
-    return;
-  }
-  addReads(<f64>hits * load<f64>(unit, UNIT_LINE_PS), hits);
-  countBy(C_LINE_HITS, <f64>hits);
-  watchClock(cache);
+/** The place of a system address, as `locate`; for walks of the hardware. */
+// @ts-ignore: decorator
+@inline
+export function windowed(address: u64): usize {
+  const window = address >> WINDOW_LOG2;
+  if (window >= <u64>WINDOW_COUNT) return 0;
+  const at = WINDOW_TABLE + (<usize>window << 3);
+  const offset = <u32>address & WINDOW_LAST;
+  return offset < load<u32>(at, 4) ? <usize>(load<u32>(at) + offset) : 0;
 }
 
-/** Brings the missing line of a read in; empty lines have stamp 0 and go first. Counts and costs the read. */
-export function fetchLine(cache: usize, at: usize): void {
+/** The set of a line, in a line cache of a power of two of sets of eight ways: eight tags, then their eight stamps. */
+// @ts-ignore: decorator
+@inline
+export function lineSet(tags: usize, mask: u32, at: usize): usize {
+  return tags + ((<u32>(at >> 6) & mask) << 6);
+}
+
+/** Ways of such a set that hold the line, bit n = way n. */
+// @ts-ignore: decorator
+@inline
+export function lineWays(set: usize, at: usize): u32 {
+  const wanted = i32x4.splat(<i32>(at >> 6));
+  const low = i32x4.bitmask(i32x4.eq(wanted, v128.load(set)));
+  return low | (i32x4.bitmask(i32x4.eq(wanted, v128.load(set, 16))) << 4);
+}
+
+/** Brings a line into such a set. Returns the way that it took, as a bit (and perhaps higher ones). */
+// @ts-ignore: decorator
+@inline
+export function bringLine(set: usize, at: usize): u32 {
+  const low = v128.load(set, 32);
+  const high = v128.load(set, 48);
+  let least = i32x4.min_u(low, high);
+  least = i32x4.min_u(least, v128.shuffle<i32>(least, least, 2, 3, 0, 1));
+  least = i32x4.min_u(least, v128.shuffle<i32>(least, least, 1, 0, 3, 2));
+  const ways = i32x4.bitmask(i32x4.eq(least, low)) | (i32x4.bitmask(i32x4.eq(least, high)) << 4);
+  store<u32>(set + (ctz(ways) << 2), <u32>(at >> 6));
+  return ways;
+}
+
+/** Adds counts and costs of reads: so many in all, and of them so many that the line cache missed. */
+export function settle(lines: usize, all: i32, missed: i32): void {
+  if (lines == 0) {
+    addReads(<f64>all * load<f64>(unit, UNIT_MEMORY_PS), all);
+    return;
+  }
+  const hits = <f64>(all - missed);
+  const at = ctx + CTX_COUNTERS;
+  store<f64>(at, load<f64>(at, C_LINE_HITS << 3) + hits, C_LINE_HITS << 3);
+  let ps = hits * load<f64>(unit, UNIT_LINE_PS);
+  if (missed != 0) {
+    store<f64>(at, load<f64>(at, C_LINE_MISSES << 3) + <f64>missed, C_LINE_MISSES << 3);
+    ps += <f64>missed * load<f64>(unit, UNIT_MEMORY_PS);
+  }
+  addReads(ps, all);
+}
+
+/** One read through any line cache: true if it hit, or there is none. Counted and paid. */
+export function readLine(at: usize): bool {
+  const cache = load<usize>(unit, UNIT_LINE_CACHE);
+  if (cache == 0) {
+    addReads(load<f64>(unit, UNIT_MEMORY_PS), 1);
+    return true;
+  }
+  watchClock(cache);
+  const hit = useLine(cache, at);
+  if (!hit) fetchLine(cache, at);
+  settle(cache, 1, hit ? 0 : 1);
+  return hit;
+}
+
+/** Brings the missing line of a read in; empty lines have stamp 0 and go first. */
+function fetchLine(cache: usize, at: usize): void {
   const line = <u32>(at >> 6);
   const mask = load<i32>(cache, CACHE_MASK);
   const pad = load<u32>(cache, CACHE_PAD);
@@ -76,24 +134,20 @@ export function fetchLine(cache: usize, at: usize): void {
   const slot = first + leastStamp(cache, first, pad);
   store<u32>(load<usize>(cache, CACHE_TAGS) + (slot << 2), line);
   stamp(cache, slot);
-  count(C_LINE_MISSES);
-  addReads(load<f64>(unit, UNIT_MEMORY_PS), 1);
 }
 
 /** What one read cost. */
-export function readPs(cache: usize, fetched: bool): f64 {
-  return cache == 0 || fetched ? load<f64>(unit, UNIT_MEMORY_PS) : load<f64>(unit, UNIT_LINE_PS);
+export function readPs(hit: bool): f64 {
+  const cached = hit && load<usize>(unit, UNIT_LINE_CACHE) != 0;
+  return cached ? load<f64>(unit, UNIT_LINE_PS) : load<f64>(unit, UNIT_MEMORY_PS);
 }
 
 /** A read outside the walk (device entry, GCR3 table): its cost, which does not count as a table read. */
 export function readOther(at: usize): f64 {
-  const cache = load<usize>(unit, UNIT_LINE_CACHE);
   const before = reads;
-  const hit = cache == 0 || useLine(cache, at);
-  if (hit) countLineHits(cache, 1);
-  else fetchLine(cache, at);
+  const hit = readLine(at);
   setReads(before);
-  return readPs(cache, !hit);
+  return readPs(hit);
 }
 
 /** Adds one to a counter of the current requester. */

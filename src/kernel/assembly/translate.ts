@@ -1,26 +1,25 @@
 // One DMA request through the unit: device entry → PASID → IOTLB levels → walk → fill. One call a request.
 
 import {
-  CACHE_INDEX, CACHE_MASK, CACHE_PAD, CACHE_REPLACEMENT, CACHE_RESIDENT, CACHE_SLOTS, CACHE_STAMPS, CACHE_TABLE,
-  CACHE_TAGS, CTX_ALLOWED, CTX_BDF, CTX_CACHE, CTX_CLASS, CTX_CLASS_SHIFT, CTX_COUNTERS, CTX_DTE_STAMP, CTX_EPOCH,
+  CACHE_MASK, CACHE_PAD, CACHE_REPLACEMENT, CACHE_RESIDENT, CACHE_SLOTS, CACHE_STAMPS, CACHE_TABLE, CACHE_TAGS,
+  CTX_ALLOWED, CTX_BDF, CTX_CACHE, CTX_CLASS, CTX_CLASS_SHIFT, CTX_COUNTERS, CTX_DTE_STAMP, CTX_EPOCH,
   CTX_GUEST_LEVELS, CTX_INDEX, CTX_L1, CTX_PASID, CTX_PASID_STAMP, CTX_SPACE, CTX_SPACE_TAG, CTX_UNIT, C_COLD,
-  C_DEPTH, C_FAST, C_FAST_GUEST, C_FAULTS, C_HITS, C_L1_HITS, C_LOOKUPS, C_LOOKUPS_ALL, C_MERGED, C_MISSES,
-  C_TRANSLATED, C_UNTRANSLATED, C_WALKS, C_WALK_PS, C_WALK_WAIT_PS, DEPTH_SLOTS, FAULT_READ, FAULT_WRITE,
- LOG_ACCESS, LOG_BDF, LOG_BYTES, LOG_CODE, LOG_DOMAIN, LOG_INDEX, LOG_PAGE, LOG_PASID, LOG_TIME,
-  REPLACE_LRU, REPLACE_RANDOM, SLOT_BYTES, SLOT_KEY0, SLOT_KEY1, SLOT_META, SLOT_READY, SLOT_VALUE, TRACE_IOTLB_HIT,
-  UNIT_CLASSES, UNIT_CLASS_LOG2, UNIT_DEVICE_CACHE, UNIT_EPOCH, UNIT_FLAGS, UNIT_FLAG_NO_FRACTURE, UNIT_GUEST_RULE,
-  UNIT_HISTORY, UNIT_HIT_PS, UNIT_HOST_RULE, UNIT_IOTLB, UNIT_L1_HIT_PS, UNIT_LOG, UNIT_LOG_ENTRIES, UNIT_LOG_HEAD,
-  UNIT_LOG_OVERFLOW, UNIT_NEXT_START, UNIT_OVERHEAD_PS, UNIT_PASID_CACHE, UNIT_SHADOW, UNIT_START_PS, UNIT_WALKERS,
-  UNIT_WALKER_COUNT,
+  C_DEPTH, C_FAST, C_FAST_GUEST, C_FAULTS, C_HITS, C_L1_HITS, C_LOOKUPS, C_MERGED, C_UNTRANSLATED, C_WALK_PS, C_WALK_WAIT_PS,
+  DEPTH_SLOTS, FAULT_READ, FAULT_WRITE, LOG_ACCESS, LOG_BDF, LOG_BYTES, LOG_CODE, LOG_DOMAIN, LOG_INDEX, LOG_PAGE,
+  LOG_PASID, LOG_TIME, REPLACE_LRU, REPLACE_RANDOM, SLOT_BYTES, SLOT_KEY0, SLOT_KEY1, SLOT_META, SLOT_READY,
+  SLOT_VALUE, TRACE_IOTLB_HIT, UNIT_CLASSES, UNIT_CLASS_LOG2, UNIT_DEVICE_CACHE, UNIT_EPOCH, UNIT_FLAGS,
+  UNIT_FLAG_BARE, UNIT_FLAG_NO_FRACTURE, UNIT_GUEST_RULE, UNIT_HISTORY, UNIT_HIT_PS, UNIT_HOST_RULE, UNIT_IOTLB,
+  UNIT_L1_HIT_PS, UNIT_LOG, UNIT_LOG_ENTRIES, UNIT_LOG_HEAD, UNIT_LOG_OVERFLOW, UNIT_NEXT_START, UNIT_OVERHEAD_PS,
+  UNIT_PASID_CACHE, UNIT_SHADOW, UNIT_START_PS, UNIT_WALKERS, UNIT_WALKER_COUNT,
 } from '../layout';
-import { find, indexOf, insert, setOf, tagOf, tagWith, touch } from './cache';
+import { find, findScanned, indexOf, insert, setOf, spaceTag, tagOf, tagWith, touch } from './cache';
 import { guestLevels, guestRoot, hostRoot, mode, recall, renew, resolveContext, space } from './context';
 import { missCause, shadowAccess } from './history';
 import { count, countBy, record } from './read';
 import {
   begin, costPs, ctx, fault, nowPs, outPage, outPermissions, outSizeLog2, pageOf, reads, result, trace, unit,
 } from './state';
-import { GUEST, HOST, classOf, setHostStage, throughHost, walk } from './walk';
+import { GUEST, HOST, classOf, setHostStage, straightGuest, throughHost, walk } from './walk';
 
 /** What the last lookup found. */
 let hitRecord: usize = 0;
@@ -110,9 +109,7 @@ const NOT_FOUND: f64 = -0.5;
 
 /** IOTLB levels. Returns the request's end, or NOT_FOUND. */
 function lookup(page: u64, access: i32): f64 {
-  count(C_TRANSLATED);
   count(C_LOOKUPS);
-  count(C_LOOKUPS_ALL);
   const l1 = load<usize>(ctx, CTX_L1);
   let ps = costPs;
   if (l1 != 0) {
@@ -144,7 +141,10 @@ function probe(page: u64, l1: usize): bool {
     const cache = l1 != 0 ? l1 : load<usize>(unit + (i << 2), UNIT_IOTLB);
     if (cache == 0 || load<i32>(cache + (i << 2), CACHE_RESIDENT) == 0) continue;
     const key0 = (page >> <u64>(load<i32>(unit + (i << 2), UNIT_CLASS_LOG2) - 12)) | (<u64>i << 60);
-    const slot = find(cache, key0, space, tagOf(key0, space), setOf(cache, key0, space));
+    const tag = tagWith(key0, spaceTag(space));
+    const slot = load<usize>(cache, CACHE_TABLE) == 0
+      ? findScanned(cache, key0, space, tag, setOf(cache, key0, space))
+      : find(cache, key0, space, tag, 0);
     if (slot < 0) continue;
     hitCache = cache;
     hitSlot = <u32>slot;
@@ -168,10 +168,8 @@ function found(page: u64, access: i32, ps: f64, inL1: bool): f64 {
   result(load<u64>(hitRecord, SLOT_VALUE) | (page & inside), size, <i32>meta & 3);
   let done = nowPs + ps;
   if (ready > done) {
-    count(C_MISSES);
     count(C_MERGED);
     if (load<usize>(unit, UNIT_HISTORY) != 0) count(C_COLD + (<i32>(meta >> 4) & 3));
-    count(C_LOOKUPS_ALL); // looked up again when the walk ends
     done = ready;
   } else {
     if (inL1) count(C_L1_HITS);
@@ -192,18 +190,15 @@ function copyToL1(l1: usize): void {
 
 /** A walk: takes the walker that is free first, reads the tables, fills the IOTLB. */
 function miss(page: u64, access: i32): f64 {
-  count(C_MISSES);
-  count(C_LOOKUPS_ALL); // the lookup after the walk
   let arrivedPs = nowPs + costPs + load<f64>(unit, UNIT_HIT_PS);
   if (load<usize>(ctx, CTX_L1) != 0) arrivedPs += load<f64>(unit, UNIT_L1_HIT_PS);
   const walker = freeWalker();
-  const startPs = takeStart(max(arrivedPs, load<f64>(walker)));
+  const startPs = takeStart(later(arrivedPs, load<f64>(walker)));
   begin(unit, ctx, startPs);
 
   const code = walkStages(page);
   const donePs = startPs + load<f64>(unit, UNIT_OVERHEAD_PS) + costPs;
   store<f64>(walker, donePs);
-  count(C_WALKS);
   countBy(C_WALK_PS, donePs - startPs);
   countBy(C_WALK_WAIT_PS, startPs - arrivedPs);
   count(C_DEPTH + min(reads, DEPTH_SLOTS - 1));
@@ -215,24 +210,55 @@ function miss(page: u64, access: i32): f64 {
   return (outPermissions & access) == access ? donePs : denied(page, access, donePs);
 }
 
-/** The walker that is free first; no branch on the comparison, which nothing predicts. */
+/**
+ * The walker that is free first, the first of several. Times come in blocks of eight, the last one padded with Infinity: no branch
+ * on a comparison, which nothing predicts.
+ */
+// @ts-ignore: decorator
+@inline
 function freeWalker(): usize {
-  let best = load<usize>(unit, UNIT_WALKERS);
-  let earliest = load<f64>(best);
-  const end = best + (load<u32>(unit, UNIT_WALKER_COUNT) << 3);
-  for (let at = best + 8; at < end; at += 8) {
-    const free = load<f64>(at);
-    best = select<usize>(at, best, free < earliest);
-    earliest = min(free, earliest);
+  const first = load<usize>(unit, UNIT_WALKERS);
+  const end = first + (load<u32>(unit, UNIT_WALKER_COUNT) << 3);
+  let least = earliest(first);
+  for (let block = first + 64; block < end; block += 64) least = f64x2.pmin(least, earliest(block));
+  least = f64x2.pmin(least, v128.shuffle<i64>(least, least, 1, 0));
+  let block = first;
+  while (true) {
+    const low = at(block, 0, least) | at(block, 16, least);
+    const found = low | at(block, 32, least) | at(block, 48, least);
+    if (found != 0) return block + (ctz(found) << 3);
+    block += 64;
   }
-  return best;
+}
+
+// @ts-ignore: decorator
+@inline
+function earliest(block: usize): v128 {
+  const low = f64x2.pmin(v128.load(block), v128.load(block, 16));
+  return f64x2.pmin(low, f64x2.pmin(v128.load(block, 32), v128.load(block, 48)));
+}
+
+/** Which walkers of a pair are free at these times, as bits by their place in the block. */
+// @ts-ignore: decorator
+@inline
+function at(block: usize, offset: i32, times: v128): u32 {
+  return i64x2.bitmask(f64x2.eq(times, v128.load(block + offset))) << (offset >> 3);
+}
+
+/** The larger of two times: no NaN, so one instruction will do. */
+// @ts-ignore: decorator
+@inline
+function later(a: f64, b: f64): f64 {
+  return f64x2.extract_lane(f64x2.pmax(f64x2.splat(a), f64x2.splat(b)), 0);
 }
 
 /** The walk engine starts walks no closer together than its start interval. */
+// @ts-ignore: decorator
+@inline
 function takeStart(earliestPs: f64): f64 {
   const interval = load<f64>(unit, UNIT_START_PS);
   if (interval == 0) return earliestPs;
-  const start = max(earliestPs, load<f64>(unit, UNIT_NEXT_START));
+  const start = later(earliestPs, load<f64>(unit, UNIT_NEXT_START));
   store<f64>(unit, start + interval, UNIT_NEXT_START);
   return start;
 }
@@ -243,7 +269,9 @@ function walkStages(page: u64): i32 {
   if (guestLevels == 0) return walk(HOST, host, mode - 1, hostRoot, page, space, false);
   if (mode != 0) setHostStage(host, mode, hostRoot, space & 0xffff);
   const rule = guestLevels == 4 ? load<usize>(unit, UNIT_GUEST_RULE) : load<usize>(unit, UNIT_GUEST_RULE + 4);
-  const code = walk(GUEST, rule, guestLevels - 1, guestRoot, page, space, mode != 0);
+  const code = mode != 0 && trace == 0 && (load<i32>(unit, UNIT_FLAGS) & UNIT_FLAG_BARE) != 0
+    ? straightGuest(rule, guestLevels - 1, guestRoot, page)
+    : walk(GUEST, rule, guestLevels - 1, guestRoot, page, space, mode != 0);
   if (code != 0 || mode == 0) return code;
   const size = outSizeLog2;
   const allowed = outPermissions;
