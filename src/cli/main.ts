@@ -24,7 +24,7 @@ const FLAGS = (
   'set seed out threads json quiet progress no-progress check help version ' +
   'vary resume no-resume plan goal find range until largest smallest seeds max-seeds precision report no-report ' +
   'sets ways pages ' +
-  'point base metric perf perf-unscaled tolerance csv'
+  'point base metric perf perf-unscaled tolerance csv no-color'
 ).split(' ');
 
 /** Runs the program and sets the exit code of the process. */
@@ -62,6 +62,8 @@ function parser(argv: readonly string[]) {
     .recommendCommands()
     .strict()
     .version(programVersion())
+    // terminal.ts reads it: colours are decided before the first line is printed.
+    .option('color', { describe: 'colours on a terminal; NO_COLOR is heeded too', type: 'boolean', default: true })
     .help()
     .alias('help', 'h')
     .wrap(80)

@@ -2,7 +2,10 @@
 import pc from 'picocolors';
 
 const wantsColour = (stream: NodeJS.WriteStream): boolean =>
-  stream.isTTY && (process.env['NO_COLOR'] ?? '') === '' && process.env['TERM'] !== 'dumb';
+  stream.isTTY &&
+  (process.env['NO_COLOR'] ?? '') === '' &&
+  process.env['TERM'] !== 'dumb' &&
+  !process.argv.includes('--no-color');
 
 export const colours = pc.createColors(wantsColour(process.stderr));
 export const resultColours = pc.createColors(wantsColour(process.stdout));

@@ -7,7 +7,7 @@ import { iommuEvent } from './perf/names.ts';
 import { definitionOf, missingReason, REFERENCES } from './perf/notes.ts';
 import type { PerfEvent, PerfStat } from './perf/stat.ts';
 import { estimate } from './statistics.ts';
-import { drawTable, visible } from './table.ts';
+import { drawTable, tableWidth, visible } from './table.ts';
 
 type Pmu = PmuEvent['pmu'];
 
@@ -168,23 +168,20 @@ const STATUS_NOTES = {
 
 // ---- terminal and files --------------------------------------------------------------------------------------------------
 const SHORT = /^UNC_IIO_/;
+const WIDTH = 80;
 
 export function perfText({ rows, references, others, unmeasured, notes }: PerfComparison): string {
   const reference = references.map(({ event }) => event).filter((event) => event !== undefined);
-  const table = drawTable(
-    [
-      { heading: 'event', cells: rows.map(({ event }) => visible(event).replace(SHORT, '').slice(0, 30)) },
-      { heading: 'measured', cells: rows.map(measuredText) },
-      {
-        heading: 'ran %',
-        cells: rows.map(({ runningShare }) => (runningShare === undefined ? '' : shortNumber(100 * runningShare))),
-      },
-      { heading: 'measured /1000', cells: rows.map(({ measuredPerMille }) => number(measuredPerMille)) },
-      { heading: 'simulated /1000', cells: rows.map(({ simulatedPerMille }) => number(simulatedPerMille)) },
-      { heading: 'ratio', cells: rows.map(({ ratio }) => number(ratio)) },
-    ],
-    1,
-  );
+  const counts = [
+    { heading: 'measured', cells: rows.map(measuredText) },
+    { heading: 'ran %', cells: rows.map((row) => percentText(row.runningShare)) },
+    { heading: 'measured /1000', cells: rows.map(({ measuredPerMille }) => number(measuredPerMille, 4)) },
+    { heading: 'simulated /1000', cells: rows.map(({ simulatedPerMille }) => number(simulatedPerMille, 4)) },
+    { heading: 'ratio', cells: rows.map(({ ratio }) => number(ratio, 3)) },
+  ];
+  const room = WIDTH - tableWidth(counts) - 3;
+  const events = { heading: 'event', cells: rows.map(({ event }) => clipped(visible(event).replace(SHORT, ''), room)) };
+  const table = drawTable([events, ...counts], 1);
   const per =
     reference.length === 0 ? [] : [`/1000: for each 1000 of ${reference.join(', ')}; ratio = measured / simulated`];
   const left = others.length === 0 ? [] : [`not of an IOMMU: ${others.map(visible).join(', ')}`];
@@ -193,8 +190,13 @@ export function perfText({ rows, references, others, unmeasured, notes }: PerfCo
   return [table, ...[...per, ...left, ...rest, ...why].map(wrapped)].join('\n');
 }
 
-const number = (value: number | undefined): string => (value === undefined ? '' : shortNumber(rounded(value)));
-const rounded = (value: number): number => Number(value.toPrecision(4));
+const clipped = (text: string, width: number): string => (text.length > width ? `${text.slice(0, width - 1)}…` : text);
+
+const percentText = (share: number | undefined): string =>
+  share === undefined ? '' : (100 * share).toFixed(share < 1 ? 1 : 0);
+
+const number = (value: number | undefined, digits: number): string =>
+  value === undefined ? '' : shortNumber(Number(value.toPrecision(digits)));
 
 const measuredText = ({ measured, status }: EventComparison): string =>
   status === 'counted' && measured !== undefined ? shortNumber(Math.round(measured)) : status;

@@ -5,7 +5,7 @@ import { csvTable } from './csv.ts';
 import { decimal, shortNumber } from './format.ts';
 import { SUMMARY_COLUMNS } from './columns/files.ts';
 import { type Estimate, estimate } from './statistics.ts';
-import { drawTable, type TextColumn, visible } from './table.ts';
+import { drawTable, tableWidth, type TextColumn, visible } from './table.ts';
 
 /** One thing that is compared: a point of a run. */
 export interface Side {
@@ -87,11 +87,6 @@ function fitting(sides: readonly Side[], rows: readonly MetricComparison[], from
   while (count > 1 && tableWidth(bestColumns(sides, rows, from, count)) > WIDTH) count--;
   return count;
 }
-
-const cellWidth = ({ heading, cells }: TextColumn): number =>
-  Math.max(...heading.split(' ').map((word) => word.length), ...cells.map((cell) => cell.length));
-const tableWidth = (columns: readonly TextColumn[]): number =>
-  columns.reduce((sum, column) => sum + cellWidth(column) + 3, 1);
 
 /** The columns that say most and still fit: intervals of the sides, then those of the changes, are left out first. */
 function bestColumns(

@@ -5,6 +5,8 @@ import { metricColumn, metricOf, type PointResults } from './points.ts';
 import type { Estimate } from './statistics.ts';
 
 const WIDTH = 80;
+/** Points that a person reads; the others are in the file. */
+const ROWS = 60;
 
 export const DEFAULT_TABLE: readonly string[] = [
   'iotlb_hit_ratio',
@@ -30,15 +32,17 @@ export interface TextColumn {
 /** Table text, without colour, lines at most 80 wide (one long point name excepted). */
 export function resultTable(
   metrics: readonly string[],
-  points: readonly PointResults[],
+  all: readonly PointResults[],
   measured: readonly Measured[] = [],
 ): string {
+  const points = all.slice(0, ROWS);
   const names = { heading: 'point', cells: points.map((point) => visible(point.name)) };
   const columns = metrics.flatMap((metric) => metricColumns(metric, points, measured));
   const first = points.length === 1 && points[0].name === '' ? [] : [names];
   const { kept, dropped } = fit(first, columns);
   const note = dropped === 0 ? '' : `\n(${dropped} more column${dropped === 1 ? '' : 's'} in summary.csv)`;
-  return `${drawTable(kept, first.length)}${note}`;
+  const rest = all.length > ROWS ? `\n(${all.length - ROWS} more points in summary.csv)` : '';
+  return `${drawTable(kept, first.length)}${rest}${note}`;
 }
 
 /** A table of columns of equal length, the first `texts` of them aligned to the left. */
@@ -87,10 +91,14 @@ function width({ heading, cells }: TextColumn): number {
   return Math.max(...heading.split(' ').map((word) => word.length), ...cells.map((cell) => cell.length));
 }
 
+/** Columns of the terminal that a table takes. */
+export function tableWidth(columns: readonly TextColumn[]): number {
+  return columns.reduce((sum, column) => sum + width(column) + 3, 1);
+}
+
 function fit(first: readonly TextColumn[], columns: readonly TextColumn[]): { kept: TextColumn[]; dropped: number } {
   let kept = [...first, ...columns];
-  const total = (): number => kept.reduce((sum, column) => sum + width(column) + 3, 1);
-  while (kept.length > first.length + 1 && total() > WIDTH) kept = kept.slice(0, -1);
+  while (kept.length > first.length + 1 && tableWidth(kept) > WIDTH) kept = kept.slice(0, -1);
   return { kept, dropped: first.length + columns.length - kept.length };
 }
 

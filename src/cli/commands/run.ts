@@ -6,6 +6,7 @@ import { answerSentences } from '../../report/answer.ts';
 import { runId } from '../../report/manifest.ts';
 import { byPoint, type PointResults, summaryObjects } from '../../report/points.ts';
 import { probeWritable, removeLeftovers, runDirectory, writeRunDirectory } from '../../report/run-directory.ts';
+import { sweepSketch } from '../../report/sparkline-sweep.ts';
 import { agreement, DEFAULT_TABLE, resultTable, visible } from '../../report/table.ts';
 import { estimateRun, refusals } from '../../scenario/estimate.ts';
 import { expand } from '../../scenario/expand.ts';
@@ -242,7 +243,9 @@ function resultText(scenario: Scenario, points: readonly PointResults[], answers
   const table = scenario.table.length > 0 ? scenario.table : DEFAULT_TABLE;
   const seeds = scenario.seeds.length > 1 ? [`mean and 95 % interval of ${scenario.seeds.length} seeds`] : [];
   const said = answers.length > 0 ? [`\n${answers.map(visible).join('\n')}`] : [];
-  return [resultTable(table, points, scenario.measured), ...seeds, ...said].join('\n');
+  const sketch = sweepSketch(points, table);
+  const drawn = sketch === '' ? [] : [`\n${sketch}`];
+  return [resultTable(table, points, scenario.measured), ...seeds, ...drawn, ...said].join('\n');
 }
 
 const before = ({ reusedRuns = 0 }: Execution): string => (reusedRuns > 0 ? `, ${reusedRuns} of them from before` : '');
