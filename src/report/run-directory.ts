@@ -102,11 +102,7 @@ function writeFiles(folder: string, input: RunDirectoryInput): void {
 }
 
 /** All tables side by side, one result at a time: results may be more than the memory holds. Returns their sha256. */
-function writeTables(
-  folder: string,
-  files: readonly AnyFile[],
-  results: Iterable<RunResult>,
-): Record<string, string> {
+function writeTables(folder: string, files: readonly AnyFile[], results: Iterable<RunResult>): Record<string, string> {
   const open = files.map((file) => ({ file, text: new TextFile(join(folder, file.file)) }));
   try {
     for (const { file, text } of open) text.write(headerOf(file.columns));

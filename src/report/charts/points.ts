@@ -24,7 +24,7 @@ function draw(data: Dataset): Drawing | undefined {
   const seeds = Math.max(...shown.map((point) => point.seeds));
   return {
     title: 'Side by side',
-    caption: `${metrics.map(({ title }) => title).join('; ')}: of each point${intervals(seeds)}.${spreadNote(shown.length, data.points.length)}`,
+    caption: `Each column of the results as a panel, a bar a point${intervals(seeds)}.${spreadNote(shown.length, data.points.length)}`,
     description: `Bars in ${metrics.length} panels, one bar a point. ${rows.map((row) => `${row.point}, ${row.metric}: ${row.text}`).join('; ')}.`,
     data: { rows },
     table: {

@@ -33,6 +33,8 @@ export async function svgOf(drawing: Drawing, width: number): Promise<string> {
 }
 
 const EMPTY_SHAPE = /<path class="(?:background|foreground)"(?![^>]*(?:fill|stroke)=)[^>]*\/>/g;
+/** Marks that only carry tooltips, which a picture has not. */
+const UNSEEN = /<path [^>]*opacity="0"\/>/g;
 const DEFAULTS =
   / (?:opacity="1"|pointer-events="none"|aria-hidden="true"|stroke-width="1"|class="[^"]*"|font-family="[^"]*")/g;
 const EMPTY_GROUP = /<g>(<\/g>)|<g (?:transform="translate\(0,0\)")?><\/g>/g;
@@ -47,7 +49,7 @@ function compact(svg: string): string {
   const tags = svg.replace(/<[^>]+>/g, (tag) =>
     tag.replace(DEFAULTS, '').replace(GEOMETRY, (attribute) => attribute.replace(NUMBER, rounded)),
   );
-  return tags.replace(EMPTY_SHAPE, '').replace(EMPTY_GROUP, '');
+  return tags.replace(UNSEEN, '').replace(EMPTY_SHAPE, '').replace(EMPTY_GROUP, '');
 }
 
 const rounded = (text: string): string => String(Math.round(Number(text) * 100) / 100);

@@ -30,11 +30,18 @@ export function sweepAxis(points: readonly Point[], without?: string): SweepAxis
   return {
     path: best,
     title: axisName(best),
-    isLog: values[0] > 0 && values.at(-1)! / values[0] >= 8,
+    isLog: isGeometric(values),
     values,
     text: valueText(best),
     series: seriesAlong(points, best),
   };
+}
+
+/** Steps that grow, over a range of several doublings: factors, not differences, are what was varied. */
+function isGeometric(values: readonly number[]): boolean {
+  const [first, second] = values;
+  const [last, before] = [values.at(-1)!, values.at(-2)!];
+  return first > 0 && last / first >= 8 && last - before >= 3 * (second - first);
 }
 
 /** Paths with enough different numbers, those with most first. */

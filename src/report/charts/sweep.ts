@@ -1,12 +1,12 @@
 /** Metrics along the varied number of a sweep: a line a series, intervals as bands, published values as hollow marks. */
 import type { Chart, Drawing, Row, SeriesName, Spec } from './chart.ts';
 import { NARROW } from './chart.ts';
-import { type Dataset, metric } from './dataset.ts';
+import { type Dataset, metric, spread } from './dataset.ts';
 import { linear, linearDomain, sideAxis, spreadLabels, tooltip } from './layout.ts';
 import { amount, axisTitle, metricText, type MetricText } from './metrics.ts';
 import { sweepAxis, type SweepAxis } from './sweep-axis.ts';
 import { shortened, textWidth } from './text-width.ts';
-import { colour, FONT_SIZE, SERIES } from './theme.ts';
+import { FONT_SIZE, SERIES } from './theme.ts';
 
 const MOST_PANELS = 4;
 const PANEL_PX = 190;
@@ -18,13 +18,18 @@ const MOST_MARKS = 400;
 export const sweep: Chart = { id: 'sweep', draw };
 
 function draw(data: Dataset): Drawing | undefined {
-  const axis = sweepAxis(data.points);
-  if (axis === undefined) return undefined;
+  const whole = sweepAxis(data.points);
+  if (whole === undefined) return undefined;
+  const axis = { ...whole, series: spread(whole.series, SERIES.length) };
   const metrics = data.table
     .map(metricText)
     .filter(({ name }) => data.points.some((point) => metric(point, name) !== undefined))
     .slice(0, MOST_PANELS);
   if (metrics.length === 0) return undefined;
+  const left =
+    whole.series.length > axis.series.length
+      ? ` ${axis.series.length} of ${whole.series.length} lines, evenly spaced.`
+      : '';
   const series = seriesNames(axis);
   const rows = metrics.flatMap((text, panel) => lineRows(axis, series, text, panel));
   const published = metrics.flatMap((text, panel) => measuredRows(data, axis, series, text, panel));
@@ -37,7 +42,7 @@ function draw(data: Dataset): Drawing | undefined {
   const source = data.measured.find((row) => metrics.some((text) => text.name === row.metric))?.source;
   return {
     title: `${metrics[0].title}${metrics.length > 1 ? ' and more' : ''}, by ${axis.title}`,
-    caption: caption(metrics, axis, rows, published.length > 0 ? source : undefined),
+    caption: `${caption(metrics, axis, rows, published.length > 0 ? source : undefined)}${left}`,
     description: describe(metrics, axis, rows),
     data: { rows, labels, published },
     table: {
@@ -59,15 +64,7 @@ function draw(data: Dataset): Drawing | undefined {
   };
 }
 
-/** Beyond what colours can tell apart the first, the middle and the last series keep one, the others are grey. */
-function seriesNames({ series }: SweepAxis): SeriesName[] {
-  const marked = series.length <= SERIES.length ? undefined : [0, Math.floor(series.length / 2), series.length - 1];
-  return series.map(({ name }, i) => ({
-    name,
-    colour: marked === undefined ? SERIES[i] : greyUnless(marked.indexOf(i)),
-  }));
-}
-const greyUnless = (index: number): string => (index < 0 ? colour('rule') : SERIES[index]);
+const seriesNames = ({ series }: SweepAxis): SeriesName[] => series.map(({ name }, i) => ({ name, colour: SERIES[i] }));
 
 function lineRows(axis: SweepAxis, series: readonly SeriesName[], text: MetricText, panel: number): Row[] {
   return axis.series.flatMap(({ points }, i) =>
@@ -120,8 +117,7 @@ function labelRows(
   [low, high]: readonly [number, number],
 ): Row[] {
   if (series.length < 2) return [];
-  const ends = series.flatMap(({ name, colour: shade }) => {
-    if (shade === colour('rule')) return [];
+  const ends = series.flatMap(({ name }) => {
     const last = rows.findLast((row) => row.panel === panel && row.series === name);
     return last === undefined ? [] : [last];
   });
@@ -238,7 +234,7 @@ function caption(
 /** First and last value of each line. */
 function describe(metrics: readonly MetricText[], axis: SweepAxis, rows: readonly Row[]): string {
   const parts = metrics.flatMap((text, panel) =>
-    axis.series.slice(0, 8).flatMap(({ name }) => {
+    axis.series.flatMap(({ name }) => {
       const own = rows.filter((row) => row.panel === panel && row.series === name);
       const [first, last] = [own[0], own.at(-1)];
       if (first === undefined || last === undefined) return [];

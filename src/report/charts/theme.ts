@@ -73,6 +73,8 @@ export function config(): object {
       orient: 'top',
       direction: 'horizontal',
       title: null,
+      titleFontWeight: 'normal',
+      titleColor: colour('ink'),
       symbolType: 'square',
       symbolSize: 90,
       labelColor: colour('ink'),

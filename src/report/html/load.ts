@@ -229,7 +229,8 @@ function addCapacity({ capacities }: Draft, record: Record): void {
   if (record.text('scope') !== 'all') return;
   const sets = record.number('sets') ?? 1;
   const [entries, hitRatio] = [record.number('entries'), record.number('hit_ratio')];
-  if (entries !== undefined && hitRatio !== undefined) capacities.push({ curve: sets === 1 ? '' : `${sets} sets`, entries, hitRatio });
+  if (entries !== undefined && hitRatio !== undefined)
+    capacities.push({ curve: sets === 1 ? '' : `${sets} sets`, entries, hitRatio });
 }
 
 function finished(draft: Draft, set: ResultSet, values: Point['values'], isDetailed: boolean): LoadedPoint {

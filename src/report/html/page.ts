@@ -1,7 +1,7 @@
 /** The report as one HTML file that needs nothing else: text, tables and pictures stand in it; the script makes charts live. */
 import { createHash } from 'node:crypto';
 import { assetText } from '../charts/asset.ts';
-import type { Drawing, Row } from '../charts/chart.ts';
+import type { Cell, Drawing, Row } from '../charts/chart.ts';
 import type { Dataset, Point } from '../charts/dataset.ts';
 import { metric } from '../charts/dataset.ts';
 import { escapeXml as escape } from '../charts/escape.ts';
@@ -204,10 +204,32 @@ function liveChart({ id, drawing }: DrawnChart): object {
   };
 }
 
-/** Rows as lists under one list of fields: a third of the text. */
-function columnar(rows: readonly Row[]): object {
+/** A field of all rows. Texts that come again and again stand once in `words`, and the rows say which. */
+type ColumnText =
+  | { readonly values: readonly (Cell | null)[] }
+  | { readonly words: readonly string[]; readonly at: readonly number[] };
+
+/** Rows as columns: a fifth of the text. Numbers have as many digits as a screen can show. */
+function columnar(rows: readonly Row[]): Readonly<Record<string, ColumnText>> {
   const fields = [...new Set(rows.flatMap((row) => Object.keys(row)))];
-  return { fields, rows: rows.map((row) => fields.map((field) => row[field] ?? null)) };
+  return Object.fromEntries(fields.map((field) => [field, columnText(rows.map((row) => row[field]))]));
+}
+
+const SCREEN_DIGITS = 7;
+function columnText(cells: readonly Cell[]): ColumnText {
+  if (!cells.every((cell) => typeof cell === 'string')) {
+    return {
+      values: cells.map((cell) =>
+        typeof cell === 'number' ? Number(cell.toPrecision(SCREEN_DIGITS)) : (cell ?? null),
+      ),
+    };
+  }
+  const places = new Map<string, number>();
+  const at = cells.map((cell) => {
+    if (!places.has(cell)) places.set(cell, places.size);
+    return places.get(cell)!;
+  });
+  return { words: [...places.keys()], at };
 }
 
 // ---- what it rests on -----------------------------------------------------------------------------------------------------

@@ -54,8 +54,8 @@ figcaption{color:var(--muted);font-size:15px;margin:0 0 10px}
 .chart svg{display:block;max-width:100%;height:auto;font-family:inherit}
 .chart svg text{font-family:inherit}
 .files{font-size:13px;white-space:nowrap}
-.series{display:flex;flex-wrap:wrap;gap:6px;margin:8px 0 0;font-size:14px}
-.series button{display:flex;align-items:center;gap:7px}
+.series{display:flex;flex-wrap:wrap;gap:6px;margin:8px 0 0;font-size:13px;align-items:center;color:var(--muted)}
+.series button{display:flex;align-items:center;gap:6px;font-size:13px;padding:3px 9px}
 .series button[aria-pressed=false]{opacity:1;color:var(--muted);text-decoration:line-through}
 .series .dot{width:11px;height:11px;border-radius:3px;flex:none;border:1px solid var(--rule)}
 .series button[aria-pressed=false] .dot{background:transparent!important}

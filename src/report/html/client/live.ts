@@ -14,10 +14,13 @@ export interface LiveChart {
   readonly series: readonly { readonly name: string; readonly colour: string }[];
 }
 
-interface Columnar {
-  readonly fields: readonly string[];
-  readonly rows: readonly (readonly unknown[])[];
-}
+/** Field → its values, or the words it takes and which row has which. */
+type Columnar = Readonly<
+  Record<
+    string,
+    { readonly values: readonly unknown[] } | { readonly words: readonly string[]; readonly at: readonly number[] }
+  >
+>;
 type Row = Record<string, unknown>;
 
 /** Between the widths that the two layouts were made for. */
@@ -88,6 +91,9 @@ export class Live {
     group.className = 'series';
     group.setAttribute('role', 'group');
     group.setAttribute('aria-label', `Series shown: ${this.chart.title}`);
+    const lead = document.createElement('span');
+    lead.textContent = 'Show';
+    group.append(lead);
     for (const { name, colour } of this.chart.series) group.append(this.seriesButton(name, colour));
     return group;
   }
@@ -138,8 +144,11 @@ interface Drawn {
   readonly __data__: { readonly tooltip: unknown };
 }
 
-function rowsOf({ fields, rows }: Columnar): Row[] {
-  return rows.map((row) =>
-    Object.fromEntries(fields.flatMap((field, i) => (row[i] === null ? [] : [[field, row[i]]]))),
-  );
+function rowsOf(columns: Columnar): Row[] {
+  const rows: Row[] = [];
+  for (const [field, column] of Object.entries(columns)) {
+    const values = 'at' in column ? column.at.map((i) => column.words[i]) : column.values;
+    for (const [i, value] of values.entries()) if (value !== null) (rows[i] ??= {})[field] = value;
+  }
+  return rows;
 }
