@@ -92,7 +92,8 @@ export const amdFaults: FaultEncoding = {
   encode({ code, bdf, domain, pasid, access, page }) {
     const [event, flags] = AMD_EVENTS[code];
     if (code === ILLEGAL_COMMAND) return encodeEvent(event, { address: BigInt(page) });
-    const tagged = pasid < 0 ? { DomainOrPASID: domain } : { GN: 1, DomainOrPASID: pasid & 0xffff, PASIDHigh: pasid >> 16 };
+    const tagged =
+      pasid < 0 ? { DomainOrPASID: domain } : { GN: 1, DomainOrPASID: pasid & 0xffff, PASIDHigh: pasid >> 16 };
     const address = BigInt.asUintN(64, BigInt(page) << 12n);
     // ILLEGAL_DEV_TABLE_ENTRY has no domain: the entry that would name it is what is wrong.
     const named = event === 'ILLEGAL_DEV_TABLE_ENTRY' && pasid < 0 ? {} : tagged;

@@ -352,7 +352,7 @@ export const CAUSE_INVALIDATED = 3;
 export const ENGINE_NOW = 0; // f64: time of the event being handled, ps
 export const ENGINE_DRAINED = 8; // f64: when everything translated so far is done with memory
 export const ENGINE_REQUESTS = 16; // f64: translated since the start
-export const ENGINE_PORTS = 24; // pointer to i32 × DEVICES pointers to ports
+export const ENGINE_PORTS = 24; // pointer to ports × DEVICES
 export const ENGINE_DEVICES = 28;
 export const ENGINE_OUTSIDE = 32; // i32: 1 = requests are translated by the import `translate`
 export const ENGINE_DEVICE_TIMES = 64; // due times of the devices

@@ -19,6 +19,7 @@ import {
   ENGINE_OUTSIDE,
   ENGINE_PORTS,
   ENGINE_REQUESTS,
+  PORT_BYTES,
 } from '../kernel/layout.ts';
 import type { LinkSpec, MachineSpec } from '../spec.ts';
 import type { DeviceModel } from '../traffic/device.ts';
@@ -63,7 +64,7 @@ function otherActors(devices: number): number {
 
 /** Kernel memory of an engine, without its ports. */
 export function engineBytes(devices: number): number {
-  return ENGINE_BYTES + 4 * devices + timesBytes(devices) + timesBytes(otherActors(devices)) + 256;
+  return ENGINE_BYTES + timesBytes(devices) + timesBytes(otherActors(devices)) + 256;
 }
 
 export class Engine implements EngineHost {
@@ -86,13 +87,13 @@ export class Engine implements EngineHost {
     this.put(ENGINE_OUTSIDE, config.translate === undefined ? 0 : 1);
     layTimes(kernel, regions, this.pointer + ENGINE_DEVICE_TIMES, this.count);
     layTimes(kernel, regions, this.pointer + ENGINE_OTHER_TIMES, otherActors(this.count));
+    const ports = regions.take(PORT_BYTES * this.count);
     this.ports = devices.map(
-      ({ ctx, link, model }, device) => new Port(kernel, regions, { device, ctx, link, model, machine }),
+      ({ ctx, link, model }, device) =>
+        new Port(kernel, regions, ports + PORT_BYTES * device, { device, ctx, link, model, machine }),
     );
     for (const port of this.ports) port.layRest();
-    const list = regions.take(4 * Math.max(1, this.count));
-    this.ports.forEach((port, d) => kernel.view.setUint32(list + 4 * d, port.pointer, true));
-    this.put(ENGINE_PORTS, list);
+    this.put(ENGINE_PORTS, ports);
     this.put(ENGINE_DEVICES, this.count);
   }
 
@@ -188,6 +189,11 @@ export class Engine implements EngineHost {
 
   private refreshTimer(d: number): void {
     this.schedule(this.count + d, this.devices[d].timer.timerAt());
+  }
+
+  /** Commands have come from another unit. */
+  commandsCame(): void {
+    this.refreshCommands();
   }
 
   private refreshCommands(): void {

@@ -135,7 +135,8 @@ export class Port {
   /** Next request of `burst` that the kernel has not got. */
   private cursor = 0;
 
-  constructor(kernel: Kernel, regions: Regions, config: PortConfig) {
+  /** `pointer`: PORT_BYTES of zeros; the rest comes from `regions`. */
+  constructor(kernel: Kernel, regions: Regions, pointer: number, config: PortConfig) {
     const { model } = config;
     this.kernel = kernel;
     this.view = kernel.view;
@@ -143,7 +144,7 @@ export class Port {
     this.model = model;
     this.ahead = model.asksAhead === true;
     this.burst = new Burst(model.burstCapacity);
-    this.pointer = regions.take(PORT_BYTES);
+    this.pointer = pointer;
     this.translation = new LatencyHistogram(kernel, this.pointer + PORT_TRANSLATION);
     this.completion = new LatencyHistogram(kernel, this.pointer + PORT_COMPLETION);
     this.layStream(config);

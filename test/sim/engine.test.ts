@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { OP_READ, OP_WRITE } from '../../src/request.ts';
 import { Engine, type EngineConfig } from '../../src/sim/engine.ts';
 import type { LinkSpec } from '../../src/spec.ts';
-import { type Burst, type DeviceModel, NEVER } from '../../src/traffic/device.ts';
+import { Prng } from '../../src/lib/prng.ts';
+import { type Burst, type DeviceModel, NEVER, type UniformPattern } from '../../src/traffic/device.ts';
 import { quantileOf } from '../../src/stats/histogram.ts';
 import { Regions } from '../../src/kernel/kernel.ts';
 import { createKernel } from '../support/kernel.ts';
@@ -88,6 +89,59 @@ class ScriptedDevice implements DeviceModel {
     this.provided += this.script.batch ?? 0;
     this.wakesPs = this.wakesPs.filter((atPs) => atPs > nowPs);
   }
+}
+
+interface PlainScript {
+  readonly outstanding: number;
+  readonly slots: number;
+  readonly bytes: number;
+  readonly shift: number;
+}
+
+/** Reads at random places without end; the kernel draws them if `hasPattern`. */
+class PlainDevice implements DeviceModel {
+  readonly burstCapacity = 1;
+  readonly outstandingBursts: number;
+  readonly asksAhead = true;
+  readonly plainReads = true;
+  readonly operations = 0;
+  private readonly script: PlainScript;
+  private readonly first: number;
+  private readonly rng: Prng;
+  private readonly hasPattern: boolean;
+
+  constructor(script: PlainScript, device: number, hasPattern: boolean) {
+    this.script = script;
+    this.first = 100_000 * device;
+    this.rng = new Prng(1, device);
+    this.hasPattern = hasPattern;
+    this.outstandingBursts = script.outstanding;
+  }
+
+  start(): void {}
+
+  pattern(): UniformPattern | undefined {
+    if (!this.hasPattern) return undefined;
+    const { slots, shift, bytes } = this.script;
+    return { slots, slotsPerPageLog2: shift, firstPage: this.first, lengthBytes: bytes, random: this.rng.state };
+  }
+
+  nextBurst(nowPs: number, burst: Burst): boolean {
+    burst.count = 1;
+    burst.earliestPs = nowPs;
+    burst.page[0] = this.first + (this.rng.below(this.script.slots) >> this.script.shift);
+    burst.lengthBytes[0] = this.script.bytes;
+    burst.op[0] = OP_READ;
+    return true;
+  }
+
+  burstDone(): void {}
+
+  softwareAt(): number {
+    return NEVER;
+  }
+
+  software(): void {}
 }
 
 interface Case {
@@ -180,6 +234,63 @@ describe('Engine', () => {
         const bursts = kind.scripts.map(({ bursts: { length } }) => length);
         expect(ahead.engine.ports.map((port) => port.bursts)).toEqual(bursts);
       }),
+    );
+  });
+
+  it('does the same for plain reads, drawn by the model or by the kernel', () => {
+    const kinds = fc.record({
+      devices: fc.array(
+        fc.record({ outstanding: fc.integer({ min: 1, max: 9 }), slots: fc.integer({ min: 1, max: 5000 }) }),
+        {
+          minLength: 1,
+          maxLength: 4,
+        },
+      ),
+      bytes: fc.constantFrom(64, 100, 700),
+      shift: fc.nat(3),
+      latencies: anyCase.map((kind) => kind.latencies),
+      stops: fc.array(fc.nat(40), { maxLength: 5 }),
+    });
+    const build = (kind: typeof kinds extends fc.Arbitrary<infer T> ? T : never, way: 'slow' | 'model' | 'kernel') => {
+      const calls: string[] = [];
+      const kernel = createKernel(ENGINE_MEMORY_BYTES);
+      const models = kind.devices.map(
+        ({ outstanding, slots }, d) => new PlainDevice({ ...kind, outstanding, slots }, d, way === 'kernel'),
+      );
+      const config = {
+        kernel,
+        regions: new Regions(ENGINE_MEMORY_BYTES),
+        devices: models.map((model, ctx) => ({ ctx, link, model, timer: quiet })),
+        machine: {
+          latency: { dmaReadNs: 100, dmaWriteNs: 50 } as EngineConfig['machine']['latency'],
+          order: { readWindow: 0, writeWindow: 0 },
+        },
+        translate: (ctx: number, page: number, op: number, nowPs: number) => {
+          calls.push(`${ctx} ${page} ${op} ${nowPs}`);
+          const ns = kind.latencies[page % kind.latencies.length];
+          return ns < 0 ? -1 - (nowPs - ns * 1000) : nowPs + ns * 1000;
+        },
+        commands: noCommands,
+      } satisfies EngineConfig;
+      return { config, calls };
+    };
+    fc.assert(
+      fc.property(kinds, (kind) => {
+        const slow = build(kind, 'slow');
+        new SlowEngine(slow.config).run(20_000_000);
+        for (const way of ['model', 'kernel'] as const) {
+          const fast = build(kind, way);
+          const engine = new Engine(fast.config);
+          engine.start();
+          for (const budget of kind.stops) engine.run(20_000_000, budget);
+          engine.run(20_000_000, Infinity);
+          expect(fast.calls).toEqual(slow.calls);
+          expect(engine.ports[0].translation.data().count).toBe(
+            fast.calls.filter((call) => call.startsWith('0 ')).length,
+          );
+        }
+      }),
+      { numRuns: 60 },
     );
   });
 

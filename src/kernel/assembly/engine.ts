@@ -2,10 +2,10 @@
 
 import {
   ENGINE_DEVICES, ENGINE_DEVICE_TIMES, ENGINE_NOW, ENGINE_OTHER_TIMES, ENGINE_OUTSIDE, ENGINE_PORTS, ENGINE_REQUESTS,
-  PORT_CTX, PORT_DEVICE, PORT_FLAGS, PORT_FLAG_PLAIN, PORT_READ_AT, PORT_SOFTWARE_AT, PORT_STATE, PORT_STREAM_AT, PORT_TOLD, READ_OP, READ_PAGE,
+  PORT_BYTES, PORT_CTX, PORT_DEVICE, PORT_FLAGS, PORT_FLAG_PLAIN, PORT_READ_AT, PORT_SOFTWARE_AT, PORT_STATE, PORT_STREAM_AT, PORT_TOLD, READ_OP, READ_PAGE,
   STREAM_HOLDS_WRITE, STREAM_IDLE, TIMES_LEVEL, TIMES_MIN,
 } from '../layout';
-import { finishPort, nextRead, plainReadTranslated, readTranslated, resume, settle, writePage, writeTranslated } from './port';
+import { finishPort, nextRead, plainStep, readTranslated, resume, settle, writePage, writeTranslated } from './port';
 import { firstActor, setTime } from './times';
 import { translate } from './translate';
 
@@ -23,7 +23,7 @@ declare function translateOutside(ctx: usize, page: f64, op: i32, atPs: f64): f6
 // @ts-ignore: decorator
 @inline
 function portOf(engine: usize, device: i32): usize {
-  return load<usize>(load<usize>(engine, ENGINE_PORTS) + (<usize>device << 2));
+  return load<usize>(engine, ENGINE_PORTS) + <usize>device * PORT_BYTES;
 }
 
 // @ts-ignore: decorator
@@ -64,15 +64,19 @@ export function engineNext(engine: usize): f64 {
 @inline
 function step(engine: usize, device: i32, nowPs: f64): void {
   const port = portOf(engine, device);
+  if ((load<i32>(port, PORT_FLAGS) & PORT_FLAG_PLAIN) == 0) {
+    anyStep(engine, port, nowPs);
+    return;
+  }
+  const read = nextRead(port);
+  plainStep(engine, port, read, translateRead(engine, port, read, nowPs));
+  setTime(engine + ENGINE_DEVICE_TIMES, device, load<f64>(port, PORT_READ_AT));
+}
+
+function anyStep(engine: usize, port: usize, nowPs: f64): void {
   if (load<f64>(port, PORT_READ_AT) < load<f64>(port, PORT_STREAM_AT)) {
     const read = nextRead(port);
-    store<f64>(engine, load<f64>(engine, ENGINE_REQUESTS) + 1, ENGINE_REQUESTS);
-    const donePs = ask(engine, load<usize>(port, PORT_CTX), load<f64>(read, READ_PAGE), load<i32>(read, READ_OP), nowPs);
-    if ((load<i32>(port, PORT_FLAGS) & PORT_FLAG_PLAIN) != 0 && plainReadTranslated(engine, port, read, donePs)) {
-      setTime(engine + ENGINE_DEVICE_TIMES, device, load<f64>(port, PORT_READ_AT));
-      return;
-    }
-    readTranslated(engine, port, read, donePs);
+    readTranslated(engine, port, read, translateRead(engine, port, read, nowPs));
   } else if (load<i32>(port, PORT_STATE) == STREAM_HOLDS_WRITE) {
     store<f64>(engine, load<f64>(engine, ENGINE_REQUESTS) + 1, ENGINE_REQUESTS);
     writeTranslated(engine, port, ask(engine, load<usize>(port, PORT_CTX), writePage(port), OP_WRITE, nowPs));
@@ -80,6 +84,13 @@ function step(engine: usize, device: i32, nowPs: f64): void {
     resume(port);
   }
   advance(engine, port);
+}
+
+// @ts-ignore: decorator
+@inline
+function translateRead(engine: usize, port: usize, read: usize, nowPs: f64): f64 {
+  store<f64>(engine, load<f64>(engine, ENGINE_REQUESTS) + 1, ENGINE_REQUESTS);
+  return ask(engine, load<usize>(port, PORT_CTX), load<f64>(read, READ_PAGE), load<i32>(read, READ_OP), nowPs);
 }
 
 /** Takes the device as far as it is decided, and waits for its next step. */

@@ -17,7 +17,8 @@ export function recordPs(histogram: usize, value: f64): void {
     return;
   }
   const waiting = load<u32>(histogram, HISTOGRAM_WAITING);
-  store<u32>(histogram + (waiting << 2), <u32>value, HISTOGRAM_VALUES);
+  // The low bits of value + 2^52 are the number: a checked conversion takes twenty instructions.
+  store<u32>(histogram + (waiting << 2), <u32>reinterpret<u64>(value + 4503599627370496.0), HISTOGRAM_VALUES);
   store<u32>(histogram, waiting + 1, HISTOGRAM_WAITING);
   if (waiting == HISTOGRAM_SLOTS - 1) histogramFlush(histogram);
 }

@@ -342,49 +342,74 @@ export function readTranslated(engine: usize, port: usize, read: usize, translat
 }
 
 /**
- * The same for a port of plain reads, which most simulated requests come through: a read that is decided at once is completed, and
- * the credit that it gives is the next to come back, since completions leave in order; so the device's next read is issued on the
- * spot, in the same record. True if so; else nothing was done.
+ * The whole step of a port of plain reads, which most simulated requests come through. Completions leave in order, so that the
+ * credit which one gives is the next to come back: the device's next read is issued on the spot, in the same record. Leaves
+ * when the first queued read may be translated.
  */
+export function plainStep(engine: usize, port: usize, read: usize, translatedPs: f64): void {
+  const aborted = translatedPs < 0;
+  const endPs = aborted ? -1 - translatedPs : translatedPs;
+  store<f64>(read, endPs, READ_DONE);
+  store<i32>(read, (load<i32>(port, PORT_PERIOD) << 1) | <i32>aborted, READ_STATE);
+  countPair(port + PORT_READS, 1, <f64>load<i32>(read, READ_LENGTH));
+  recordPs(port + PORT_TRANSLATION, endPs - load<f64>(read, READ_ARRIVAL));
+  const memoryReadPs = load<f64>(port, PORT_MEMORY_READ_PS);
+  const drainedPs = load<f64>(engine, ENGINE_DRAINED);
+  if (endPs + memoryReadPs > drainedPs) store<f64>(engine, endPs + memoryReadPs, ENGINE_DRAINED);
+  addPending(port, read, endPs);
+
+  const queue = load<usize>(port, PORT_QUEUE);
+  const mask = load<u32>(port, PORT_MASK);
+  const head = load<u32>(port, PORT_QUEUE_HEAD);
+  let count = load<u32>(port, PORT_QUEUE_COUNT);
+  let readAtPs = count != 0 ? load<f64>(load<usize>(queue + (head << 2)), READ_ARRIVAL) : Infinity;
+  while (load<i32>(port, PORT_PENDING_COUNT) != 0 && firstPendingDone(port) <= readAtPs) {
+    const first = takePending(port);
+    const arrivalPs = reissue(port, first, completePlain(port, first, memoryReadPs));
+    store<usize>(queue + (((head + count) & mask) << 2), first);
+    readAtPs = count != 0 ? readAtPs : arrivalPs;
+    count++;
+  }
+  store<u32>(port, count, PORT_QUEUE_COUNT);
+  store<f64>(port, readAtPs, PORT_READ_AT);
+}
+
+/** Memory and the way back of a plain read; returns when it is complete. */
 // @ts-ignore: decorator
 @inline
-export function plainReadTranslated(engine: usize, port: usize, read: usize, translatedPs: f64): bool {
-  const head = load<u32>(port, PORT_QUEUE_HEAD);
-  const count = load<u32>(port, PORT_QUEUE_COUNT);
-  const next = load<usize>(load<usize>(port, PORT_QUEUE) + (head << 2));
-  const nextPs = count != 0 ? load<f64>(next, READ_ARRIVAL) : Infinity;
-  const pending = load<u32>(port, PORT_PENDING_COUNT) | load<u32>(port + PORT_TRANSFERS, CREDITS_COUNT);
-  if (pending != 0 || translatedPs > nextPs || translatedPs < 0) return false;
-  const memoryPs = translatedPs + load<f64>(port, PORT_MEMORY_READ_PS);
-  const drainedPs = load<f64>(engine, ENGINE_DRAINED);
-  store<f64>(engine, memoryPs > drainedPs ? memoryPs : drainedPs, ENGINE_DRAINED);
-  recordPs(port + PORT_TRANSLATION, translatedPs - load<f64>(read, READ_ARRIVAL));
-  const completionPs = load<f64>(port, PORT_COMPLETION_PS);
-  const requestPs = load<f64>(port, PORT_REQUEST_PS);
-  const downPs = load<f64>(port, PORT_DOWN_FREE);
-  const donePs = (memoryPs > downPs ? memoryPs : downPs) + completionPs;
+function completePlain(port: usize, read: usize, memoryReadPs: f64): f64 {
+  const state = load<i32>(read, READ_STATE);
+  const wirePs = (state & 1) != 0 ? load<f64>(port, PORT_ABORT_PS) : load<f64>(port, PORT_COMPLETION_PS);
+  const readyPs = load<f64>(read, READ_DONE) + memoryReadPs;
+  const freePs = load<f64>(port, PORT_DOWN_FREE);
+  const donePs = (readyPs > freePs ? readyPs : freePs) + wirePs;
   store<f64>(port, donePs, PORT_DOWN_FREE);
-  recordPs(port + PORT_COMPLETION, donePs - load<f64>(read, READ_ISSUE));
-  countPair(port + PORT_READS, 1, <f64>load<i32>(read, READ_LENGTH));
-  countPair(port + PORT_UP_BUSY, requestPs, completionPs);
+  if (state >> 1 == load<i32>(port, PORT_PERIOD)) {
+    addTo(port + PORT_DOWN_BUSY, wirePs);
+    recordPs(port + PORT_COMPLETION, donePs - load<f64>(read, READ_ISSUE));
+  }
   addTo(port + PORT_BURSTS, 1);
+  return donePs;
+}
 
-  if (load<i32>(port, PORT_ENTRIES) == 0) refill(port, donePs);
+/** Makes the device's next read of a complete one, whose credit it takes; returns when it arrives. */
+// @ts-ignore: decorator
+@inline
+function reissue(port: usize, read: usize, creditPs: f64): f64 {
+  if (load<i32>(port, PORT_ENTRIES) == 0) refill(port, creditPs);
   const entry = load<usize>(port, PORT_ENTRY);
   store<usize>(port, entry + ENTRY_BYTES, PORT_ENTRY);
   store<i32>(port, load<i32>(port, PORT_ENTRIES) - 1, PORT_ENTRIES);
-  const upPs = load<f64>(port, PORT_UP_FREE);
-  const issuePs = upPs > donePs ? upPs : donePs;
+  const requestPs = load<f64>(port, PORT_REQUEST_PS);
+  const freePs = load<f64>(port, PORT_UP_FREE);
+  const issuePs = freePs > creditPs ? freePs : creditPs;
   const arrivalPs = issuePs + requestPs;
+  addTo(port + PORT_UP_BUSY, requestPs);
   store<f64>(port, arrivalPs, PORT_UP_FREE);
   store<f64>(read, arrivalPs, READ_ARRIVAL);
   store<f64>(read, issuePs, READ_ISSUE);
   store<f64>(read, load<f64>(entry, ENTRY_PAGE), READ_PAGE);
-  const place = (head + count) & load<u32>(port, PORT_MASK);
-  store<usize>(load<usize>(port, PORT_QUEUE) + (place << 2), read);
-  store<u32>(port, count + 1, PORT_QUEUE_COUNT);
-  store<f64>(port, count != 0 ? nextPs : arrivalPs, PORT_READ_AT);
-  return true;
+  return arrivalPs;
 }
 
 // @ts-ignore: decorator

@@ -27,7 +27,9 @@ class NicDevice implements DeviceModel {
     const contexts = Array.from({ length: traffic.queues }, (_, queue) => queueContext(traffic, context, queue));
     this.receive = traffic.direction === 'tx' ? [] : contexts.map((each) => new RxQueue(each));
     const transmit = traffic.direction === 'rx' ? [] : contexts.map((each) => new TxQueue(each));
-    this.queues = contexts.flatMap((_, queue) => [this.receive[queue], transmit[queue]]).filter((each) => each !== undefined);
+    this.queues = contexts
+      .flatMap((_, queue) => [this.receive[queue], transmit[queue]])
+      .filter((each) => each !== undefined);
   }
 
   get operations(): number {
