@@ -189,6 +189,8 @@ export interface DeviceSpec {
   readonly index: number;
   readonly bdf: number;
   readonly unit: number;
+  /** Devices of a tenant with the same name here share a domain: one address space. Left out: a domain of its own. */
+  readonly domain?: string;
   /** -1: requests carry no PASID. */
   readonly pasid: number;
   readonly link: LinkSpec;

@@ -50,7 +50,6 @@ export class DriverAccount {
   /** Time that the vCPU spent in exits (part of cpuPs). */
   hypervisorPs = 0;
   flushes = 0;
-  staleUses = 0;
   /** From the clearing of the table to the completed invalidation: sum and largest, over `staleWindows` unmaps. */
   staleWindowPs = 0;
   staleWindowMaxPs = 0;

@@ -39,6 +39,8 @@ export interface DmaDomainConfig {
   /** The table is a first stage, by PASID: Intel 6.1 keeps walk caches there, but not in second-stage tables. */
   readonly firstStage: boolean;
   readonly iova: IovaAllocator;
+  /** Told of pages whose entries are cleared and whose invalidation is put off. */
+  readonly unmapped?: (iovaPage: number, pages: number, atPs: number) => void;
   readonly targets: readonly InvalidationTarget[];
   readonly rules: KernelEraRules;
   readonly costs: OsCosts;
@@ -68,6 +70,7 @@ interface CostsPs {
 export class DmaDomain implements DmaSteps {
   private readonly table: DomainTable;
   private readonly iova: IovaAllocator;
+  private readonly unmapped: DmaDomainConfig['unmapped'];
   private readonly targets: readonly InvalidationTarget[];
   /** The first target of each unit: one completion wait each. */
   private readonly units: readonly InvalidationTarget[];
@@ -85,6 +88,7 @@ export class DmaDomain implements DmaSteps {
     const { targets, rules } = config;
     this.table = config.table;
     this.iova = config.iova;
+    this.unmapped = config.unmapped;
     this.targets = targets;
     this.units = targets.filter(({ port }, i) => targets.findIndex((other) => other.port === port) === i);
     this.rules = rules;
@@ -147,6 +151,7 @@ export class DmaDomain implements DmaSteps {
     this.mappedPages -= this.table.unmap(iovaPage, pages);
     cpu.account.unmaps++;
     cpu.spendUnmap(this.costs.unmap + (pages - 1) * this.costs.unmapPage);
+    this.unmapped?.(iovaPage, pages, cpu.freePs);
     return this.table.freedTables > 0;
   }
 

@@ -99,6 +99,7 @@ const WALKER_BLOCK = 8;
 /** Levels whose table entries a walk cache may hold. */
 const PWC_LEVELS = 6;
 const HISTORY_START_SLOTS = 4096;
+const READ = 1;
 const HISTORY_SLOT_BYTES = 16;
 
 /** Rule blocks (compiled formats in kernel memory) that a unit's walks use; 0 = the unit has no such tables. */
@@ -309,6 +310,18 @@ export class IommuUnit {
 
   invalidateAll(): number {
     return this.kernel.exports.invalidateAll(this.pointer);
+  }
+
+  /** Walks so many pages of 2^pagesLog2 ahead of use. They fill the caches, but count neither as requests nor as faults. */
+  prefetch(ctx: number, page: number, pagesLog2: number, count: number, atPs: number): void {
+    const counters = this.liveCounters(ctx);
+    const before = counters.slice();
+    const head = this.kernel.view.getUint32(this.pointer + UNIT_LOG_HEAD, true);
+    for (let i = 0, at = page; i < count; i++, at += 1 << pagesLog2) {
+      this.kernel.exports.translate(ctx, at, READ, atPs);
+    }
+    counters.set(before);
+    this.put(UNIT_LOG_HEAD, head);
   }
 
   /** PASID-cache entries of a PASID (-1: any) in a domain (-1: any). */

@@ -1,9 +1,10 @@
 /**
- * What the threads of one run share beside the kernel's memory: a barrier, a flag that stops them, and what each unit has
- * done up to the last barrier. One thread alone uses the same block.
+ * What the threads of one run share beside the kernel's memory: a barrier, a flag that stops them, what each unit has
+ * done up to the last barrier, and what units tell each other. One thread alone uses the same block.
  *
  * A thread that waits looks at the flag again and again, so that the death of another (which sets it) ends all of them.
  */
+import { MAIL_FIELDS, MAIL_ROUND } from './mail.ts';
 
 /** Int32 words of the block. */
 const STOP = 0;
@@ -13,8 +14,11 @@ const INTS = 4;
 /** Float64 records of a unit: progress, then two reports, of even and odd rounds. */
 const UNIT_PROGRESS = 0;
 const UNIT_REPORTS = 1;
-const REPORT_FIELDS = 3;
-const UNIT_FLOATS = UNIT_REPORTS + 2 * REPORT_FIELDS;
+const REPORT_FIELDS = 5;
+/** Then two mailboxes, for even and odd rounds: a count and so many messages. */
+const UNIT_MAIL = UNIT_REPORTS + 2 * REPORT_FIELDS;
+const MAIL_FLOATS = 1 + MAIL_ROUND * MAIL_FIELDS;
+const UNIT_FLOATS = UNIT_MAIL + 2 * MAIL_FLOATS;
 
 const HEADER_BYTES = INTS * 4;
 /** Looks at the barrier before sleeping: a step often takes less than the 10–50 µs of a sleep. */
@@ -26,10 +30,21 @@ export class Stopped extends Error {
   override readonly name = 'Stopped';
 }
 
+/** What a unit has done by the end of a step, and how busy its command processor is. */
+export interface UnitReport {
+  readonly requests: number;
+  readonly nowPs: number;
+  readonly nextPs: number;
+  readonly commandsIdlePs: number;
+  readonly drainPs: number;
+}
+
 export class Gang {
   readonly members: number;
   private readonly ints: Int32Array;
   private readonly floats: Float64Array;
+  /** Rounds of mail so far, modulo 2: a thread can be one round ahead of another. */
+  private mailRound = 0;
 
   constructor(block: SharedArrayBuffer, members: number) {
     this.members = members;
@@ -73,11 +88,13 @@ export class Gang {
   }
 
   /** What a unit has done by the end of a step. Kept for two steps: a thread can be one step ahead of another. */
-  report(unit: number, step: number, requests: number, nowPs: number, nextPs: number): void {
+  report(unit: number, step: number, done: UnitReport): void {
     const at = reportAt(unit, step);
-    this.floats[at] = requests;
-    this.floats[at + 1] = nowPs;
-    this.floats[at + 2] = nextPs;
+    this.floats[at] = done.requests;
+    this.floats[at + 1] = done.nowPs;
+    this.floats[at + 2] = done.nextPs;
+    this.floats[at + 3] = done.commandsIdlePs;
+    this.floats[at + 4] = done.drainPs;
   }
 
   /** The unit's requests since the start, by the end of the step. */
@@ -93,6 +110,45 @@ export class Gang {
   /** Time of its next event, ps; Infinity: it will never do anything again. */
   nextPs(unit: number, step: number): number {
     return this.floats[reportAt(unit, step) + 2];
+  }
+
+  /** When its command processor will have executed all commands it has, ps. */
+  commandsIdlePs(unit: number, step: number): number {
+    return this.floats[reportAt(unit, step) + 3];
+  }
+
+  /** How much longer its requests in flight take, ps. */
+  drainPs(unit: number, step: number): number {
+    return this.floats[reportAt(unit, step) + 4];
+  }
+
+  /** Puts up to MAIL_ROUND of a unit's messages, from number `first` on, where all threads can read them after the barrier. */
+  post(unit: number, messages: Float64Array, first: number, total: number): void {
+    const at = this.mailAt(unit);
+    this.floats[at] = total;
+    if (first < total) {
+      const last = Math.min(total, first + MAIL_ROUND);
+      this.floats.set(messages.subarray(first * MAIL_FIELDS, last * MAIL_FIELDS), at + 1);
+    }
+  }
+
+  /** Messages of all rounds that the unit has to post. */
+  posted(unit: number): number {
+    return this.floats[this.mailAt(unit)];
+  }
+
+  /** Those of this round; `left`: messages of this and later rounds. */
+  mail(unit: number, left: number): Float64Array {
+    const at = this.mailAt(unit) + 1;
+    return this.floats.subarray(at, at + Math.max(0, Math.min(left, MAIL_ROUND)) * MAIL_FIELDS);
+  }
+
+  turnMail(): void {
+    this.mailRound ^= 1;
+  }
+
+  private mailAt(unit: number): number {
+    return unit * UNIT_FLOATS + UNIT_MAIL + this.mailRound * MAIL_FLOATS;
   }
 
   /** For progress displays: the share of the run (0…1) that a unit has behind it. */

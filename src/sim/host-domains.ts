@@ -22,7 +22,12 @@ export function hostDomains({ tenants }: Pick<RunSpec, 'tenants'>): HostDomains 
   let next = FIRST_DOMAIN;
   const devices: number[] = [];
   for (const tenant of tenants) {
-    if (!sharesMemoryDomain(tenant)) for (const { index } of tenant.devices) devices[index] = next++;
+    if (sharesMemoryDomain(tenant)) continue;
+    const named = new Map<string, number>();
+    for (const { index, domain } of tenant.devices) {
+      devices[index] = (domain === undefined ? undefined : named.get(domain)) ?? next++;
+      if (domain !== undefined) named.set(domain, devices[index]);
+    }
   }
   const memories = tenants.map((tenant) => (isVm(tenant) && tenant.mode !== 'shadow' ? next++ : 0));
   tenants.forEach((tenant, t) => {

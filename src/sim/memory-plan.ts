@@ -9,7 +9,9 @@
 import { cacheBytes } from '../iommu/cache.ts';
 import type { TableGeometry } from '../iommu/formats/format.ts';
 import { tableGeometry } from '../iommu/formats/index.ts';
+import { ringBytes } from '../iommu/command-queue.ts';
 import { ARENA_ALIGN_BYTES, tableBytes } from '../iommu/page-table.ts';
+import { RECORD_BYTES } from '../iommu/record-log.ts';
 import { unitBytes } from '../iommu/unit.ts';
 import { guestBufferBytes } from '../iommu/viommu/guest-commands.ts';
 import {
@@ -29,6 +31,7 @@ import {
   hasGuestTable,
   isVm,
   type KernelEra,
+  type MachineSpec,
   type RunSpec,
   type StageSpec,
   type TenantSpec,
@@ -78,6 +81,8 @@ export interface UnitPlan {
   /** Caches, contexts, records of tables. */
   readonly structures: Region;
   readonly deviceTable: Space;
+  /** Command queue, then the event log (queueBytes). */
+  readonly queues: Space;
   /** Page tables and GCR3 tables of devices in mode `host`. */
   readonly tables: Space;
   /** The tables of guests, by tenant. */
@@ -118,6 +123,14 @@ export interface MemoryPlan {
   readonly spaces: readonly Space[];
   readonly units: readonly UnitPlan[];
   readonly tenants: readonly TenantPlan[];
+  /** Address spaces of devices that are translated, by host domain ID. */
+  readonly domains: ReadonlyMap<number, DomainPlan>;
+}
+
+/** Devices of one domain, and the units that they sit behind, both ascending. */
+export interface DomainPlan {
+  readonly devices: readonly DevicePlan[];
+  readonly units: readonly number[];
 }
 
 /** Geometry of a stage: its leaves are the format's, up to the stage's largest. */
@@ -196,7 +209,8 @@ class Planner {
     });
     if (this.nextWindow > WINDOW_COUNT)
       throw new RangeError('page tables and data do not fit into 8 TiB of host memory');
-    return { totalBytes: this.next, rules, spaces: this.spaces, units, tenants: tenantPlans };
+    const domains = domainPlans(plans);
+    return { totalBytes: this.next, rules, spaces: this.spaces, units, tenants: tenantPlans, domains };
   }
 
   /** Buffers of each device: in SPA, or in GPA from 0 on. */
@@ -259,7 +273,7 @@ class Planner {
       const devices = placed.devices.filter((device) => device.spec.unit === unit);
       if (devices.length === 0) continue;
       const buffer = guestBufferSize(this.spec, tenant);
-      const space = this.takeSpace({ bytes: this.tablesOf(devices, tenant.guest, buffer), gpa });
+      const space = this.takeSpace({ bytes: this.tablesOf(placed, devices, tenant.guest, buffer), gpa });
       guests.set(`${index}/${unit}`, space);
       spaces.push(space);
       gpa += alignUp(space.bytes, GIB);
@@ -287,22 +301,26 @@ class Planner {
     const structures = this.take(unitBytes(machine, devices.length, historyPages) + records + engine);
     let bytes = 0;
     const unitGuests = new Map<number, Space>();
-    for (const { tenant, index } of tenants) {
+    for (const placed of tenants) {
+      const { tenant, index } = placed;
       const guest = guests.get(`${index}/${unit}`);
       if (guest !== undefined) unitGuests.set(index, guest);
       if (tenant.mode === 'host' || tenant.mode === 'shadow')
         bytes += this.tablesOf(
+          placed,
           devices.filter((device) => device.tenant === index),
           tenant.host,
         );
     }
     const deviceTable = this.takeSpace({ bytes: DEVICE_TABLE_BYTES, gpa: 0 }, false);
+    const queues = this.takeSpace({ bytes: queueBytes(machine), gpa: 0 }, false);
     const privateSpace = assisted.length > 0 ? this.placePrivateSpace(assisted, privateDataPage) : undefined;
     return {
       unit,
       devices,
       structures,
       deviceTable,
+      queues,
       tables: this.takeSpace({ bytes, gpa: 0 }),
       guests: unitGuests,
       ...(privateSpace === undefined ? {} : { privateSpace }),
@@ -325,11 +343,14 @@ class Planner {
     return { space: this.takeSpace({ bytes: front + table, gpa: 0 }), entryBytes: front, dataPage, guests };
   }
 
-  /** Page tables, GCR3 tables and the command buffer of these devices. */
-  private tablesOf(devices: readonly DevicePlan[], stage: StageSpec, bufferBytes = 0): number {
+  /** Page tables, GCR3 tables and the command buffer of these devices. A table holds all of its domain, whatever the unit. */
+  private tablesOf(tenant: PlacedTenant, devices: readonly DevicePlan[], stage: StageSpec, bufferBytes = 0): number {
     const geometry = this.geometry(stage);
+    const domains = new Set(devices.map(({ domain }) => domain));
     let bytes = ARENA_ALIGN_BYTES + frontBytes(devices, bufferBytes);
-    for (const { footprint: needs } of devices) bytes += tableBytes(geometry, needs.iovaPages, needs.iovaRuns);
+    for (const { footprint: needs, domain } of tenant.devices) {
+      if (domains.has(domain)) bytes += tableBytes(geometry, needs.iovaPages, needs.iovaRuns);
+    }
     return bytes;
   }
 
@@ -369,6 +390,27 @@ interface PlacedTenant {
 /** Bursts that a device may have in flight; 0 = any number. */
 function outstanding({ traffic }: DeviceSpec): number {
   return 'outstanding' in traffic ? traffic.outstanding : 0;
+}
+
+/** The event log follows the command queue at the next page. */
+export function eventLogOffset(machine: MachineSpec): number {
+  return alignUp(ringBytes(machine.commandQueueEntries), PAGE_BYTES);
+}
+
+function queueBytes(machine: MachineSpec): number {
+  return eventLogOffset(machine) + machine.eventLogEntries * RECORD_BYTES;
+}
+
+function domainPlans(tenants: readonly PlacedTenant[]): Map<number, DomainPlan> {
+  const translated = tenants.filter(({ tenant }) => tenant.mode !== 'passthrough').flatMap(({ devices }) => devices);
+  const ids = [...new Set(translated.map(({ domain }) => domain))];
+  return new Map(
+    ids.map((id) => {
+      const devices = translated.filter(({ domain }) => domain === id).sort((a, b) => a.spec.index - b.spec.index);
+      const units = [...new Set(devices.map(({ spec }) => spec.unit))].sort((a, b) => a - b);
+      return [id, { devices, units }];
+    }),
+  );
 }
 
 function leafBytes(stage: StageSpec): number {

@@ -3,9 +3,9 @@
  * same reports: how far the next one goes, whether warm-up is over, whether the run is. So the number of threads
  * enters no result.
  *
- * Steps end at multiples of the quantum (and at the ends of warm-up and run). Today no domain spans units, so nothing
- * crosses them, and a step may be many quanta long: it is kept to half of the requests that are still wanted, so that the
- * last steps are short and the units end together. `run.requests` is met exactly: in each step a unit may translate
+ * Steps end at multiples of the quantum (and at the ends of warm-up and run). If domains span units, a step is one quantum, and what
+ * crosses units becomes visible at its end. Otherwise nothing crosses them, and a step may be many quanta long: it is kept
+ * to half of the requests that are still wanted, so that the last steps are short and the units end together. `run.requests` is met exactly: in each step a unit may translate
  * its share, by its rate so far, of what is left.
  */
 import { alignUp } from '../lib/bits.ts';
@@ -42,11 +42,14 @@ export class Steps {
   private readonly durationPs: number;
   private readonly quantumPs: number;
   private quanta = 1;
+  private readonly mostQuanta: number;
   private baseRequests = 0;
   private total = 0;
   private lastRequestPs = 0;
 
-  constructor(run: RunLimits, units: number) {
+  /** `spans`: units tell each other something at the end of every quantum. */
+  constructor(run: RunLimits, units: number, spans = false) {
+    this.mostQuanta = spans ? 1 : LONGEST_QUANTA;
     this.warmupPs = Math.round(run.warmupNs * PS_PER_NS);
     this.warmupRequests = run.warmupRequests;
     this.wanted = run.requests > 0 ? run.requests : Infinity;
@@ -98,13 +101,15 @@ export class Steps {
 
   private stepEnd(left: number, earliest: number): number {
     const goal = this.measuring ? left : this.warmupRequests - this.total;
-    this.quanta = Math.min(2 * this.quanta, LONGEST_QUANTA);
+    this.quanta = Math.min(2 * this.quanta, this.mostQuanta);
     if (goal > 0 && goal < Infinity && this.total > 0) {
       const goalQuanta = ((goal / 2) * this.nowPs) / this.total / this.quantumPs;
       this.quanta = Math.max(1, Math.min(this.quanta, Math.floor(goalQuanta)));
     }
     const fromPs = Math.max(this.nowPs, earliest);
-    let endPs = alignUp(fromPs + this.quanta * this.quantumPs, this.quantumPs);
+    // The next multiple of the quantum if units tell each other something there, else any later one.
+    const stepPs = this.mostQuanta === 1 ? 1 : this.quanta * this.quantumPs;
+    let endPs = alignUp(fromPs + stepPs, this.quantumPs);
     if (!this.measuring && this.nowPs < this.warmupPs) endPs = Math.min(endPs, this.warmupPs);
     if (this.measuring) endPs = Math.min(endPs, this.measureFromPs + this.durationPs);
     return endPs;

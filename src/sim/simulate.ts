@@ -8,6 +8,7 @@ import type { RunSpec } from '../spec.ts';
 import type { UnitCurves } from '../stats/mrc/curve.ts';
 import type { DeviceResult, FaultRecord, RunResult, TimelineRow, UnitResult } from '../stats/result.ts';
 import { openWindows } from './device-tables.ts';
+import { exchange } from './exchange.ts';
 import { Gang } from './gang.ts';
 import { buildGuestMemory } from './guest-memory.ts';
 import { type MemoryPlan, planMemory } from './memory-plan.ts';
@@ -92,6 +93,8 @@ class RunPart {
   private readonly gang: Gang;
   private readonly memory: MemoryPlan;
   private readonly steps: Steps;
+  /** Some domain has devices behind several units. */
+  private readonly spans: boolean;
   private units: readonly OwnUnit[] = [];
   private step = 0;
 
@@ -100,15 +103,18 @@ class RunPart {
     this.spec = share.spec;
     this.gang = new Gang(share.block, share.dealt.length);
     this.memory = planMemory(share.spec);
-    this.steps = new Steps(share.spec.run, share.spec.machine.units);
+    this.spans = [...this.memory.domains.values()].some(({ units }) => units.length > 1);
+    this.steps = new Steps(share.spec.run, share.spec.machine.units, this.spans);
   }
 
   run(): PartResult {
     this.build();
     const { gang, steps } = this;
     for (;;) {
+      if (this.spans) this.deliver();
       this.report();
       gang.meet();
+      if (this.spans) this.sync();
       const untilPs = steps.next(this.reports());
       if (steps.resets || (steps.done && !steps.measuring)) this.beginCounting();
       if (steps.done) break;
@@ -143,9 +149,23 @@ class RunPart {
   }
 
   private report(): void {
+    for (const { system } of this.units) this.gang.report(system.plan.unit, this.step, system.report());
+  }
+
+  /** The end of a step: what units have told each other takes effect. */
+  private deliver(): void {
+    const own = this.units.map(({ system }) => ({ unit: system.plan.unit, box: system.outbox }));
+    const mail = exchange(this.gang, this.spec.machine.units, own);
+    for (const { system } of this.units) system.deliver(mail, this.steps.nowPs);
+  }
+
+  /** How busy the other units' command processors are. */
+  private sync(): void {
+    const { gang, step } = this;
     for (const { system } of this.units) {
-      const { requests, nowPs, nextPs } = system.engine;
-      this.gang.report(system.plan.unit, this.step, requests, nowPs, nextPs);
+      for (const queue of system.remoteQueues.values()) {
+        queue.sync(gang.commandsIdlePs(queue.unit, step), gang.drainPs(queue.unit, step));
+      }
     }
   }
 

@@ -1,5 +1,6 @@
 /** What a unit and its devices leave behind. */
 import type { DriverAccount } from '../driver/cpu.ts';
+import { C_STALE } from '../kernel/layout.ts';
 import { assert } from '../lib/assert.ts';
 import type { DeviceResult, DriverCounts, FaultRecord, UnitResult } from '../stats/result.ts';
 import { checkCounters } from '../stats/counters.ts';
@@ -25,12 +26,13 @@ export class CountedPart {
   begin(nowPs: number): void {
     const { unit } = this;
     unit.iommu.resetCounters();
-    unit.iommu.drainFaults();
+    unit.readFaults();
     unit.commands.resetCounts();
     unit.engine.resetCounts();
     unit.invalidatedEntries = 0;
+    unit.effectsDelayed = 0;
     unit.virtualMachines.resetCounts();
-    this.logOverflow = unit.iommu.logOverflow;
+    this.logOverflow = unit.faultsLost;
     unit.cores.forEach((core, cpu) => (this.busyPs[cpu] = core.busyUntil(nowPs)));
     unit.devices.forEach(({ model, mapper }, d) => {
       mapper.account.reset();
@@ -47,13 +49,14 @@ export class CountedPart {
     const { plan, model, mapper } = device;
     const { spec, tenant } = plan;
     const port = this.unit.engine.ports[d];
+    const counters = this.unit.iommu.counters(device.ctx);
     return {
       index: spec.index,
       name: spec.name,
       tenant,
       unit: spec.unit,
       bdf: spec.bdf,
-      counters: this.unit.iommu.counters(device.ctx).slice(),
+      counters,
       requests: port.reads + port.writes,
       reads: port.reads,
       writes: port.writes,
@@ -64,7 +67,7 @@ export class CountedPart {
       linkBusyPs: Math.max(port.upBusyPs, port.downBusyPs),
       translation: port.translation.data(),
       completion: port.completion.data(),
-      driver: driverCounts(mapper.account),
+      driver: { ...driverCounts(mapper.account), staleUses: counters[C_STALE] },
     };
   }
 
@@ -77,20 +80,19 @@ export class CountedPart {
       commands: unit.commands.commands,
       commandBusyPs: unit.commands.busyPs,
       commandQueueFull: unit.commands.fullStalls,
-      eventLogOverflow: unit.iommu.logOverflow - this.logOverflow,
+      eventLogOverflow: unit.faultsLost - this.logOverflow,
       invalidatedEntries: unit.invalidatedEntries,
       tablePages: unit.tablePages,
       cpus: unit.cores.map((core, cpu) => ({ cpu, busyPs: core.busyUntil(endPs) - this.busyPs[cpu] })),
-      mappedPages: unit.devices.reduce((sum, { domain }) => sum + (domain?.mappedPages ?? 0), 0),
-      // Every domain lives behind one unit: there is no effect that could be late.
-      effectsDelayed: 0,
+      mappedPages: unit.mappedPages,
+      effectsDelayed: unit.effectsDelayed,
       viommu: unit.virtualMachines.result(),
     };
   }
 
   /** Fault records since the begin, times from there on. */
   faults(fromPs: number): FaultRecord[] {
-    return this.unit.iommu.drainFaults().map((fault) => ({ ...fault, timePs: fault.timePs - fromPs }));
+    return this.unit.readFaults().map((fault) => ({ ...fault, timePs: fault.timePs - fromPs }));
   }
 
   /** Re-checks the sum rules. Throws AssertionError naming the device and the rule. */
@@ -103,9 +105,9 @@ export class CountedPart {
   }
 }
 
-function driverCounts(account: DriverAccount): DriverCounts {
+function driverCounts(account: DriverAccount): Omit<DriverCounts, 'staleUses'> {
   const { maps, unmaps, mapFailures, cpuPs, cpuMapPs, cpuUnmapPs, cpuWaitPs } = account;
-  const { invalidationCommands, completionWaits, vmExits, flushes, staleUses } = account;
+  const { invalidationCommands, completionWaits, vmExits, flushes } = account;
   const { staleWindowPs, staleWindowMaxPs, staleWindows, cpuLockPs, bounces, copiedBytes } = account;
   const { vmExitsMap, vmExitsUnmap, vmExitsInvalidate, hypervisorPs } = account;
   return {
@@ -124,7 +126,6 @@ function driverCounts(account: DriverAccount): DriverCounts {
     vmExitsInvalidate,
     hypervisorPs,
     flushes,
-    staleUses,
     staleWindowPs,
     staleWindowMaxPs,
     staleWindows,

@@ -1,12 +1,14 @@
 /**
  * One IOMMU unit with everything behind it: caches, command queue, the devices with their domains, tables, drivers and
- * models, and the engine that runs them. Units share nothing that changes, so each may run in a thread of its own.
+ * models, and the engine that runs them. Units share nothing that changes, so each may run in a thread of its own; what one does
+ * to a domain that it shares with others goes by mail (mail.ts).
  *
- * Every device has a domain of its own, as Linux's DMA API gives each IOMMU group one; in a guest, the guest's DMA API.
+ * A device has a domain of its own, as Linux's DMA API gives each IOMMU group one, or shares one with others of its tenant;
+ * in a guest, the guest's DMA API.
  */
 import { BounceBuffers, BouncePool } from '../driver/bounce.ts';
 import { Core, Lock } from '../driver/cpu.ts';
-import { DmaDomain, type DmaDomainConfig, type DomainTable } from '../driver/domain.ts';
+import { DmaDomain, type DmaDomainConfig, type InvalidationTarget } from '../driver/domain.ts';
 import { IovaAllocator } from '../driver/iova-allocator.ts';
 import { KERNEL_ERAS } from '../driver/kernel-era.ts';
 import { DeviceMapper } from '../driver/mapper.ts';
@@ -14,10 +16,14 @@ import { DmaMemory } from '../driver/memory.ts';
 import { policies } from '../driver/policies/index.ts';
 import { passthrough } from '../driver/policies/passthrough.ts';
 import type { MappingPolicy } from '../driver/policy.ts';
-import type { ReadableTable } from '../driver/viommu/shadowing.ts';
-import { type CommandHandler, CommandQueue } from '../iommu/command-queue.ts';
+import { type CommandHandler, CommandQueue, ringIn } from '../iommu/command-queue.ts';
+import { amdCommands } from '../iommu/commands/amd.ts';
+import { powerOfTwo } from '../iommu/commands/command.ts';
+import { vtdCommands } from '../iommu/commands/vtd.ts';
+import { amdFaults, EventLog, type Fault, ILLEGAL_COMMAND, vtdFaults } from '../iommu/event-log.ts';
 import { Arena, PageTable } from '../iommu/page-table.ts';
 import type { DteSettings } from '../iommu/structures/amd-device-table.ts';
+import { logIn } from '../iommu/record-log.ts';
 import { IommuUnit } from '../iommu/unit.ts';
 import { type Kernel, type KernelExports, Regions } from '../kernel/kernel.ts';
 import { ARENA_BYTES } from '../kernel/layout.ts';
@@ -29,17 +35,40 @@ import {
   effectivePolicy,
   hasGuestTable,
   isVm,
+  type Policy,
   type RunSpec,
   type StageSpec,
   type TenantSpec,
 } from '../spec.ts';
+import type { FaultRecord } from '../stats/result.ts';
 import { devices as deviceFactories } from '../traffic/devices/index.ts';
 import type { DeviceModel } from '../traffic/device.ts';
 import { writeDte, writeGcr3 } from './device-tables.ts';
+import { type Sharing, UnitDomainTable } from './domain-table.ts';
 import { Engine } from './engine.ts';
+import type { UnitReport } from './gang.ts';
 import { readHostTable } from './guest-memory.ts';
 import {
+  type Mail,
+  MAIL_A,
+  MAIL_ALL,
+  MAIL_B,
+  MAIL_C,
+  MAIL_D,
+  MAIL_DEVICE,
+  MAIL_DOMAIN,
+  MAIL_DUE,
+  MAIL_KIND,
+  MAIL_PAGES,
+  MAIL_STALE,
+  MAIL_TIME,
+  MAIL_TO,
+  Outbox,
+} from './mail.ts';
+import {
   type DevicePlan,
+  type DomainPlan,
+  eventLogOffset,
   frontBytes,
   gcr3Levels,
   guestBufferSize,
@@ -47,12 +76,14 @@ import {
   type Space,
   type UnitPlan,
 } from './memory-plan.ts';
+import { RemoteQueue } from './remote-queue.ts';
 import { HOST_FORMAT, type TableRules } from './table-rules.ts';
 import { VirtualMachines } from './virtual-machines.ts';
 
 /** Streams of random numbers: a device's traffic has its index; memory and units have theirs above. */
 const MEMORY_STREAM = 4294967296;
 const UNIT_STREAM = 2 * MEMORY_STREAM;
+const PAGES_32BIT = 0x100000;
 
 /** One device with its driver. */
 export interface DeviceSystem {
@@ -66,6 +97,18 @@ export interface DeviceSystem {
 }
 
 type Dma = Pick<DeviceSystem, 'policy' | 'domain'>;
+
+/** A domain as its devices behind this unit share it. */
+interface UnitDomain {
+  readonly dma: DmaDomain;
+  readonly table: UnitDomainTable;
+  /** One for trusted devices, one for the others. */
+  readonly policies: Map<Policy, MappingPolicy>;
+  /** Writes the entries that lead a device to the table. */
+  readonly attach: (plan: DevicePlan) => void;
+}
+
+type DomainParts = Pick<UnitDomain, 'table' | 'attach'> & Pick<DmaDomainConfig, 'targets' | 'hypervisor'>;
 
 /** Where the page tables of some of the unit's devices come from; GCR3 tables come from the front of it. */
 class TablePool {
@@ -100,6 +143,15 @@ export class UnitSystem implements CommandHandler {
   readonly cores: readonly Core[];
   readonly virtualMachines: VirtualMachines;
   invalidatedEntries = 0;
+  /** What this unit tells others, and the queues of those that it shares domains with. */
+  readonly outbox = new Outbox();
+  readonly remoteQueues = new Map<number, RemoteQueue>();
+  /** Effects of other units that came later than they would have in one thread. */
+  effectsDelayed = 0;
+  private readonly domains = new Map<number, UnitDomain>();
+  private readonly eventLog: EventLog;
+  /** Found by the command processor, not by a request. */
+  private commandFaults: Fault[] = [];
   private readonly spec: RunSpec;
   private readonly kernel: Kernel;
   private readonly rules: TableRules;
@@ -127,16 +179,21 @@ export class UnitSystem implements CommandHandler {
     this.rules = rules;
     this.memory = memory;
     this.plan = memory.units[unit]!;
-    const { structures, deviceTable, historyPages, devices } = this.plan;
+    const { structures, deviceTable, queues, historyPages, devices } = this.plan;
     this.regions = new Regions(structures.base + structures.bytes, structures.base);
     this.iommu = new IommuUnit(kernel, this.regions, machine, devices.length, {
       seed: new Prng(spec.seed, UNIT_STREAM + unit).nextU32(),
       rules: rules.forUnits,
       deviceTable: BigInt(deviceTable.spa),
       historyPages,
+      watchesUnmapped: devices.some(({ tenant }) => defersInvalidation(spec.tenants[tenant])),
     });
-    const { commandQueueEntries: entries, latency } = machine;
-    this.commands = new CommandQueue({ entries, ...latency }, this);
+    const { commandQueueEntries: entries, eventLogEntries, latency } = machine;
+    const isIntel = spec.os.kernelEra.startsWith('intel');
+    const ring = ringIn(kernel.i32, queues.base / 4, queues.spa, entries);
+    this.commands = new CommandQueue({ entries, ...latency }, this, isIntel ? vtdCommands : amdCommands, ring);
+    const log = logIn(kernel.i32, (queues.base + eventLogOffset(machine)) / 4, eventLogEntries);
+    this.eventLog = new EventLog(log, isIntel ? vtdFaults : amdFaults);
     this.cores = Array.from({ length: coreCount(spec, devices) }, (_, cpu) => new Core(cpu));
     const { regions, plan, commands: port } = this;
     this.virtualMachines = new VirtualMachines({ spec, kernel, rules, memory, plan, regions, port });
@@ -176,8 +233,116 @@ export class UnitSystem implements CommandHandler {
     this.invalidatedEntries += this.iommu.invalidateDevice(bdf);
   }
 
+  invalidateEverything(): void {
+    this.invalidatedEntries += this.iommu.invalidateAll();
+  }
+
+  invalidatePasid(domain: number, pasid: number): void {
+    this.invalidatedEntries += this.iommu.invalidatePasid(domain, pasid);
+  }
+
+  prefetch(bdf: number, pasid: number, page: number, sizeLog2: number, count: number, atPs: number): void {
+    const device = this.devices.find(({ plan: { spec } }) => spec.bdf === bdf && spec.pasid === pasid);
+    if (device !== undefined) this.iommu.prefetch(device.ctx, page, sizeLog2 - 12, count, atPs);
+  }
+
+  illegalCommand(address: number, timePs: number): void {
+    const page = Math.floor(address / PAGE_BYTES);
+    this.commandFaults.push({
+      ...{ timePs, device: -1, bdf: 0, domain: 0, pasid: -1, code: ILLEGAL_COMMAND, access: 0 },
+      page,
+    });
+  }
+
   drainedAt(): number {
     return this.engine.drainedPs;
+  }
+
+  // ---- Faults ----------------------------------------------------------------------------------------------------------------
+
+  /** Fault records since the last call, as software reads them from the event log, oldest first. */
+  readFaults(): FaultRecord[] {
+    const bdfs = new Map(this.plan.devices.map(({ spec }) => [spec.index, spec.bdf]));
+    const requests = this.iommu.drainFaults().map((fault) => ({ ...fault, bdf: bdfs.get(fault.device) ?? 0 }));
+    const faults = [...requests, ...this.commandFaults].sort((a, b) => a.timePs - b.timePs);
+    this.commandFaults = [];
+    for (const fault of faults) this.eventLog.append(fault);
+    return this.eventLog.read();
+  }
+
+  /** Since the start. */
+  get faultsLost(): number {
+    return this.iommu.logOverflow + this.eventLog.log.lost;
+  }
+
+  // ---- Other units -------------------------------------------------------------------------------------------------------------
+
+  report(): UnitReport {
+    const { requests, nowPs, nextPs, drainedPs } = this.engine;
+    return { requests, nowPs, nextPs, commandsIdlePs: this.commands.idlePs, drainPs: Math.max(0, drainedPs - nowPs) };
+  }
+
+  /** Takes what other units have posted in the step that ended at `atPs`. */
+  deliver(mail: Mail, atPs: number): void {
+    const { unit } = this.plan;
+    for (let message = 0; message < mail.count; message++) {
+      if (mail.sender(message) === unit) continue;
+      const to = mail.at(message, MAIL_TO);
+      if (to === unit) this.takeCommand(mail, message, atPs);
+      else if (to < 0) this.takeChange(mail, message, atPs);
+    }
+    this.engine.commandsCame();
+  }
+
+  private takeCommand(mail: Mail, message: number, atPs: number): void {
+    const { commands } = this;
+    const nowPs = Math.max(atPs, mail.at(message, MAIL_TIME));
+    const [domain, a] = [mail.at(message, MAIL_DOMAIN), mail.at(message, MAIL_A)];
+    const [page, log2, pde] = [mail.at(message, MAIL_B), mail.at(message, MAIL_C), mail.at(message, MAIL_D) !== 0];
+    const kind = mail.at(message, MAIL_KIND);
+    if (kind === MAIL_PAGES) commands.submitPages(nowPs, domain, a, page, log2, pde);
+    else if (kind === MAIL_ALL) commands.submitAll(nowPs, domain, a);
+    else if (kind === MAIL_DEVICE) commands.submitDevice(nowPs, a);
+    else commands.completionWait(nowPs);
+    if (commands.idlePs > mail.at(message, MAIL_DUE)) this.effectsDelayed++;
+  }
+
+  private takeChange(mail: Mail, message: number, atPs: number): void {
+    const id = mail.at(message, MAIL_DOMAIN);
+    const domain = this.domains.get(id);
+    if (domain === undefined) return;
+    if (mail.at(message, MAIL_KIND) === MAIL_STALE) {
+      const [page, pages, sincePs] = [MAIL_A, MAIL_B, MAIL_C].map((field) => mail.at(message, field));
+      return this.noteUnmapped(id, page, pages, sincePs);
+    }
+    domain.table.apply(mail, message);
+    if (mail.at(message, MAIL_DUE) < atPs) this.effectsDelayed++;
+  }
+
+  private noteUnmapped(domain: number, page: number, pages: number, atPs: number): void {
+    for (const pasid of this.pasidsOf(domain, this.plan.unit)) {
+      this.iommu.noteUnmapped(domain, pasid, page, pages, atPs);
+    }
+  }
+
+  /** PASIDs under which a unit's caches hold translations of a domain; -1: host addresses. */
+  private pasidsOf(domain: number, unit: number): number[] {
+    const plans = this.memory.domains.get(domain)!.devices.filter(({ spec }) => spec.unit === unit);
+    return [...new Set(plans.map((plan) => this.pasidOf(plan)))];
+  }
+
+  private pasidOf({ tenant, spec }: DevicePlan): number {
+    const { mode, host } = this.spec.tenants[tenant];
+    return !hasGuestTable(mode) && host.format === HOST_FORMAT ? -1 : Math.max(0, spec.pasid);
+  }
+
+  private remoteQueue(unit: number): RemoteQueue {
+    let queue = this.remoteQueues.get(unit);
+    if (queue === undefined) {
+      queue = new RemoteQueue(unit, this.outbox, this.spec.machine.latency);
+      this.remoteQueues.set(unit, queue);
+    }
+    return queue;
   }
 
   // ---- Set-up ----------------------------------------------------------------------------------------------------------------
@@ -237,73 +402,139 @@ export class UnitSystem implements CommandHandler {
   }
 
   private translated(plan: DevicePlan, tenant: TenantSpec): Dma {
+    let domain = this.domains.get(plan.domain);
+    if (domain === undefined) this.domains.set(plan.domain, (domain = this.buildDomain(plan, tenant)));
+    domain.attach(plan);
+    // Linux never defers flushes of untrusted devices.
+    const name = plan.spec.untrusted ? 'strict' : effectivePolicy(tenant);
+    let policy = domain.policies.get(name);
+    if (policy === undefined) {
+      const { flushQueue, contiguousPages } = this.spec.os;
+      policy = policies[name]({ steps: domain.dma, flushQueue, contiguousPages });
+      domain.policies.set(name, policy);
+    }
+    return { policy, domain: domain.dma };
+  }
+
+  private buildDomain(plan: DevicePlan, tenant: TenantSpec): UnitDomain {
     const { os } = this.spec;
     const guest = hasGuestTable(tenant.mode);
     const stage = guest ? tenant.guest : tenant.host;
-    const domain = new DmaDomain({
-      ...(guest ? this.guestDma(plan, tenant) : this.hostDma(plan, tenant.host)),
+    const { table, attach, ...rest } = guest ? this.guestDma(plan, tenant) : this.hostDma(plan, tenant.host);
+    const dma = new DmaDomain({
+      ...rest,
+      table,
       firstStage: stage.format !== HOST_FORMAT,
-      iova: this.iovaAllocator(stage),
+      iova: this.iovaAllocator(stage, plan),
       rules: KERNEL_ERAS[os.kernelEra],
       costs: os.costs,
       npCache: cachesNotPresent(tenant),
+      ...(defersInvalidation(tenant) ? { unmapped: this.watcherOf(plan, tenant) } : {}),
     });
-    // Linux never defers flushes of untrusted devices.
-    const create = policies[plan.spec.untrusted ? 'strict' : effectivePolicy(tenant)];
-    return {
-      policy: create({ steps: domain, flushQueue: os.flushQueue, contiguousPages: os.contiguousPages }),
-      domain,
+    return { dma, table, attach, policies: new Map() };
+  }
+
+  /** Marks what caches still hold of unmapped pages, behind every unit of the domain. */
+  private watcherOf({ domain }: DevicePlan, { mode }: TenantSpec): NonNullable<DmaDomainConfig['unmapped']> {
+    // The hardware walks the hypervisor's table, by host addresses.
+    if (mode === 'shadow') return (page, pages, atPs) => this.iommu.noteUnmapped(domain, -1, page, pages, atPs);
+    const spans = this.domainPlan(domain).units.length > 1;
+    return (page, pages, atPs) => {
+      this.noteUnmapped(domain, page, pages, atPs);
+      if (spans) this.outbox.post(this.engine.nowPs, MAIL_STALE, -1, domain, page, pages, atPs, 0, atPs);
     };
   }
 
-  private hostDma(plan: DevicePlan, stage: StageSpec): Pick<DmaDomainConfig, 'table' | 'targets'> {
-    const pasid = stage.format === HOST_FORMAT ? -1 : Math.max(0, plan.spec.pasid);
-    const lock = this.queueLock('host');
-    return {
-      table: this.buildTable(plan, stage),
-      targets: [{ port: this.commands, lock, domain: plan.domain, pasid }],
-    };
+  private domainPlan(domain: number): DomainPlan {
+    return this.memory.domains.get(domain)!;
   }
 
-  private guestDma(plan: DevicePlan, tenant: TenantSpec): Pick<DmaDomainConfig, 'table' | 'targets' | 'hypervisor'> {
+  /** Every unit that has a device of the domain, in their order (Linux: all entries of dev_iommu that are not 0). */
+  private targetsOf(plan: DevicePlan, tenant: TenantSpec): InvalidationTarget[] {
+    const { domain } = plan;
+    const owner = this.ownerOf(plan, tenant);
+    return this.domainPlan(domain).units.flatMap((unit) => {
+      const isOwn = unit === this.plan.unit;
+      const port = isOwn ? this.commands : this.remoteQueue(unit);
+      const lock = this.queueLock(isOwn ? owner : `${owner}/${unit}`);
+      return this.pasidsOf(domain, unit).map((pasid) => ({ port, lock, domain, pasid }));
+    });
+  }
+
+  private hostDma(plan: DevicePlan, stage: StageSpec): DomainParts {
+    const targets = this.targetsOf(plan, this.spec.tenants[plan.tenant]);
+    return { ...this.buildTable(stage, this.sharing(plan.domain)), targets };
+  }
+
+  private guestDma(plan: DevicePlan, tenant: TenantSpec): DomainParts {
     const { virtualMachines: vms } = this;
-    const shadow = tenant.mode === 'shadow';
     const guest = PageTable.create(this.kernel, this.regions, this.guestPool(plan).arena, this.rules.of(tenant.guest));
-    const merged = shadow ? this.buildTable(plan, tenant.host) : undefined;
-    if (!shadow) this.pointAt(plan, tenant, guest);
-    const lock = this.queueLock(this.ownerOf(plan, tenant));
-    const target = { ...vms.target(plan), lock, pasid: Math.max(0, plan.spec.pasid) };
-    vms.attached(plan);
-    const tables = { guest, ...(merged === undefined ? {} : { merged }) };
-    return { table: guest, targets: [target], hypervisor: vms.hypervisor(plan, tenant, tables) };
+    const table = new UnitDomainTable(guest, () => {}, this.sharing(plan.domain));
+    const merged = tenant.mode === 'shadow' ? this.buildTable(tenant.host) : undefined;
+    const own = vms.target(plan);
+    const targets = this.targetsOf(plan, tenant).map((target) =>
+      target.port === this.commands ? { ...target, ...own } : target,
+    );
+    const attach = (device: DevicePlan): void => {
+      if (merged === undefined) this.pointAt(device, tenant, guest);
+      else merged.attach(device);
+      vms.attached(device);
+    };
+    const tables = merged === undefined ? { guest } : { guest, merged: merged.table };
+    return { table, attach, targets, hypervisor: vms.hypervisor(plan, tenant, tables) };
   }
 
-  private iovaAllocator(stage: StageSpec): IovaAllocator {
+  /** Where changes of a domain are posted that others share. */
+  private sharing(domain: number): Sharing | undefined {
+    if (this.domainPlan(domain).units.length === 1) return undefined;
+    return { outbox: this.outbox, domain, nowPs: () => this.engine.nowPs };
+  }
+
+  private iovaAllocator(stage: StageSpec, { domain }: DevicePlan): IovaAllocator {
     const { geometry } = this.rules.of(stage);
     const { iova, kernelEra } = this.spec.os;
     const { depotMagazines, retry32Bit, reserved } = KERNEL_ERAS[kernelEra];
     // Linux keeps to the lower half of a sign-extended table.
     const tableBits = geometry.grows ? 64 : geometry.inputBits - (geometry.signExtended ? 1 : 0);
     const maskBits = Math.min(iova.maskBits, tableBits);
-    const cpus = this.cores.length;
-    return new IovaAllocator({ cpus, maskBits, forcedac: iova.forcedac, depotMagazines, retry32Bit, reserved });
+    const { units } = this.domainPlan(domain);
+    const others = othersPages(units.indexOf(this.plan.unit), units.length, maskBits);
+    return new IovaAllocator({
+      cpus: this.cores.length,
+      maskBits,
+      forcedac: iova.forcedac,
+      depotMagazines,
+      retry32Bit,
+      reserved: [...reserved, ...others],
+    });
   }
 
-  /** A table in the host's memory that the device goes through, and the entries that lead to it. */
-  private buildTable(plan: DevicePlan, stage: StageSpec): DomainTable & ReadableTable {
-    const { spec } = plan;
+  /** A table in the host's memory that devices go through, and what leads them to it. */
+  private buildTable(
+    stage: StageSpec,
+    sharing?: Sharing,
+  ): { table: UnitDomainTable; attach: (device: DevicePlan) => void } {
     const pool = this.hostPool();
-    const table = PageTable.create(this.kernel, this.regions, pool.arena, this.rules.of(stage));
+    const pages = PageTable.create(this.kernel, this.regions, pool.arena, this.rules.of(stage));
     if (stage.format !== HOST_FORMAT) {
-      this.writeEntry(plan, { mode: 0, root: 0n, guest: this.guestEntry(plan, pool, table, stage) });
-      return table;
+      const attach = (device: DevicePlan): void =>
+        this.writeEntry(device, { mode: 0, root: 0n, guest: this.guestEntry(device, pool, pages, stage) });
+      return { table: new UnitDomainTable(pages, () => {}, sharing), attach };
     }
-    const write = (): void => this.writeEntry(plan, { mode: table.levels, root: table.rootAddress });
-    write();
-    return new GrowingTable(table, () => {
-      write();
-      this.iommu.invalidateDevice(spec.bdf);
-    });
+    const attached: DevicePlan[] = [];
+    const write = (device: DevicePlan): void =>
+      this.writeEntry(device, { mode: pages.levels, root: pages.rootAddress });
+    const grown = (): void => {
+      for (const device of attached) {
+        write(device);
+        this.iommu.invalidateDevice(device.spec.bdf);
+      }
+    };
+    const attach = (device: DevicePlan): void => {
+      attached.push(device);
+      write(device);
+    };
+    return { table: new UnitDomainTable(pages, grown, sharing), attach };
   }
 
   /** Nested: the device goes through the guest's table and the host's table of the guest's memory. */
@@ -352,6 +583,13 @@ export class UnitSystem implements CommandHandler {
     return pool;
   }
 
+  /** Pages now mapped by this unit's devices. */
+  get mappedPages(): number {
+    let pages = 0;
+    for (const { dma } of this.domains.values()) pages += dma.mappedPages;
+    return pages;
+  }
+
   /** Table pages in use behind this unit; a guest's host table counts where the guest's first device is. */
   get tablePages(): number {
     let pages = 0;
@@ -377,43 +615,26 @@ function coreCount({ os }: RunSpec, devices: readonly DevicePlan[]): number {
       );
 }
 
+function defersInvalidation(tenant: TenantSpec): boolean {
+  return tenant.mode !== 'passthrough' && effectivePolicy(tenant) === 'lazy';
+}
+
 /**
- * An AMD v1 table, which gains levels as higher IOVAs are mapped: the device-table entry is then written anew and dropped
- * from its cache (Linux: amd_iommu_domain_update, increase_address_space). The page-walk caches stay valid.
+ * IOVA pages of the other units of a domain: each unit's allocator has an equal part below 4 GiB and above, so that none has
+ * to ask the others.
  */
-class GrowingTable implements DomainTable, ReadableTable {
-  private readonly table: PageTable;
-  private readonly grown: () => void;
-  private levels: number;
-
-  constructor(table: PageTable, grown: () => void) {
-    this.table = table;
-    this.grown = grown;
-    this.levels = table.levels;
+function othersPages(index: number, units: number, maskBits: number): [number, number][] {
+  const ranges: [number, number][] = [];
+  const end = powerOfTwo(maskBits - 12);
+  for (const [from, to] of [
+    [1, Math.min(end, PAGES_32BIT)],
+    [PAGES_32BIT, end],
+  ]) {
+    const share = Math.floor((to - from) / units);
+    const first = from + index * share;
+    const next = index === units - 1 ? to : first + share;
+    if (first > from) ranges.push([from, first - 1]);
+    if (next < to) ranges.push([next, to - 1]);
   }
-
-  map(iovaPage: number, physicalPage: number, pages: number, prot: number): number {
-    const error = this.table.map(iovaPage, physicalPage, pages, prot);
-    if (this.table.levels !== this.levels) {
-      this.levels = this.table.levels;
-      this.grown();
-    }
-    return error;
-  }
-
-  unmap(iovaPage: number, pages: number): number {
-    return this.table.unmap(iovaPage, pages);
-  }
-
-  get freedTables(): number {
-    return this.table.freedTables;
-  }
-
-  lookup(page: number): number {
-    return this.table.lookup(page);
-  }
-
-  get lastPermissions(): number {
-    return this.table.lastPermissions;
-  }
+  return ranges;
 }
