@@ -317,9 +317,16 @@ function resolveTenant(
   checkMode(path, tenant, host, guest, memoryBytes, report);
   const groups = Object.entries(tenant.devices);
   if (groups.length === 0) report(`${path}.devices`, 'expected at least one device');
+  checkDomain(`${path}.domain`, tenant.mode, tenant.domain === 'shared' ? 'shared' : undefined, report);
   const names = copyNames(`${path}.devices`, groups, report);
   const devices = groups.flatMap(([key, device]) => {
-    const group = { path: `${path}.devices.${key}`, tenantCopy: at.copy, tenantHost: host };
+    checkDomain(`${path}.devices.${key}.domain`, tenant.mode, device.domain, report);
+    const group = {
+      path: `${path}.devices.${key}`,
+      tenantCopy: at.copy,
+      tenantHost: host,
+      domain: device.domain ?? (tenant.domain === 'shared' ? 'shared' : undefined),
+    };
     const traffic = resolveTraffic(`${group.path}.traffic`, device.traffic, report);
     return names
       .get(key)!
@@ -422,6 +429,13 @@ interface DeviceGroup {
   readonly path: string;
   readonly tenantCopy: number;
   readonly tenantHost: StageSpec;
+  readonly domain: string | undefined;
+}
+
+/** Sharing needs a table that the DMA API maps into, and that one hypervisor does not keep a device. */
+function checkDomain(path: string, mode: TenantMode, domain: string | undefined, report: Report): void {
+  if (domain === undefined || mode === 'host' || mode === 'nested') return;
+  report(path, `devices can share a domain in modes host and nested, not in ${mode}`);
 }
 
 function resolveDevice(
@@ -449,6 +463,7 @@ function resolveDevice(
     index,
     bdf,
     unit,
+    ...(group.domain === undefined ? {} : { domain: group.domain }),
     pasid: device.pasid ?? -1,
     link: resolveLink(machine.link, device.link),
     untrusted: device.untrusted ?? false,

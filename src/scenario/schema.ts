@@ -315,6 +315,7 @@ const device = z.strictObject({
     })
     .describe('Requester ID of the first device; left out = numbered by unit')
     .optional(),
+  domain: text('Devices of the tenant with the same name here share an address space, behind any units').optional(),
   pasid: integer(0, (1 << 20) - 1, 'PASID of the requests; left out = none').optional(),
   untrusted: flag('External-facing: always strict, and what is not whole pages goes through bounce buffers').optional(),
   link: link.describe('Link of this device where it differs from the machine').optional(),
@@ -342,6 +343,10 @@ const tenant = z.strictObject({
   host: stage("The host's table (GPA to SPA when nested)").optional(),
   guest: stage("The guest's table (GVA to GPA)").optional(),
   policy: z.enum(POLICY_NAMES).describe('How the DMA API maps and unmaps; mode passthrough never maps').optional(),
+  domain: z
+    .enum(['device', 'shared'])
+    .describe('device: an address space for each device; shared: one for all devices of the tenant, behind any units')
+    .optional(),
   npCache: flag("The guest's IOMMU caches not-present entries: maps are flushed too; always so in shadow").optional(),
   guestDomains: integer(1, 65_535, 'Domains that the guest makes; left out = one a device').optional(),
   memoryBytes: bytes(1 << 20, 4 * TIB, "Memory for its buffers; a VM's size").optional(),
