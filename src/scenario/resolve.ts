@@ -433,7 +433,7 @@ interface DeviceGroup {
 }
 
 /** Sharing needs a table that the DMA API maps into, and that one hypervisor does not keep a device. */
-function checkDomain(path: string, mode: TenantMode, domain: string | undefined, report: Report): void {
+function checkDomain(path: string, mode: TenantSpec['mode'], domain: string | undefined, report: Report): void {
   if (domain === undefined || mode === 'host' || mode === 'nested') return;
   report(path, `devices can share a domain in modes host and nested, not in ${mode}`);
 }
