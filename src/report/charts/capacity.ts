@@ -1,7 +1,7 @@
 /** Miss-ratio curve: the IOTLB hit ratio for every capacity, from one pass. */
 import type { Chart, Drawing, Row, SeriesName } from './chart.ts';
 import { NARROW } from './chart.ts';
-import { type Dataset, spread, spreadNote } from './dataset.ts';
+import { type CapacityRow, type Dataset, spread, spreadNote } from './dataset.ts';
 import { linear, sideAxis, spreadLabels, tooltip } from './layout.ts';
 import { number } from './metrics.ts';
 import { shortened, textWidth } from './text-width.ts';
@@ -114,17 +114,25 @@ interface Curve {
   readonly steps: readonly { readonly entries: number; readonly hitRatio: number }[];
 }
 
-/** Seeds of a point give several values for a capacity: their mean. */
-function curvesOf(label: string, rows: Dataset['points'][number]['capacities']): Curve[] {
-  const curves = [...new Set(rows.map((row) => row.curve))];
-  return curves.map((curve) => {
-    const sums = new Map<number, { sum: number; count: number }>();
-    for (const { entries, hitRatio, curve: own } of rows) {
-      if (own !== curve || entries <= 0) continue;
-      const old = sums.get(entries) ?? { sum: 0, count: 0 };
-      sums.set(entries, { sum: old.sum + hitRatio, count: old.count + 1 });
-    }
-    const steps = [...sums].map(([entries, { sum, count }]) => ({ entries, hitRatio: sum / count }));
-    return { name: curve === '' ? label : `${label} ${curve}`, steps: steps.sort((a, b) => a.entries - b.entries) };
+/** Units and seeds of a point together: their hits at each capacity that any of them has a row for. */
+function curvesOf(label: string, rows: readonly CapacityRow[]): Curve[] {
+  return [...new Set(rows.map((row) => row.curve))].map((curve) => {
+    const own = rows.filter((row) => row.curve === curve).sort((a, b) => a.entries - b.entries);
+    return { name: curve === '' ? label : `${label}, ${curve}`, steps: added(own) };
   });
+}
+
+/** Rows ascend. Between its rows, and behind the last, a curve stays what it was. */
+function added(rows: readonly CapacityRow[]): Curve['steps'] {
+  const last = new Map<string, CapacityRow>();
+  const lookups = new Map(rows.map((row) => [row.source, row.lookups]));
+  const all = [...lookups.values()].reduce((sum, count) => sum + count, 0);
+  const steps = new Map<number, number>();
+  let hits = 0;
+  for (const row of rows) {
+    hits += row.hits - (last.get(row.source)?.hits ?? 0);
+    last.set(row.source, row);
+    if (all > 0) steps.set(row.entries, hits / all);
+  }
+  return [...steps].map(([entries, hitRatio]) => ({ entries, hitRatio }));
 }

@@ -31,12 +31,15 @@ export interface Interval {
   readonly translationNs: number | undefined;
 }
 
-/** Hit ratio that an IOTLB of so many entries would have had. */
+/** Hits that an IOTLB of so many entries would have had, of one unit and seed. */
 export interface CapacityRow {
-  /** What is varied or told apart besides the capacity, such as the cache or its ways; '' for nothing. */
+  /** How the entries are arranged: '' = fully associative, or the number of sets. */
   readonly curve: string;
+  /** Unit and seed. */
+  readonly source: string;
   readonly entries: number;
-  readonly hitRatio: number;
+  readonly lookups: number;
+  readonly hits: number;
 }
 
 export interface Tenant {

@@ -223,14 +223,18 @@ function addInterval(draft: Draft, record: Record): void {
   });
 }
 
-const MRC_COLUMNS = ['scope', 'sets', 'entries', 'hit_ratio'];
-/** The curves of all lookups: fully associative, and for each number of sets. */
+const MRC_COLUMNS = ['iommu', 'scope', 'sets', 'entries', 'lookups', 'hits'];
 function addCapacity({ capacities }: Draft, record: Record): void {
   if (record.text('scope') !== 'all') return;
-  const sets = record.number('sets') ?? 1;
-  const [entries, hitRatio] = [record.number('entries'), record.number('hit_ratio')];
-  if (entries !== undefined && hitRatio !== undefined)
-    capacities.push({ curve: sets === 1 ? '' : `${sets} sets`, entries, hitRatio });
+  const number = (column: string): number => record.number(column) ?? 0;
+  const sets = number('sets');
+  capacities.push({
+    curve: sets === 1 ? '' : `${sets} sets`,
+    source: `${record.text('iommu')} ${record.text('seed')}`,
+    entries: number('entries'),
+    lookups: number('lookups'),
+    hits: number('hits'),
+  });
 }
 
 function finished(draft: Draft, set: ResultSet, values: Point['values'], isDetailed: boolean): LoadedPoint {
