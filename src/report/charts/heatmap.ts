@@ -1,5 +1,6 @@
 /** Two varied numbers at once: a metric as the colour of cells. */
 import type { Chart, Drawing, Row } from './chart.ts';
+import { NARROW } from './chart.ts';
 import { type Dataset, metric } from './dataset.ts';
 import { labelRoom, tooltip } from './layout.ts';
 import { amount, axisTitle, metricText, number } from './metrics.ts';
@@ -9,6 +10,11 @@ import { FONT_SIZE } from './theme.ts';
 
 export const heatmap: Chart = { id: 'heatmap', draw };
 
+/**
+ * Cividis (Nuñez, Anderton and Renslow 2018): light and dark for any colour vision. Steps, because a gradient would need an
+ * id, and eyes read steps better than shades.
+ */
+const STEPS = ['#00204d', '#1b376d', '#44516d', '#66696f', '#878478', '#ab9f73', '#d1bc60', '#fde737'];
 /** Fewer lines than this are better drawn as lines alone. */
 const LEAST_ROWS = 4;
 
@@ -79,8 +85,14 @@ function draw(data: Dataset): Drawing | undefined {
           color: {
             field: 'value',
             type: 'quantitative',
-            scale: { scheme: 'cividis' },
-            legend: { title: axisTitle(text), orient: 'bottom', gradientLength: Math.min(260, plot), format: '~s' },
+            scale: { type: 'quantize', domain: [least.value, most.value], range: STEPS },
+            legend: {
+              title: axisTitle(text),
+              orient: 'bottom',
+              type: 'symbol',
+              format: '.3~r',
+              columns: width < NARROW ? 2 : 4,
+            },
           },
           tooltip: tooltip({ [x.title]: 'x', [y.title]: 'y', [axisTitle(text)]: 'text' }),
         },

@@ -36,7 +36,7 @@ const EMPTY_SHAPE = /<path class="(?:background|foreground)"(?![^>]*(?:fill|stro
 /** Marks that only carry tooltips, which a picture has not. */
 const UNSEEN = /<path [^>]*opacity="0"\/>/g;
 const DEFAULTS =
-  / (?:opacity="1"|pointer-events="none"|aria-hidden="true"|stroke-width="1"|class="[^"]*"|font-family="[^"]*")/g;
+  / (?:opacity="1"|pointer-events="none"|role="[^"]*"|aria-[a-z]+="[^"]*"|stroke-width="1"|class="[^"]*"|font-family="[^"]*")/g;
 const EMPTY_GROUP = /<g>(<\/g>)|<g (?:transform="translate\(0,0\)")?><\/g>/g;
 const GEOMETRY = / (?:d|transform|x|y|x1|x2|y1|y2|width|height|viewBox)="[^"]*"/g;
 const NUMBER = /-?\d+\.\d{2,}(?:e[-+]?\d+)?|-?\d+(?:\.\d+)?e[-+]?\d+/g;
