@@ -57,6 +57,7 @@ export class MrcTap {
       classPagesLog2: leafLog2.map((log2) => log2 - PAGE_LOG2),
       tenants: spec.tenants.length,
       sampleKeys: mrc.sampleKeys,
+      exactAt: spec.machine.iotlb.entries,
       setCounts: index === 'hash' ? [] : mrc.setCounts,
       ways: mrc.ways,
       index: index === 'shifted' ? 'shifted' : 'modulo',

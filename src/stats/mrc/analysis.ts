@@ -9,11 +9,15 @@
  * Above `sampleKeys` keys the fully associative curves go over to a spatial sample (SHARDS; Waldspurger, Park, Garthwaite,
  * Ahmad, FAST 2015): only keys whose hash is below a threshold are followed, all their references. Whenever too many keys
  * are held, the threshold is halved and half of them are given up. Curves over sets are always exact.
+ *
+ * References wait in a batch, so that each step (keys, depths, counts) is a tight loop over columns.
  */
-import { type DepthCounts, type Scope, type SetCurves, type UnitCurves } from './curve.ts';
-import { keyHash, KeyTable } from './key-table.ts';
+import type { Scope, SetCurves, UnitCurves } from './curve.ts';
+import { DepthGrid } from './depth-grid.ts';
+import { KEY_HASH, KEY_LIVE, KEY_WORDS, keyHash, KeyTable } from './key-table.ts';
 import { ReuseStack } from './reuse-stack.ts';
 import { type SetIndex, SetStacks } from './set-stacks.ts';
+import { Tags } from './tags.ts';
 import { Tally } from './tally.ts';
 
 export interface AnalysisConfig {
@@ -23,34 +27,51 @@ export interface AnalysisConfig {
   readonly tenants: number;
   /** Keys that are followed at most; above, a sample of them. */
   readonly sampleKeys: number;
+  /** A capacity at which also the curves of leaf sizes and tenants are exact (those are in steps below 1 % above 256). */
+  readonly exactAt: number;
   /** Numbers of sets whose curves over ways are wanted, and the most ways. */
   readonly setCounts: readonly number[];
   readonly ways: number;
   readonly index: SetIndex;
 }
 
-/** Drops of so few keys look each one up; larger ones go through the space's live keys. */
+/** Drops of so few keys look each one up; larger ones go through the live keys. */
 const PROBES = 32;
-const FULL_RATE_LOG2 = 24;
-const CLASS_BITS = 2;
+const RATE_LOG2 = 24;
+const BATCH = 4096;
+/** The low 32 bits of a page are in a tag's reach. */
+const LOW_BITS = 4_294_967_296;
 
 export class MrcAnalysis {
   private readonly config: AnalysisConfig;
+  private readonly tags = new Tags();
   private readonly keys = new KeyTable();
   private readonly tenantOf: number[] = [];
   private readonly stack = new ReuseStack();
-  private readonly all = new Tally('all', 0, 'shared');
-  private readonly leaves: Members;
-  private readonly tenants: Members;
+  private readonly all = new Tally();
+  private readonly parts: Parts;
+  private readonly leaves: Owners;
+  private readonly tenants: Owners;
   private readonly sets: readonly SetAnalysis[];
   /** log2 of the inverse of the sampling rate. */
   private scaleLog2 = 0;
-  private threshold = 2 ** FULL_RATE_LOG2;
+  private threshold = 1 << RATE_LOG2;
+
+  private waiting = 0;
+  private readonly tag = new Int32Array(BATCH);
+  private readonly low = new Int32Array(BATCH);
+  private readonly key = new Int32Array(BATCH);
+  private readonly depth = new Int32Array(BATCH);
+  /** By tag: whether its leaf class and tenant have been met. */
+  private readonly met: boolean[] = [];
 
   constructor(config: AnalysisConfig) {
+    const grid = new DepthGrid(config.exactAt);
+    const classes = config.classPagesLog2.length;
     this.config = config;
-    this.leaves = new Members('leaf', config.classPagesLog2.length, this.stack);
-    this.tenants = new Members('tenant', config.tenants, this.stack);
+    this.parts = new Parts(classes, config.tenants, () => new Tally(grid));
+    this.leaves = new Owners(this.stack, grid);
+    this.tenants = new Owners(this.stack, grid);
     this.sets = config.setCounts.map((sets) => new SetAnalysis(sets, config));
   }
 
@@ -61,230 +82,399 @@ export class MrcAnalysis {
 
   /** Counts anew: warm-up is over. Stacks stay. */
   reset(): void {
+    this.flush();
     for (const tally of this.tallies()) tally.reset();
+    this.parts.unfilled.fill(0);
     for (const set of this.sets) set.reset();
   }
 
   /** A lookup of 4 KiB page `page`, which lies in a leaf of class `leaf`. */
   reference(space: number, leaf: number, page: number): void {
-    const tenant = this.tenantOf[space];
     const unit = pageOfClass(page, this.config.classPagesLog2[leaf]);
-    for (const set of this.sets) set.reference(space, leaf, unit, tenant);
-    const hash = keyHash(space, leaf, unit);
-    if (hash >>> 8 < this.threshold) this.follow(space, leaf, unit, hash, tenant);
-    else for (const tally of this.talliesOf(leaf, tenant)) tally.passed();
+    const at = this.waiting++;
+    this.tag[at] = this.tags.of(space, leaf, unit);
+    this.low[at] = unit | 0;
+    if (this.waiting === BATCH) this.flush();
   }
 
   /** A lookup that hit in the first level, which does not depend on the capacity asked about. */
   upperHit(space: number, leaf: number): void {
-    const tenant = this.tenantOf[space];
-    for (const tally of this.talliesOf(leaf, tenant)) tally.upperHit();
-    for (const set of this.sets) set.each(leaf, tenant, (tally) => tally.upperHit());
+    const tally = this.parts.of(leaf, this.tenantOf[space]);
+    tally.lookups++;
+    tally.upperHits++;
   }
 
   /** A lookup that missed and whose walk failed: nothing was filled, and no leaf is known. */
   unfilled(space: number): void {
-    const tenant = this.tenantOf[space];
-    for (const tally of [this.all, ...this.tenants.talliesOf(tenant)]) tally.unfilled();
-    for (const set of this.sets) set.unfilled(tenant);
+    this.parts.unfilled[this.tenantOf[space]]++;
   }
 
   /** Drops 2^pagesLog2 pages around `page` (52 and more: all) of a space. */
   invalidate(space: number, page: number, pagesLog2: number): void {
-    const bytes = 2 ** pagesLog2;
-    const start = Math.floor(page / bytes) * bytes;
+    this.flush();
+    const size = 2 ** pagesLog2;
+    const start = Math.floor(page / size) * size;
     this.config.classPagesLog2.forEach((log2, leaf) => {
       const first = pageOfClass(start, log2);
       const count = pagesLog2 > log2 ? 2 ** (pagesLog2 - log2) : 1;
-      for (const set of this.sets) set.stacks.invalidate(tagOf(space, leaf), first, count);
-      if (count <= PROBES) for (let i = 0; i < count; i++) this.drop(space, leaf, first + i);
-      else this.dropRange(space, leaf, first, count);
+      for (const tag of this.tags.all(space, leaf)) this.dropTag(tag, first, count);
     });
   }
 
   result(): UnitCurves {
+    this.flush();
+    const { config, parts, leaves, tenants } = this;
+    const { lookups, upperHits, references } = parts.whole();
+    const all = { ...this.all.data('all', 0, 'shared'), lookups, upperHits, references };
+    const byLeaf = config.classPagesLog2.flatMap((_, member) => leaves.data('leaf', member, parts.ofLeaf(member)));
+    const byTenant = Array.from({ length: config.tenants }, (_, member) =>
+      tenants.data('tenant', member, parts.ofTenant(member)),
+    );
     return {
-      unit: this.config.unit,
+      unit: config.unit,
       scale: 2 ** this.scaleLog2,
-      full: [this.all, ...this.leaves.tallies(), ...this.tenants.tallies()].map((tally) => tally.data()),
-      sets: this.sets.map((set) => set.result()),
+      full: [all, ...byLeaf, ...byTenant.flat()],
+      sets: this.sets.map((set) => set.result(this.parts)),
     };
   }
 
-  private follow(space: number, leaf: number, page: number, hash: number, tenant: number): void {
-    const { keys } = this;
-    let key = keys.find(space, leaf, page, hash);
-    if (key < 0) key = keys.add(space, leaf, page, hash);
-    this.leaves.meet(leaf);
-    this.tenants.meet(tenant);
-    const depth = this.stack.reference(key);
-    keys.revive(key);
-    this.record(this.all, depth, hash);
-    this.record(this.leaves.shared(leaf), depth, hash);
-    this.record(this.tenants.shared(tenant), depth, hash);
-    this.recordOwn(this.leaves.own(leaf), key, hash);
-    this.recordOwn(this.tenants.own(tenant), key, hash);
-    while (keys.count > this.config.sampleKeys) this.sampleLess();
+  // ---- Batches ---------------------------------------------------------------------------------------------------------------
+
+  private flush(): void {
+    const { waiting } = this;
+    if (waiting === 0) return;
+    this.waiting = 0;
+    let from = 0;
+    while (from < waiting) from = this.follow(from, waiting);
+    for (const set of this.sets) this.countSets(set, waiting);
   }
 
-  private record(tally: Tally, depth: number, hash: number): void {
-    if (this.scaleLog2 === 0) tally.referenced(depth);
-    else tally.sampled(depth, 2 ** this.scaleLog2, hash);
+  /** Names keys up to the first reference that changes how the later ones are followed; returns where to go on. */
+  private follow(from: number, to: number): number {
+    const { keys, tag: tags, low: lows, key: out, met } = this;
+    const { seedOf } = this.tags;
+    for (let i = from; i < to; i++) {
+      const tag = tags[i];
+      if (met[tag] !== true) {
+        this.process(from, i);
+        this.meet(tag);
+        return i;
+      }
+      const hash = keyHash(seedOf[tag], lows[i]);
+      if (hash >>> 8 >= this.threshold) {
+        out[i] = -1;
+        continue;
+      }
+      let key = keys.find(tag, lows[i], hash);
+      if (key < 0) key = keys.add(tag, lows[i], hash);
+      if (keys.data[key * KEY_WORDS + KEY_LIVE] === 0) keys.revive(key);
+      out[i] = key;
+      if (keys.count > this.config.sampleKeys) {
+        this.process(from, i + 1);
+        while (keys.count > this.config.sampleKeys) this.sampleLess();
+        return i + 1;
+      }
+    }
+    this.process(from, to);
+    return to;
   }
 
-  private recordOwn(own: Own | undefined, key: number, hash: number): void {
-    if (own !== undefined) this.record(own.tally, own.stack.reference(key), hash);
+  /** References with their keys: depths, and what they count for. */
+  private process(from: number, to: number): void {
+    const { key: keys, depth: depths } = this;
+    this.stack.referenceAll(keys, from, to, depths);
+    if (this.scaleLog2 === 0) this.countExact(from, to);
+    else this.countSampled(from, to);
+    if (this.leaves.several) this.processOwn(this.leaves, this.tags.leafOf, this.keys.localLeaf, from, to);
+    if (this.tenants.several) this.processOwn(this.tenants, this.memberOfTag, this.keys.localTenant, from, to);
   }
 
-  private drop(space: number, leaf: number, page: number): void {
-    const hash = keyHash(space, leaf, page);
-    if (hash >>> 8 >= this.threshold) return;
-    const key = this.keys.find(space, leaf, page, hash);
-    if (key >= 0 && this.keys.isLive(key)) this.dropKey(space, leaf, key);
-  }
-
-  private dropRange(space: number, leaf: number, first: number, count: number): void {
-    for (const key of this.keys.liveKeys(space)) {
-      const page = this.keys.pageOf(key);
-      if (this.keys.leafOf(key) === leaf && page >= first && page - first < count) this.dropKey(space, leaf, key);
+  /** Runs of references with the same tag count for the same part. */
+  private countExact(from: number, to: number): void {
+    const { tag: tags, depth: depths } = this;
+    this.all.referencedAll(depths, from, to);
+    for (let start = from; start < to; ) {
+      const tag = tags[start];
+      let end = start + 1;
+      while (end < to && tags[end] === tag) end++;
+      this.partOf(tag).referencedAll(depths, start, end);
+      start = end;
     }
   }
 
-  private dropKey(space: number, leaf: number, key: number): void {
-    this.keys.kill(key);
+  private countSampled(from: number, to: number): void {
+    const { key: keys, depth: depths } = this;
+    for (let i = from; i < to; i++) {
+      const part = this.partOf(this.tag[i]);
+      if (keys[i] < 0) part.passed();
+      else {
+        this.count(this.all, depths[i], keys[i]);
+        this.count(part, depths[i], keys[i]);
+      }
+    }
+  }
+
+  /** Tenant by tag. */
+  private readonly memberOfTag: number[] = [];
+
+  private processOwn(owners: Owners, memberOf: readonly number[], locals: Int32Array, from: number, to: number): void {
+    for (let i = from; i < to; i++) {
+      const key = this.key[i];
+      if (key < 0) continue;
+      const own = owners.own(memberOf[this.tag[i]])!;
+      if (locals[key] < 0) locals[key] = own.nextLocal++;
+      this.count(own.tally, own.stack.reference(locals[key]), key);
+    }
+  }
+
+  private countSets({ stacks, parts }: SetAnalysis, count: number): void {
+    const { tag: tags, depth: depths } = this;
+    stacks.referenceAll(tags, this.low, this.tags.highOf, count, depths);
+    for (let start = 0; start < count; ) {
+      const tag = tags[start];
+      let end = start + 1;
+      while (end < count && tags[end] === tag) end++;
+      parts.of(this.tags.leafOf[tag], this.memberOfTag[tag]).referencedAll(depths, start, end);
+      start = end;
+    }
+  }
+
+  private count(tally: Tally, depth: number, key: number): void {
+    if (this.scaleLog2 === 0) tally.referenced(depth);
+    else tally.sampled(depth, 2 ** this.scaleLog2, this.keys.data[key * KEY_WORDS + KEY_HASH]);
+  }
+
+  private partOf(tag: number): Tally {
+    return this.parts.of(this.tags.leafOf[tag], this.memberOfTag[tag]);
+  }
+
+  /** Leaf class and tenant of a new tag are about to reference the shared stack. */
+  private meet(tag: number): void {
+    const leaf = this.tags.leafOf[tag];
+    const tenant = this.tenantOf[this.tags.spaceOf[tag]];
+    this.met[tag] = true;
+    this.memberOfTag[tag] = tenant;
+    const { keys, tags, memberOfTag, parts } = this;
+    this.leaves.meet(leaf, keys, tags.leafOf, keys.localLeaf, (member) => parts.ofLeaf(member));
+    this.tenants.meet(tenant, keys, memberOfTag, keys.localTenant, (member) => parts.ofTenant(member));
+  }
+
+  // ---- Invalidations and sampling ------------------------------------------------------------------------------------------------
+
+  /** Drops pages first … first + count - 1 (in units of the tag's class) as far as the tag reaches. */
+  private dropTag(tag: number, first: number, count: number): void {
+    const high = this.tags.highOf[tag];
+    const low = Math.max(0, first - high * LOW_BITS);
+    const end = Math.min(LOW_BITS, first + count - high * LOW_BITS);
+    if (end <= low) return;
+    for (const set of this.sets) set.stacks.invalidate(tag, high, low, end - low);
+    if (end - low <= PROBES) for (let at = low; at < end; at++) this.drop(tag, at | 0);
+    else this.dropRange(tag, low, end);
+  }
+
+  private drop(tag: number, low: number): void {
+    const hash = keyHash(this.tags.seedOf[tag], low);
+    if (hash >>> 8 >= this.threshold) return;
+    const key = this.keys.find(tag, low, hash);
+    if (key >= 0 && this.keys.isLive(key)) this.dropKey(key);
+  }
+
+  private dropRange(tag: number, low: number, end: number): void {
+    for (const key of this.keys.liveKeys(tag)) {
+      const at = this.keys.lowOf(key) >>> 0;
+      if (at >= low && at < end) this.dropKey(key);
+    }
+  }
+
+  private dropKey(key: number): void {
+    const { keys } = this;
+    const tag = keys.tagOf(key);
+    keys.kill(key);
     this.stack.invalidate(key);
-    this.leaves.own(leaf)?.stack.invalidate(key);
-    this.tenants.own(this.tenantOf[space])?.stack.invalidate(key);
+    this.leaves.own(this.tags.leafOf[tag])?.stack.invalidate(keys.localLeaf[key]);
+    this.tenants.own(this.memberOfTag[tag])?.stack.invalidate(keys.localTenant[key]);
   }
 
   /** Halves the sampling rate. */
   private sampleLess(): void {
-    this.threshold /= 2;
+    const { keys, stack, tags, leaves, tenants } = this;
+    this.threshold >>= 1;
     this.scaleLog2++;
-    const stacks = [this.stack, ...this.leaves.stacks(), ...this.tenants.stacks()];
-    this.keys.prune(
+    keys.prune(
       (hash) => hash >>> 8 < this.threshold,
       (key) => {
-        for (const stack of stacks) stack.forget(key);
+        stack.forget(key);
+        leaves.own(tags.leafOf[keys.tagOf(key)])?.stack.forget(keys.localLeaf[key]);
+        tenants.own(this.memberOfTag[keys.tagOf(key)])?.stack.forget(keys.localTenant[key]);
       },
     );
-    for (const stack of stacks) stack.halveHoles();
+    for (const each of [stack, ...leaves.stacks(), ...tenants.stacks()]) each.halveHoles();
     for (const tally of this.tallies()) tally.coarsen();
   }
 
   private tallies(): Tally[] {
-    return [this.all, ...this.leaves.tallies(), ...this.tenants.tallies()];
-  }
-
-  private talliesOf(leaf: number, tenant: number): Tally[] {
-    return [this.all, ...this.leaves.talliesOf(leaf), ...this.tenants.talliesOf(tenant)];
+    return [this.all, ...this.parts.tallies(), ...this.leaves.tallies(), ...this.tenants.tallies()];
   }
 }
 
+/** References of each leaf class of each tenant, in the shared cache. */
+class Parts {
+  /** Lookups whose walk failed, by tenant. */
+  readonly unfilled: Float64Array;
+  private readonly classes: number;
+  private readonly tenants: number;
+  private readonly create: () => Tally;
+  private readonly list: (Tally | undefined)[];
+
+  constructor(classes: number, tenants: number, create: () => Tally) {
+    this.classes = classes;
+    this.tenants = tenants;
+    this.create = create;
+    this.unfilled = new Float64Array(tenants);
+    this.list = new Array<Tally | undefined>(classes * tenants).fill(undefined);
+  }
+
+  of(leaf: number, tenant: number): Tally {
+    return (this.list[leaf * this.tenants + tenant] ??= this.create());
+  }
+
+  ofLeaf(leaf: number): Tally {
+    return this.sum((each) => each === leaf);
+  }
+
+  ofTenant(tenant: number): Tally {
+    const sum = this.sum((_, each) => each === tenant);
+    sum.lookups += this.unfilled[tenant];
+    return sum;
+  }
+
+  sum(wanted: (leaf: number, tenant: number) => boolean): Tally {
+    const sum = this.create();
+    for (let leaf = 0; leaf < this.classes; leaf++) {
+      for (let tenant = 0; tenant < this.tenants; tenant++) {
+        const part = this.list[leaf * this.tenants + tenant];
+        if (part !== undefined && wanted(leaf, tenant)) sum.add(part);
+      }
+    }
+    return sum;
+  }
+
+  /** Everything: what it counts is what the curve of all lookups counts. */
+  whole(): Tally {
+    const sum = this.sum(() => true);
+    for (const count of this.unfilled) sum.lookups += count;
+    return sum;
+  }
+
+  get sizes(): { readonly classes: number; readonly tenants: number } {
+    return { classes: this.classes, tenants: this.tenants };
+  }
+
+  tallies(): Tally[] {
+    return this.list.filter((tally) => tally !== undefined);
+  }
+}
+
+/** A cache of its own for one leaf class or tenant. Its keys have numbers of their own: few of many. */
 interface Own {
   readonly stack: ReuseStack;
   readonly tally: Tally;
+  nextLocal: number;
 }
 
 /**
- * Curves of each leaf class, or each tenant: its lookups in the shared cache, and in a cache of its own. As long as only
- * one member has been met, its own cache is the shared one, and nothing is kept twice.
+ * Leaf classes, or tenants, each in a cache of its own. As long as only one member has been met, its own cache is the
+ * shared one, and nothing is kept twice.
  */
-class Members {
+class Owners {
+  several = false;
   private readonly sharedStack: ReuseStack;
-  private readonly sharedTallies: readonly Tally[];
-  private readonly owns: (Own | undefined)[];
+  private readonly grid: DepthGrid;
+  private readonly owns = new Map<number, Own>();
   private only = -1;
-  private several = false;
 
-  constructor(scope: Scope, count: number, sharedStack: ReuseStack) {
+  constructor(sharedStack: ReuseStack, grid: DepthGrid) {
     this.sharedStack = sharedStack;
-    this.sharedTallies = Array.from({ length: count }, (_, member) => new Tally(scope, member, 'shared'));
-    this.owns = new Array<Own | undefined>(count).fill(undefined);
+    this.grid = grid;
   }
 
-  /** A member that is about to reference the shared stack. */
-  meet(member: number): void {
-    if (this.only === member && !this.several) return;
-    if (this.only < 0) {
-      this.only = member;
-      return;
-    }
-    if (this.owns[member] !== undefined) return;
+  /** A member is about to reference the shared stack. `shared` gives what a member has counted there. */
+  meet(
+    member: number,
+    keys: KeyTable,
+    memberOfTag: readonly number[],
+    locals: Int32Array,
+    shared: (member: number) => Tally,
+  ): void {
+    if (this.only < 0) this.only = member;
+    if (member === this.only && !this.several) return;
     if (!this.several) {
       this.several = true;
-      this.owns[this.only] = { stack: this.sharedStack.clone(), tally: this.sharedTallies[this.only].copy('own') };
+      this.owns.set(this.only, this.copyOfShared(shared(this.only)));
+      // Its own numbers are the shared ones as far as they go.
+      for (let key = 0; key < locals.length; key++) if (memberOfTag[keys.tagOf(key)] === this.only) locals[key] = key;
+      this.owns.get(this.only)!.nextLocal = locals.length;
     }
-    // What it counted before (lookups that reach no stack) is in the shared tally.
-    this.owns[member] = { stack: new ReuseStack(), tally: this.sharedTallies[member].copy('own') };
-  }
-
-  shared(member: number): Tally {
-    return this.sharedTallies[member];
+    if (!this.owns.has(member)) {
+      this.owns.set(member, { stack: new ReuseStack(), tally: new Tally(this.grid), nextLocal: 0 });
+    }
   }
 
   own(member: number): Own | undefined {
-    return this.owns[member];
+    return this.owns.get(member);
   }
 
   stacks(): ReuseStack[] {
-    return this.owns.flatMap((own) => (own === undefined ? [] : [own.stack]));
+    return [...this.owns.values()].map(({ stack }) => stack);
   }
 
-  talliesOf(member: number): Tally[] {
-    const own = this.owns[member];
-    return own === undefined ? [this.sharedTallies[member]] : [this.sharedTallies[member], own.tally];
-  }
-
-  /** Shared and own of every member; own is a copy of shared where they are the same. */
   tallies(): Tally[] {
-    return this.sharedTallies.flatMap((_, member) => this.talliesOf(member));
+    return [...this.owns.values()].map(({ tally }) => tally);
+  }
+
+  /** Shared and, where it differs, own. */
+  data(scope: Scope, member: number, shared: Tally): UnitCurves['full'] {
+    const data = shared.data(scope, member, 'shared');
+    const own = this.owns.get(member);
+    if (own === undefined) return [data];
+    const { lookups, upperHits, references } = data;
+    return [data, { ...own.tally.data(scope, member, 'own'), lookups, upperHits, references }];
+  }
+
+  private copyOfShared(counted: Tally): Own {
+    const tally = new Tally(this.grid);
+    tally.add(counted);
+    return { stack: this.sharedStack.clone(), tally, nextLocal: 0 };
   }
 }
 
 class SetAnalysis {
   readonly stacks: SetStacks;
-  private readonly all = new Tally('all', 0, 'shared');
-  private readonly leaves: readonly Tally[];
-  private readonly tenants: readonly Tally[];
+  readonly parts: Parts;
 
   constructor(sets: number, config: AnalysisConfig) {
     this.stacks = new SetStacks(sets, config.ways, config.index);
-    this.leaves = config.classPagesLog2.map((_, leaf) => new Tally('leaf', leaf, 'shared'));
-    this.tenants = Array.from({ length: config.tenants }, (_, tenant) => new Tally('tenant', tenant, 'shared'));
-  }
-
-  reference(space: number, leaf: number, page: number, tenant: number): void {
-    const depth = this.stacks.reference(tagOf(space, leaf), page);
-    this.each(leaf, tenant, (tally) => tally.referenced(depth));
-  }
-
-  unfilled(tenant: number): void {
-    this.all.unfilled();
-    this.tenants[tenant].unfilled();
-  }
-
-  each(leaf: number, tenant: number, visit: (tally: Tally) => void): void {
-    visit(this.all);
-    visit(this.leaves[leaf]);
-    visit(this.tenants[tenant]);
+    this.parts = new Parts(config.classPagesLog2.length, config.tenants, () => new Tally());
   }
 
   reset(): void {
-    for (const tally of this.tallies()) tally.reset();
+    for (const tally of this.parts.tallies()) tally.reset();
   }
 
-  result(): SetCurves {
-    const curves: DepthCounts[] = this.tallies().map((tally) => tally.data());
-    return { sets: this.stacks.sets, ways: this.stacks.ways, curves };
-  }
-
-  private tallies(): Tally[] {
-    return [this.all, ...this.leaves, ...this.tenants];
+  /** `full`: what the fully associative curves counted of lookups that reach no set. */
+  result(full: Parts): SetCurves {
+    const { parts } = this;
+    const curve = (scope: Scope, member: number, depths: Tally, counted: Tally) => {
+      const { lookups, upperHits, references } = counted;
+      return { ...depths.data(scope, member, 'shared'), lookups, upperHits, references };
+    };
+    const { classes, tenants } = full.sizes;
+    const leaves = Array.from({ length: classes }, (_, i) => curve('leaf', i, parts.ofLeaf(i), full.ofLeaf(i)));
+    const byTenant = Array.from({ length: tenants }, (_, i) => curve('tenant', i, parts.ofTenant(i), full.ofTenant(i)));
+    const all = curve('all', 0, parts.whole(), full.whole());
+    return { sets: this.stacks.sets, ways: this.stacks.ways, curves: [all, ...leaves, ...byTenant] };
   }
 }
-
-const tagOf = (space: number, leaf: number): number => (space << CLASS_BITS) | leaf;
 
 /** Number of the leaf-class page that a 4 KiB page lies in. */
 function pageOfClass(page: number, log2: number): number {

@@ -19,6 +19,8 @@ export interface DepthCounts {
   readonly references: number;
   /** By depth: weight of the references found there; 0 (ABSENT) = not held. A depth stands for `scale` entries. */
   readonly depths: Float64Array;
+  /** Where depths are counted in buckets: the last depth of each; hits are exact there. */
+  readonly bounds?: Int32Array | undefined;
   /** Weight of sampled misses by hash group and coarse depth (see coarseDepth); undefined: nothing was sampled. */
   readonly groups: Float64Array | undefined;
 }
@@ -81,8 +83,8 @@ export class HitCurve {
 
   /** Hits of a cache of so many entries (ways, in a curve over sets). */
   hits(entries: number): number {
-    const depth = Math.min(this.hitsBelow.length - 1, this.depthOf(entries));
-    return Math.min(this.counts.lookups, Math.max(this.counts.upperHits, this.hitsBelow[depth]));
+    const place = this.placeOf(this.depthOf(entries));
+    return Math.min(this.counts.lookups, Math.max(this.counts.upperHits, this.hitsBelow[place]));
   }
 
   /** undefined without lookups. */
@@ -113,8 +115,22 @@ export class HitCurve {
     for (let depth = 1; depth < depths.length; depth++) if (depths[depth] > 0) yield this.entriesOf(depth);
   }
 
-  private entriesOf(depth: number): number {
-    return (depth - 1) * this.scale + 1;
+  private entriesOf(place: number): number {
+    return ((this.counts.bounds?.[place] ?? place) - 1) * this.scale + 1;
+  }
+
+  /** The last place that a depth covers. */
+  private placeOf(depth: number): number {
+    const { bounds } = this.counts;
+    const last = this.hitsBelow.length - 1;
+    if (bounds === undefined) return Math.min(last, depth);
+    let [low, high] = [0, last];
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (bounds[middle] <= depth) low = middle;
+      else high = middle - 1;
+    }
+    return low;
   }
 
   private depthOf(entries: number): number {

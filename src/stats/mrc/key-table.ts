@@ -1,98 +1,100 @@
 /**
- * Numbers for IOTLB keys: (address space, leaf class, page in units of the class) → 0, 1, 2, … in the order of first use.
- * Each key also has a hash that depends on the key alone, for spatial sampling, and each space a list of its live keys, so
- * that an invalidation of a whole domain costs what it drops.
+ * Numbers for IOTLB keys, 0, 1, 2, … in the order of first use. A key is a tag (Tags: address space, leaf class and upper bits
+ * of the page) and the page's low 32 bits. Each key has a hash that depends on the key alone, for spatial sampling, and
+ * each tag a list of its live keys, so that an invalidation of a whole domain costs what it drops.
  */
 import { grown } from './reuse-stack.ts';
 
 const FIRST_KEYS = 1024;
 const NONE = -1;
-const LOW_BITS = 4_294_967_296;
-
-/** Leaf classes of a key: two bits. */
-const CLASS_BITS = 2;
+/** Words of a key's record: what a reference looks at lies in one line of the processor's cache. */
+export const KEY_WORDS = 4;
+const KEY_LOW = 0;
+const KEY_TAG = 1;
+export const KEY_HASH = 2;
+export const KEY_LIVE = 3;
 
 export class KeyTable {
   /** Keys that have a number. */
   count = 0;
+  /** KEY_WORDS for each key. */
+  data = new Int32Array(FIRST_KEYS * KEY_WORDS);
+  /** Number within its leaf class and its tenant, -1: none yet. */
+  localLeaf = new Int32Array(FIRST_KEYS);
+  localTenant = new Int32Array(FIRST_KEYS);
+  /** Open addressing: number + 1, 0 = empty; at most half full. */
+  private slots = new Int32Array(2 * FIRST_KEYS);
   /** Numbers given out: all below. */
   private used = 0;
   private readonly free: number[] = [];
-  private low = new Int32Array(FIRST_KEYS);
-  /** Upper bits of the page | class. */
-  private high = new Int32Array(FIRST_KEYS);
-  private space = new Int32Array(FIRST_KEYS);
-  private hash = new Int32Array(FIRST_KEYS);
-  /** Lists of live keys by space. */
-  private next = new Int32Array(FIRST_KEYS).fill(NONE);
-  private previous = new Int32Array(FIRST_KEYS).fill(NONE);
-  private live = new Uint8Array(FIRST_KEYS);
+  /** Lists of live keys by tag. */
+  private next = new Int32Array(FIRST_KEYS);
+  private previous = new Int32Array(FIRST_KEYS);
   private readonly first: number[] = [];
-  /** Open addressing: number + 1, 0 = empty; at most half full. */
-  private slots = new Int32Array(2 * FIRST_KEYS);
 
   /** The key's number, or -1. `hash` is `keyHash` of the same key. */
-  find(space: number, leaf: number, page: number, hash: number): number {
-    const low = page | 0;
-    const high = highOf(leaf, page);
-    const { slots } = this;
+  find(tag: number, low: number, hash: number): number {
+    const { slots, data } = this;
     const mask = slots.length - 1;
     for (let at = hash & mask; ; at = (at + 1) & mask) {
       const key = slots[at] - 1;
       if (key < 0) return NONE;
-      if (this.low[key] === low && this.high[key] === high && this.space[key] === space) return key;
+      if (data[key * KEY_WORDS + KEY_LOW] === low && data[key * KEY_WORDS + KEY_TAG] === tag) return key;
     }
   }
 
   /** Gives a key that has none a number. */
-  add(space: number, leaf: number, page: number, hash: number): number {
+  add(tag: number, low: number, hash: number): number {
     const key = this.free.pop() ?? this.used++;
-    if (key === this.low.length) this.grow();
+    if (key === this.next.length) this.grow();
     this.count++;
-    this.low[key] = page | 0;
-    this.high[key] = highOf(leaf, page);
-    this.space[key] = space;
-    this.hash[key] = hash;
+    this.data.set([low, tag, hash, 0], key * KEY_WORDS);
+    this.localLeaf[key] = NONE;
+    this.localTenant[key] = NONE;
     this.enter(key);
     return key;
   }
 
-  leafOf(key: number): number {
-    return this.high[key] & ((1 << CLASS_BITS) - 1);
+  lowOf(key: number): number {
+    return this.data[key * KEY_WORDS + KEY_LOW];
   }
 
-  pageOf(key: number): number {
-    return (this.high[key] >>> CLASS_BITS) * LOW_BITS + (this.low[key] >>> 0);
+  tagOf(key: number): number {
+    return this.data[key * KEY_WORDS + KEY_TAG];
   }
 
-  /** Puts the key on its space's list of live keys. */
+  private hashOf(key: number): number {
+    return this.data[key * KEY_WORDS + KEY_HASH];
+  }
+
+  isLive(key: number): boolean {
+    return this.data[key * KEY_WORDS + KEY_LIVE] === 1;
+  }
+
+  /** Puts a key that is not live on its tag's list of live keys. */
   revive(key: number): void {
-    if (this.live[key] === 1) return;
-    this.live[key] = 1;
-    const space = this.space[key];
-    const head = this.first[space] ?? NONE;
+    this.data[key * KEY_WORDS + KEY_LIVE] = 1;
+    const tag = this.tagOf(key);
+    const head = this.first[tag] ?? NONE;
     this.next[key] = head;
     this.previous[key] = NONE;
     if (head !== NONE) this.previous[head] = key;
-    this.first[space] = key;
+    this.first[tag] = key;
   }
 
   kill(key: number): void {
-    if (this.live[key] === 0) return;
-    this.live[key] = 0;
-    const [before, after] = [this.previous[key], this.next[key]];
-    if (before === NONE) this.first[this.space[key]] = after;
+    if (!this.isLive(key)) return;
+    this.data[key * KEY_WORDS + KEY_LIVE] = 0;
+    const before = this.previous[key];
+    const after = this.next[key];
+    if (before === NONE) this.first[this.tagOf(key)] = after;
     else this.next[before] = after;
     if (after !== NONE) this.previous[after] = before;
   }
 
-  isLive(key: number): boolean {
-    return this.live[key] === 1;
-  }
-
-  /** Live keys of a space, newest first; the one given out may be killed. */
-  *liveKeys(space: number): Generator<number> {
-    let key = this.first[space] ?? NONE;
+  /** Live keys of a tag, newest first; the one given out may be killed. */
+  *liveKeys(tag: number): Generator<number> {
+    let key = this.first[tag] ?? NONE;
     while (key !== NONE) {
       const after = this.next[key];
       yield key;
@@ -102,12 +104,12 @@ export class KeyTable {
 
   /** Takes the number back from every key whose hash is not wanted; `gone` is told first. */
   prune(wanted: (hash: number) => boolean, gone: (key: number) => void): void {
-    const was = new Uint8Array(this.used).fill(1);
-    for (const key of this.free) was[key] = 0;
+    const given = new Uint8Array(this.used).fill(1);
+    for (const key of this.free) given[key] = 0;
     this.slots.fill(0);
     for (let key = 0; key < this.used; key++) {
-      if (was[key] === 0) continue;
-      if (wanted(this.hash[key])) {
+      if (given[key] === 0) continue;
+      if (wanted(this.hashOf(key))) {
         this.enter(key);
         continue;
       }
@@ -121,32 +123,26 @@ export class KeyTable {
   private enter(key: number): void {
     const { slots } = this;
     const mask = slots.length - 1;
-    let at = this.hash[key] & mask;
+    let at = this.hashOf(key) & mask;
     while (slots[at] !== 0) at = (at + 1) & mask;
     slots[at] = key + 1;
   }
 
   private grow(): void {
-    const length = 2 * this.low.length;
-    for (const name of ['low', 'high', 'space', 'hash'] as const) this[name] = grown(this[name], length, 0);
+    const length = 2 * this.next.length;
+    this.data = grown(this.data, length * KEY_WORDS, 0);
+    this.localLeaf = grown(this.localLeaf, length, NONE);
+    this.localTenant = grown(this.localTenant, length, NONE);
     this.next = grown(this.next, length, NONE);
     this.previous = grown(this.previous, length, NONE);
-    const live = new Uint8Array(length);
-    live.set(this.live);
-    this.live = live;
-    this.slots = new Int32Array(2 * length);
+    this.slots = new Int32Array(4 * length);
     for (let key = 0; key < this.used - 1; key++) this.enter(key); // none is free when room runs out
   }
 }
 
-function highOf(leaf: number, page: number): number {
-  return (Math.floor(page / LOW_BITS) << CLASS_BITS) | leaf;
-}
-
-/** 32 well-mixed bits of a key (MurmurHash3's finalizer over its parts). */
-export function keyHash(space: number, leaf: number, page: number): number {
-  const upper = Math.floor(page / LOW_BITS) ^ (leaf << 24);
-  let x = (page | 0) ^ Math.imul(upper, 0x85ebca6b) ^ Math.imul(space + 1, 0x9e3779b1);
+/** 32 well-mixed bits of a key (MurmurHash3's finalizer). `seed` is `tagSeed` of its tag. */
+export function keyHash(seed: number, low: number): number {
+  let x = low ^ seed;
   x = Math.imul(x ^ (x >>> 16), 0x85ebca6b);
   x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35);
   return x ^ (x >>> 16);

@@ -14,6 +14,8 @@
  */
 const FIRST_PLACES = 1024;
 const HOLE = -1;
+/** Places for each one taken, at least, when they are given out anew. */
+const SLACK = 4;
 
 /** Depth of a reference to a key that the stack does not hold. */
 export const ABSENT = 0;
@@ -55,6 +57,14 @@ export class ReuseStack {
     }
     this.push(key);
     return depth;
+  }
+
+  /** References keys[from … to - 1] in turn; their depths go to the same places of `depths`. Keys below 0 are passed over. */
+  referenceAll(keys: Int32Array, from: number, to: number, depths: Int32Array): void {
+    for (let i = from; i < to; i++) {
+      const key = keys[i];
+      if (key >= 0) depths[i] = this.reference(key);
+    }
   }
 
   /** An invalidation drops the key; a hole stays. False if it was not held. */
@@ -184,11 +194,12 @@ export class ReuseStack {
     this.holes = [];
   }
 
-  /** Gives out the place numbers anew, in the same order; at least half of them are free afterwards. */
+  /** Gives out the place numbers anew, in the same order; most of them are free afterwards. */
   private renumber(): void {
     const { ownerOf, bits } = this;
     const taken = this.below + popcount(bits[this.topWord]);
-    const places = 2 * taken > ownerOf.length ? 2 * ownerOf.length : ownerOf.length;
+    let places = ownerOf.length;
+    while (places < SLACK * taken) places *= 2;
     const owners = new Int32Array(places);
     let next = 0;
     const holes: number[] = [];

@@ -10,6 +10,7 @@ import { ABSENT } from './reuse-stack.ts';
 export type SetIndex = 'modulo' | 'shifted';
 
 const EMPTY = -1;
+const LOW_BITS = 4_294_967_296;
 /** Drops of so few keys look each one up; larger ones sweep. */
 const PROBES = 32;
 
@@ -17,8 +18,8 @@ export class SetStacks {
   readonly sets: number;
   readonly ways: number;
   private readonly shift: number;
-  /** Page and (space, class) of each entry, most recent first; EMPTY in `tag`: a hole or nothing. */
-  private readonly page: Float64Array;
+  /** Of each entry, most recent first, the page's low 32 bits and the tag (Tags); EMPTY in `tag`: a hole or nothing. */
+  private readonly low: Int32Array;
   private readonly tag: Int32Array;
   /** Entries of each set that are in use or holes; what lies behind is nothing. */
   private readonly length: Int32Array;
@@ -26,36 +27,47 @@ export class SetStacks {
   constructor(sets: number, ways: number, index: SetIndex) {
     this.sets = sets;
     this.ways = ways;
-    this.shift = index === 'shifted' ? 8 : 1;
-    this.page = new Float64Array(sets * ways);
+    this.shift = index === 'shifted' ? 3 : 0;
+    this.low = new Int32Array(sets * ways);
     this.tag = new Int32Array(sets * ways).fill(EMPTY);
     this.length = new Int32Array(sets);
   }
 
-  /** References a key; its depth within its set before, or ABSENT. `tag` names address space and leaf class, ≥ 0. */
-  reference(tag: number, page: number): number {
-    const set = this.setOf(page);
+  /** References a key; its depth within its set before, or ABSENT. `high`: the page's upper bits, as the tag has them. */
+  reference(tag: number, low: number, high: number): number {
+    const set = this.setOf(low, high);
     const first = set * this.ways;
+    const tags = this.tag;
+    const lows = this.low;
+    if (tags[first] === tag && lows[first] === low) return 1;
     const end = first + this.length[set];
     let hole = -1;
     let at = first;
     for (; at < end; at++) {
-      if (this.tag[at] === tag && this.page[at] === page) break;
-      if (hole < 0 && this.tag[at] === EMPTY) hole = at;
+      const here = tags[at];
+      if (here === tag && lows[at] === low) break;
+      if (hole < 0 && here === EMPTY) hole = at;
     }
     const found = at < end;
-    if (hole >= 0) this.moveDown(first, hole);
-    else if (found) this.moveDown(first, at);
-    else this.moveDown(first, this.extend(set));
-    if (found && hole >= 0) this.tag[at] = EMPTY;
-    this.tag[first] = tag;
-    this.page[first] = page;
+    const to = hole >= 0 ? hole : found ? at : this.extend(set);
+    for (let i = to; i > first; i--) {
+      tags[i] = tags[i - 1];
+      lows[i] = lows[i - 1];
+    }
+    if (found && hole >= 0) tags[at] = EMPTY;
+    tags[first] = tag;
+    lows[first] = low;
     return found ? at - first + 1 : ABSENT;
   }
 
-  /** Drops the keys of a tag whose pages are first … first + count - 1. */
-  invalidate(tag: number, first: number, count: number): void {
-    if (count <= PROBES) for (let page = first; page < first + count; page++) this.drop(tag, page);
+  /** References the first `count` keys in turn; their depths go to `depths`. `highOf`: upper bits by tag. */
+  referenceAll(tags: Int32Array, lows: Int32Array, highOf: readonly number[], count: number, depths: Int32Array): void {
+    for (let i = 0; i < count; i++) depths[i] = this.reference(tags[i], lows[i], highOf[tags[i]]);
+  }
+
+  /** Drops the keys of a tag whose low bits are first … first + count - 1. */
+  invalidate(tag: number, high: number, first: number, count: number): void {
+    if (count <= PROBES) for (let low = first; low < first + count; low++) this.drop(tag, low | 0, high);
     else this.sweep(tag, first, count);
   }
 
@@ -63,35 +75,29 @@ export class SetStacks {
     for (let set = 0; set < this.sets; set++) {
       const end = set * this.ways + this.length[set];
       for (let at = set * this.ways; at < end; at++) {
-        const inside = this.page[at] >= first && this.page[at] - first < count;
-        if (inside && this.tag[at] === tag) this.tag[at] = EMPTY;
+        const low = this.low[at] >>> 0;
+        if (this.tag[at] === tag && low >= first && low - first < count) this.tag[at] = EMPTY;
       }
     }
   }
 
-  private drop(tag: number, page: number): void {
-    const set = this.setOf(page);
+  private drop(tag: number, low: number, high: number): void {
+    const set = this.setOf(low, high);
     const end = set * this.ways + this.length[set];
     for (let at = set * this.ways; at < end; at++) {
-      if (this.tag[at] === tag && this.page[at] === page) this.tag[at] = EMPTY;
+      if (this.tag[at] === tag && this.low[at] === low) this.tag[at] = EMPTY;
     }
   }
 
-  private setOf(page: number): number {
-    return (this.shift === 1 ? page : Math.floor(page / this.shift)) % this.sets;
+  private setOf(low: number, high: number): number {
+    const { sets, shift } = this;
+    if (high === 0 && low >= 0) return (low >> shift) % sets;
+    return Math.floor((high * LOW_BITS + (low >>> 0)) / (1 << shift)) % sets;
   }
 
   /** Index that the last entry of a set moves down to: a new one, or over the last, which is lost. */
   private extend(set: number): number {
     if (this.length[set] < this.ways) this.length[set]++;
     return set * this.ways + this.length[set] - 1;
-  }
-
-  /** Entries first … to - 1 move down by one, over the one at `to`. */
-  private moveDown(first: number, to: number): void {
-    for (let at = to; at > first; at--) {
-      this.tag[at] = this.tag[at - 1];
-      this.page[at] = this.page[at - 1];
-    }
   }
 }

@@ -1,23 +1,22 @@
-/** Counts references by depth, for one scope. */
+/** Counts references by depth, for one part of them. */
 import { COARSE_DEPTHS, coarseDepth, type DepthCounts, GROUPS, type Scope, type Sharing } from './curve.ts';
+import type { DepthGrid } from './depth-grid.ts';
 import { ABSENT } from './reuse-stack.ts';
 
 const FIRST_DEPTHS = 256;
 
 export class Tally {
-  private readonly scope: Scope;
-  private readonly member: number;
-  private readonly sharing: Sharing;
-  private lookups = 0;
-  private upperHits = 0;
-  private references = 0;
-  private depths = new Float64Array(FIRST_DEPTHS);
+  lookups = 0;
+  upperHits = 0;
+  references = 0;
+  /** By depth, or by bucket of the grid. */
+  private counts = new Float64Array(FIRST_DEPTHS);
+  private readonly grid: DepthGrid | undefined;
   private groups: Float64Array | undefined;
 
-  constructor(scope: Scope, member: number, sharing: Sharing) {
-    this.scope = scope;
-    this.member = member;
-    this.sharing = sharing;
+  /** With a grid, depths are counted by its buckets. */
+  constructor(grid?: DepthGrid) {
+    this.grid = grid;
   }
 
   /** Counts anew: warm-up is over. */
@@ -25,19 +24,8 @@ export class Tally {
     this.lookups = 0;
     this.upperHits = 0;
     this.references = 0;
-    this.depths.fill(0);
+    this.counts.fill(0);
     this.groups = undefined;
-  }
-
-  /** A lookup that the first level hit. */
-  upperHit(): void {
-    this.lookups++;
-    this.upperHits++;
-  }
-
-  /** A lookup that missed and filled nothing. */
-  unfilled(): void {
-    this.lookups++;
   }
 
   /** A reference that the sample passes over. */
@@ -47,55 +35,80 @@ export class Tally {
   }
 
   referenced(depth: number): void {
-    this.passed();
-    if (depth >= this.depths.length) this.grow(depth + 1);
-    this.depths[depth]++;
+    this.lookups++;
+    this.references++;
+    const at = this.placeOf(depth);
+    if (at >= this.counts.length) this.grow(at + 1);
+    this.counts[at]++;
+  }
+
+  /** The same for depths[from … to - 1]. */
+  referencedAll(depths: Int32Array, from: number, to: number): void {
+    this.lookups += to - from;
+    this.references += to - from;
+    for (let i = from; i < to; i++) {
+      const at = this.placeOf(depths[i]);
+      if (at >= this.counts.length) this.grow(at + 1);
+      this.counts[at]++;
+    }
   }
 
   /** One that stands for `weight` of them; `hash` of its key. */
   sampled(depth: number, weight: number, hash: number): void {
-    this.passed();
-    if (depth >= this.depths.length) this.grow(depth + 1);
-    this.depths[depth] += weight;
+    this.referenced(depth);
+    this.counts[this.placeOf(depth)] += weight - 1;
     this.groups ??= new Float64Array(GROUPS * COARSE_DEPTHS);
     this.groups[(hash & (GROUPS - 1)) * COARSE_DEPTHS + coarseDepth(depth)] += weight;
   }
 
+  /** Adds the counts of another one that has the same places. */
+  add(other: Tally): void {
+    this.lookups += other.lookups;
+    this.upperHits += other.upperHits;
+    this.references += other.references;
+    if (other.counts.length > this.counts.length) this.grow(other.counts.length);
+    other.counts.forEach((count, at) => (this.counts[at] += count));
+    if (other.groups === undefined) return;
+    const groups = (this.groups ??= new Float64Array(GROUPS * COARSE_DEPTHS));
+    other.groups.forEach((count, at) => (groups[at] += count));
+  }
+
   /** A depth stands for twice as many entries from now on. */
   coarsen(): void {
-    const { depths } = this;
-    const folded = new Float64Array(depths.length);
-    folded[ABSENT] = depths[ABSENT];
-    for (let depth = 1; depth < depths.length; depth++) folded[((depth - 1) >> 1) + 1] += depths[depth];
-    this.depths = folded;
+    const { counts, grid } = this;
+    const folded = new Float64Array(counts.length);
+    folded[ABSENT] = counts[ABSENT];
+    for (let at = 1; at < counts.length; at++) {
+      if (counts[at] === 0) continue;
+      const depth = grid === undefined ? at : grid.bounds[at];
+      folded[this.placeOf(((depth - 1) >> 1) + 1)] += counts[at];
+    }
+    this.counts = folded;
     this.groups = this.groups === undefined ? undefined : coarserGroups(this.groups);
   }
 
-  /** The same counts under another name. */
-  copy(sharing: Sharing): Tally {
-    const copy = new Tally(this.scope, this.member, sharing);
-    copy.lookups = this.lookups;
-    copy.upperHits = this.upperHits;
-    copy.references = this.references;
-    copy.depths = this.depths.slice();
-    copy.groups = this.groups?.slice();
-    return copy;
+  data(scope: Scope, member: number, sharing: Sharing): DepthCounts {
+    const { lookups, upperHits, references, grid, groups } = this;
+    let { length } = this.counts;
+    while (length > 1 && this.counts[length - 1] === 0) length--;
+    const depths = this.counts.slice(0, length);
+    const bounds = grid === undefined ? undefined : Int32Array.from(grid.bounds.slice(0, length));
+    return { scope, member, sharing, lookups, upperHits, references, depths, bounds, groups: groups?.slice() };
   }
 
-  data(): DepthCounts {
-    const { scope, member, sharing, lookups, upperHits, references } = this;
-    let { length } = this.depths;
-    while (length > 1 && this.depths[length - 1] === 0) length--;
-    const depths = this.depths.slice(0, length);
-    return { scope, member, sharing, lookups, upperHits, references, depths, groups: this.groups?.slice() };
+  private placeOf(depth: number): number {
+    const { grid } = this;
+    if (grid === undefined) return depth;
+    if (depth >= grid.bucketOf.length) grid.reach(depth);
+    return grid.bucketOf[depth];
   }
 
   private grow(least: number): void {
-    let { length } = this.depths;
+    let { length } = this.counts;
     while (length < least) length *= 2;
-    const depths = new Float64Array(length);
-    depths.set(this.depths);
-    this.depths = depths;
+    const counts = new Float64Array(length);
+    counts.set(this.counts);
+    this.counts = counts;
   }
 }
 

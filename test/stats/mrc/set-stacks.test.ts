@@ -39,10 +39,10 @@ function inOnePass(list: readonly Step[], stacks: SetStacks): number[] {
   const hits = new Array<number>(WAYS).fill(0);
   for (const { drop, tag, page, count } of list) {
     if (drop) {
-      stacks.invalidate(tag, page, count);
+      stacks.invalidate(tag, 0, page, count);
       continue;
     }
-    const depth = stacks.reference(tag, page);
+    const depth = stacks.reference(tag, page, 0);
     if (depth !== ABSENT) for (let ways = depth; ways <= WAYS; ways++) hits[ways - 1]++;
   }
   return hits;
@@ -81,7 +81,7 @@ describe('the two-level check of a linear congruential generator', () => {
     let hits = 0;
     for (let i = 0; i < 1_000_000; i++) {
       x = BigInt.asUintN(64, x * 6364136223846793005n + 1442695040888963407n);
-      if (stacks.reference(0, 0x80000 + (Number(x >> 33n) % pages)) !== ABSENT) hits++;
+      if (stacks.reference(0, 0x80000 + (Number(x >> 33n) % pages), 0) !== ABSENT) hits++;
     }
     expect(hits).toBe(expected);
   });
