@@ -1,11 +1,13 @@
 /** The answer to a scenario's question as sentences with numbers. */
+import { fillPlaceholders } from '../lib/placeholders.ts';
 import { shortNumber } from './format.ts';
 import { metricColumn, metricOf, type PointResults, type SummaryColumn } from './points.ts';
 import type { Estimate } from './statistics.ts';
 
-/** Scenario section `answer`: a metric of a point, against another point, or where it crosses a value. */
+/** Scenario section `answer`: a sentence with placeholders, or a metric of a point, against another or crossing a value. */
 export interface AnswerRequest {
-  readonly metric: string;
+  readonly says?: string | undefined;
+  readonly metric?: string | undefined;
   readonly of?: string | undefined;
   readonly against?: string | undefined;
   readonly crosses?: number | undefined;
@@ -16,7 +18,8 @@ export function answerSentences(requests: readonly AnswerRequest[], points: read
 }
 
 function sentence(request: AnswerRequest, points: readonly PointResults[]): string | undefined {
-  const column = metricColumn(request.metric);
+  if (request.says !== undefined) return said(request.says, points);
+  const column = metricColumn(request.metric!);
   const find = (name: string | undefined) => points.find((point) => point.name === name);
   const of = find(request.of) ?? points.at(-1);
   if (of === undefined) return undefined;
@@ -26,6 +29,30 @@ function sentence(request: AnswerRequest, points: readonly PointResults[]): stri
   if (against === undefined)
     return `${subject(column, of.name)}: ${value === undefined ? 'no value' : amount(value, column)}.`;
   return comparison(column, of.name, value, against.name, metricOf(against, column));
+}
+
+function said(text: string, points: readonly PointResults[]): string {
+  return fillPlaceholders(text, ({ metric, point, other, kind }) => {
+    const column = metricColumn(metric);
+    const valueOf = (name: string | undefined): Estimate | undefined => {
+      const found = name === undefined ? points.at(-1) : points.find((each) => each.name === name);
+      return found === undefined ? undefined : metricOf(found, column);
+    };
+    const value = valueOf(point);
+    if (value === undefined) return 'no value';
+    if (kind === 'value') return amount(value, column);
+    const base = valueOf(other);
+    if (base === undefined || base.mean === 0) return 'no value';
+    return kind === 'times' ? `${shortNumber(round(value.mean / base.mean))} times` : percent(value.mean / base.mean);
+  });
+}
+
+/** Three digits are enough to read. */
+const round = (factor: number): number => Number(factor.toPrecision(3));
+
+function percent(factor: number): string {
+  const change = Math.round((factor - 1) * 1000) / 10;
+  return `${change < 0 ? '−' : '+'}${shortNumber(Math.abs(change))} %`;
 }
 
 const subject = (column: SummaryColumn, point: string): string => `${column.name}${point === '' ? '' : ` of ${point}`}`;

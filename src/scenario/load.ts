@@ -2,6 +2,7 @@
  * Scenario file → checked scenario with all its points, or every mistake in it at once.
  */
 import type { z } from 'zod';
+import { placeholders } from '../lib/placeholders.ts';
 import { join, parseText, parseValue, type Places, type Raw, type RawDocument, type RawMap } from './document.ts';
 import { findScenario, readText, slug } from './files.ts';
 import { explain } from './messages.ts';
@@ -150,7 +151,7 @@ class Loader {
       points,
       seeds: seedsOf(input.run),
       table: input.table ?? [],
-      answers: (input.answer ?? []).filter((answer) => known(answer.of) && known(answer.against)),
+      answers: (input.answer ?? []).filter((answer) => pointsOf(answer).every(known)),
       measured: input.measured ?? [],
     };
   }
@@ -367,7 +368,7 @@ class Loader {
     if (metrics === undefined) return;
     const used = [
       ...(input.table ?? []).map((metric, i) => [`table.${i}`, metric] as const),
-      ...(input.answer ?? []).map(({ metric }, i) => [`answer.${i}.metric`, metric] as const),
+      ...(input.answer ?? []).flatMap((answer, i) => this.answerMetrics(answer, i, finder)),
       ...(input.measured ?? []).map(({ metric }, i) => [`measured.${i}.metric`, metric] as const),
     ];
     for (const [path, metric] of used) {
@@ -375,6 +376,21 @@ class Loader {
       const hint = didYouMean(metric, metrics) || '; "nestwalk list columns" shows them all';
       this.add(finder.problem(path, `unknown column ${show(metric)}${hint}`));
     }
+  }
+
+  /** Columns that an answer names, with their places. */
+  private answerMetrics(answer: AnswerInput, i: number, finder: PlaceFinder): (readonly [string, string])[] {
+    const { says, metric } = answer;
+    if ((says === undefined) === (metric === undefined)) {
+      this.add(finder.problem(`answer.${i}`, 'expected either says or metric'));
+    }
+    if (says === undefined) return metric === undefined ? [] : [[`answer.${i}.metric`, metric]];
+    const found = placeholders(says);
+    if (found.includes(undefined)) {
+      const forms = '{metric @ point}, {metric @ point vs other} or {metric @ point over other}';
+      this.add(finder.problem(`answer.${i}.says`, `expected placeholders such as ${forms}`));
+    }
+    return found.flatMap((each) => (each === undefined ? [] : [[`answer.${i}.says`, each.metric] as const]));
   }
 
   private checkPointNames(input: ScenarioInput, names: readonly string[], finder: PlaceFinder): void {
@@ -387,11 +403,20 @@ class Loader {
     for (const [i, answer] of (input.answer ?? []).entries()) {
       check(`answer.${i}.of`, answer.of);
       check(`answer.${i}.against`, answer.against);
+      for (const each of placeholders(answer.says ?? '')) {
+        check(`answer.${i}.says`, each?.point);
+        check(`answer.${i}.says`, each?.other);
+      }
     }
     for (const [i, { points }] of (input.measured ?? []).entries()) {
       for (const name of Object.keys(points)) check(`measured.${i}.points.${name}`, name);
     }
   }
+}
+
+/** Points that an answer speaks of. */
+function pointsOf({ of, against, says }: AnswerInput): (string | undefined)[] {
+  return [of, against, ...placeholders(says ?? '').flatMap((each) => [each?.point, each?.other])];
 }
 
 interface Parsed {

@@ -397,7 +397,10 @@ const sweep = z.strictObject({
 });
 
 const answer = z.strictObject({
-  metric: text('Column of summary.csv'),
+  says: text(
+    'The answer as a sentence; {metric @ point} stands for a value, {metric @ point vs other} for the change in percent, {metric @ point over other} for how many times as much',
+  ).optional(),
+  metric: text('Column of summary.csv').optional(),
   of: text('Point that the sentence is about').optional(),
   against: text('Point that it is compared with').optional(),
   crosses: z

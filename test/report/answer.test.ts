@@ -10,6 +10,20 @@ const idle = point('idle', [{ gbps: 0 }]);
 const unknown = point('unknown', [{}]);
 
 describe('the answer', () => {
+  it('says a sentence with values, changes and factors in it', () => {
+    const says =
+      'From {throughput_gbps @ fast} to {throughput_gbps @ slow}: {throughput_gbps @ slow vs fast}, or {throughput_gbps @ fast over slow}.';
+    expect(say({ says }, slow, fast)).toEqual(['From 100 Gbit/s to 80 Gbit/s: −20 %, or 1.25 times.']);
+    expect(say({ says: '{throughput_gbps}, {throughput_gbps @ fast vs slow}' }, slow, fast)).toEqual([
+      '100 Gbit/s, +25 %',
+    ]);
+  });
+
+  it('says so where a sentence has no value', () => {
+    const says = '{throughput_gbps @ gone}; {throughput_gbps @ fast vs idle}; {iotlb_hit_ratio @ fast}';
+    expect(say({ says }, fast, idle)).toEqual(['no value; no value; no value']);
+  });
+
   it('says a value with its unit, of the last point when none is named', () => {
     expect(say({ metric: 'throughput_gbps' }, slow, fast)).toEqual(['throughput_gbps of fast: 100 Gbit/s.']);
     expect(say({ metric: 'throughput_gbps', of: 'slow' }, slow, fast)).toEqual(['throughput_gbps of slow: 80 Gbit/s.']);

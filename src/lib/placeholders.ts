@@ -1,0 +1,35 @@
+/**
+ * Placeholders in a sentence of a scenario's answer: {metric @ point} is a value with its unit, {metric @ point vs other} the
+ * change in percent, {metric @ point over other} how many times as much; {metric} is the value where there is one point.
+ */
+export interface Placeholder {
+  readonly metric: string;
+  /** Undefined: the only, or last, point. */
+  readonly point: string | undefined;
+  readonly other: string | undefined;
+  readonly kind: 'value' | 'change' | 'times';
+}
+
+const BRACES = /\{([^{}]*)\}/g;
+const FORM = /^\s*([a-z0-9_]+)\s*(?:@\s*(.+?)\s*(?:\s(vs|over)\s+(.+?)\s*)?)?$/;
+
+function parse(text: string): Placeholder | undefined {
+  const match = FORM.exec(text);
+  if (match === null) return undefined;
+  const [, metric, point, word, other] = match as unknown as [string, string, ...(string | undefined)[]];
+  const kind = word === undefined ? 'value' : word === 'vs' ? 'change' : 'times';
+  return { metric, point, other, kind };
+}
+
+/** Placeholders of a sentence in order; undefined for one that has no such form. */
+export function placeholders(text: string): (Placeholder | undefined)[] {
+  return [...text.matchAll(BRACES)].map(([, inner]) => parse(inner));
+}
+
+/** The sentence with each placeholder replaced. */
+export function fillPlaceholders(text: string, value: (placeholder: Placeholder) => string): string {
+  return text.replace(BRACES, (whole: string, inner: string) => {
+    const placeholder = parse(inner);
+    return placeholder === undefined ? whole : value(placeholder);
+  });
+}
