@@ -17,6 +17,7 @@ const SCENARIOS = {
   'nic-modes': ['run.requests=20000'],
   'nested-cost': ['run.requests=20000'],
   'iotlb-wall': ['run.requests=5000'],
+  'shared-domain': ['run.requests=20000', 'run.warmupRequests=2000'],
 };
 
 const { values, positionals } = parseArgs({
