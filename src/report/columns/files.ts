@@ -104,8 +104,20 @@ export const SUMMARY_COLUMNS: readonly Column<RunRow>[] = [
     ),
     heading: 'CPU use',
   },
+  {
+    ...number<InRun>(
+      'command_utilisation',
+      '',
+      'Share of time that the command processors were busy',
+      'busy time / (sim_duration_ns × units)',
+      ({ run }) => ratio(commandBusyPs(run), run.units.length * run.measuredPs),
+    ),
+    heading: 'cmd use',
+  },
   number('warmup_ns', 'ns', 'Simulated time before counting started', 'simulated', ({ run }) => run.warmupPs / PS),
 ];
+
+const commandBusyPs = (run: RunResult): number => run.units.reduce((sum, unit) => sum + unit.commandBusyPs, 0);
 
 function utilisation(run: RunResult): number | undefined {
   const cpus = run.units.flatMap((unit) => unit.cpus ?? []);

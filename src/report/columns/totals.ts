@@ -334,6 +334,14 @@ export const DETAIL_COLUMNS: readonly TotalsColumn[] = [
   measure('stale_ns_max', 'ns', 'stale max ns', 'The same, longest', 'largest', (t) =>
     (t.driver.staleWindows ?? 0) > 0 ? ns(t.driver.staleWindowMaxPs) : undefined,
   ),
+  measure(
+    'wait_ns_per_completion',
+    'ns',
+    'wait ns',
+    'CPU time spent waiting for one completion (and for queue slots)',
+    'cpu_ns_wait / completion_waits',
+    (t) => ns(ratio(t.driver.cpuWaitPs, t.driver.completionWaits)),
+  ),
   count('completion_waits', 'Completion waits sent', 'counted', (t) => t.driver.completionWaits),
   count('flushes', 'Flushes of a whole domain (lazy mode)', 'counted', (t) => t.driver.flushes),
   count('stale_uses', 'Translations through mappings already unmapped', 'counted', (t) => t.driver.staleUses),
