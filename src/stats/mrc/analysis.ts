@@ -155,7 +155,7 @@ export class MrcAnalysis {
     const { seedOf } = this.tags;
     for (let i = from; i < to; i++) {
       const tag = tags[i];
-      if (met[tag] !== true) {
+      if (!met[tag]) {
         this.process(from, i);
         this.meet(tag);
         return i;

@@ -12,10 +12,10 @@
  * a place in O(log n) (Bennett and Kruskal, IBM J. Res. Dev. 1975). Place numbers are used up by references and given out anew,
  * in the same order, when they have run out.
  */
-const FIRST_PLACES = 1024;
+const FIRST_PLACES = 4096;
 const HOLE = -1;
 /** Places for each one taken, at least, when they are given out anew. */
-const SLACK = 4;
+const SLACK = 8;
 
 /** Depth of a reference to a key that the stack does not hold. */
 export const ABSENT = 0;

@@ -55,7 +55,7 @@ describe('stack distances', () => {
   it('stay right over many renumberings', () => {
     const steps: Step[] = [];
     let x = 1;
-    for (let i = 0; i < 30_000; i++) {
+    for (let i = 0; i < 60_000; i++) {
       x = (Math.imul(x, 1103515245) + 12345) >>> 0;
       steps.push([x >>> 16 < 6000 ? 'drop' : 'use', (x >>> 8) % 30]);
     }
