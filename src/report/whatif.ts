@@ -136,7 +136,7 @@ export function whatifText(result: WhatifResult): string {
   ];
   if (cases.length > 1) parts.push(frontierTable(result), frontierCurve(result));
   else parts.push(responseCurve(cases[0], result), triedTable(cases[0], result));
-  parts.push(effort(result));
+  parts.push(wrapped(effort(result)));
   return parts.filter((part) => part !== '').join('\n\n');
 }
 
@@ -187,12 +187,15 @@ function frontierTable(result: WhatifResult): string {
       heading: `${edgesOf(cases)} ${lastWord(path)}`,
       cells: cases.map((one) => (isUnlimited(one) ? 'any' : cell(one.answer?.x))),
     },
-    { heading: 'surely meets', cells: cases.map(({ surely }) => cell(surely.meets)) },
-    { heading: 'surely fails', cells: cases.map(({ surely }) => cell(surely.fails)) },
+    { heading: 'surely meets', cells: cases.map((one) => cell(limited(one)?.meets)) },
+    { heading: 'surely fails', cells: cases.map((one) => cell(limited(one)?.fails)) },
     ...goals.map(({ metric }) => ({ heading: metric.replaceAll('_', ' '), cells: cases.map(at(metric)) })),
   ];
   return drawTable(columns, 1);
 }
+
+/** What is sure about the edge of a case that has one. */
+const limited = (one: SearchCase): SearchCase['surely'] | undefined => (isUnlimited(one) ? undefined : one.surely);
 
 const edgesOf = (cases: readonly SearchCase[]): string =>
   [...new Set(cases.filter((one) => !isUnlimited(one)).map(({ edge }) => edge))].join('/ ');

@@ -22,6 +22,9 @@ export function decodeResult(text: string, spec: RunSpec): RunResult {
 
 function encoded(value: unknown): unknown {
   if (value instanceof Float64Array) return { [ARRAY]: folded(value) };
+  // JSON would write it as an object without a word.
+  if (ArrayBuffer.isView(value))
+    throw new TypeError(`a result holds a ${value.constructor.name}, which cannot be kept`);
   if (typeof value !== 'number' || (Number.isFinite(value) && !Object.is(value, -0))) return value;
   return { [NUMBER]: Object.is(value, -0) ? '-0' : String(value) };
 }

@@ -153,7 +153,7 @@ function joined(fields: readonly string[], separator: string): string[] {
 // ---- text -----------------------------------------------------------------------------------------------------------
 const TIME = String.raw`(?:\d+[.,]\d{6,9}\s+)?`;
 const PLACE = String.raw`(?:(?:S\d+(?:-D\d+)?(?:-C\d+)?|CPU\d+|N\d+|D\d+)\s+(?:\d{1,5}\s{2,})?)?`;
-const VALUE = String.raw`(<not counted>|<not supported>|\d[\d.,'’   ]*)`;
+const VALUE = String.raw`(<not counted>|<not supported>|\d[\d.,'\u2019 \u00a0\u2009\u202f]*)`;
 const TEXT_LINE = new RegExp(
   String.raw`^\s*${TIME}${PLACE}${VALUE}\s+(?:(\S+)\s+)?(\S*[A-Za-z_]\S*(?:\s+\[[^\]]+\])?)\s*(?:#.*?)?(?:\(\s*\+-.*?\))?\s*(?:\((\d+[.,]\d+)%\))?\s*$`,
 );
@@ -171,7 +171,7 @@ function readTextLine(line: string): Line | undefined {
 /** `whole`: a count, in which a single dot or comma before three digits is a thousands separator of the user's locale. */
 function countOf(text: string, whole = false): Line['count'] | undefined {
   if (Object.hasOwn(STATUS, text)) return STATUS[text];
-  const bare = text.replace(/['’\s  ]/g, '');
+  const bare = text.replace(/['\u2019\s]/g, '');
   const grouped = /^\d{1,3}([.,]\d{3})+$/.test(bare) && (whole || (bare.match(/[.,]/g) ?? []).length > 1);
   const number = Number(grouped ? bare.replace(/[.,]/g, '') : decimalPoint(bare));
   return bare !== '' && Number.isFinite(number) ? number : undefined;
