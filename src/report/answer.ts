@@ -4,13 +4,17 @@ import { shortNumber } from './format.ts';
 import { metricColumn, metricOf, type PointResults, type SummaryColumn } from './points.ts';
 import type { Estimate } from './statistics.ts';
 
-/** Scenario section `answer`: a sentence with placeholders, or a metric of a point, against another or crossing a value. */
+/**
+ * Scenario section `answer`: a sentence with placeholders, or a metric of a point, against another, crossing a value, or where
+ * one case of a sweep overtakes another.
+ */
 export interface AnswerRequest {
   readonly says?: string | undefined;
   readonly metric?: string | undefined;
   readonly of?: string | undefined;
   readonly against?: string | undefined;
   readonly crosses?: number | undefined;
+  readonly overtakes?: string | undefined;
 }
 
 export function answerSentences(requests: readonly AnswerRequest[], points: readonly PointResults[]): string[] {
@@ -20,6 +24,7 @@ export function answerSentences(requests: readonly AnswerRequest[], points: read
 function sentence(request: AnswerRequest, points: readonly PointResults[]): string | undefined {
   if (request.says !== undefined) return said(request.says, points);
   const column = metricColumn(request.metric!);
+  if (request.overtakes !== undefined) return overtaking(column, request.of ?? '', request.overtakes, points);
   const find = (name: string | undefined) => points.find((point) => point.name === name);
   const of = find(request.of) ?? points.at(-1);
   if (of === undefined) return undefined;
@@ -102,4 +107,28 @@ function crossing(column: SummaryColumn, limit: number, points: readonly PointRe
   const [before, after] = [known[at - 1], known[at]];
   const detail = `${shortNumber(after.mean)}, after ${shortNumber(before.mean)} at ${before.name}`;
   return `${column.name} ${verb} ${shortNumber(limit)} at ${after.name} (${detail}).`;
+}
+
+/** Names the first setting, in order, at which case `of` is above case `other`. */
+function overtaking(
+  column: SummaryColumn,
+  of: string,
+  other: string,
+  points: readonly PointResults[],
+): string | undefined {
+  const pairs = points.flatMap((point) => {
+    if (!point.name.startsWith(`${of} `)) return [];
+    const at = point.name.slice(of.length + 1);
+    const rival = points.find(({ name }) => name === `${other} ${at}`);
+    const values = [metricOf(point, column), rival === undefined ? undefined : metricOf(rival, column)];
+    return values[0] === undefined || values[1] === undefined ? [] : [{ at, own: values[0].mean, his: values[1].mean }];
+  });
+  if (pairs.length === 0) return undefined;
+  const first = pairs.findIndex(({ own, his }) => own > his);
+  if (first < 0) return `${column.name}: ${of} never overtakes ${other}.`;
+  if (first === 0) return `${column.name}: ${of} is above ${other} from ${pairs[0].at} on.`;
+  const [before, after] = [pairs[first - 1], pairs[first]];
+  const unit = column.unit === '' ? '' : ` ${column.unit}`;
+  const both = ({ own, his }: { own: number; his: number }) => `${shortNumber(own)} against ${shortNumber(his)}`;
+  return `${column.name}: ${of} overtakes ${other} at ${after.at} (${both(after)}${unit}, after ${both(before)} at ${before.at}).`;
 }

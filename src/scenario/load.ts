@@ -401,7 +401,8 @@ class Loader {
       this.add({ place: finder.key(path), message: `no point is called ${show(name)}${didYouMean(name, names)}` });
     };
     for (const [i, answer] of (input.answer ?? []).entries()) {
-      check(`answer.${i}.of`, answer.of);
+      if (answer.overtakes === undefined) check(`answer.${i}.of`, answer.of);
+      else this.checkCases(i, answer, input, finder);
       check(`answer.${i}.against`, answer.against);
       for (const each of placeholders(answer.says ?? '')) {
         check(`answer.${i}.says`, each?.point);
@@ -412,11 +413,28 @@ class Loader {
       for (const name of Object.keys(points)) check(`measured.${i}.points.${name}`, name);
     }
   }
+
+  /** One case overtakes another: both are cases of the sweep. */
+  private checkCases(i: number, answer: AnswerInput, { sweep }: ScenarioInput, finder: PlaceFinder): void {
+    const cases = Object.keys(sweep?.cases ?? {});
+    for (const key of ['of', 'overtakes'] as const) {
+      const name = answer[key];
+      if (name !== undefined && cases.includes(name)) continue;
+      const path = name === undefined ? `answer.${i}` : `answer.${i}.${key}`;
+      const what =
+        name === undefined ? `missing "${key}"` : `no case is called ${show(name)}${didYouMean(name, cases)}`;
+      this.add(finder.problem(path, what));
+    }
+  }
 }
 
 /** Points that an answer speaks of. */
-function pointsOf({ of, against, says }: AnswerInput): (string | undefined)[] {
-  return [of, against, ...placeholders(says ?? '').flatMap((each) => [each?.point, each?.other])];
+function pointsOf({ of, against, overtakes, says }: AnswerInput): (string | undefined)[] {
+  return [
+    overtakes === undefined ? of : undefined,
+    against,
+    ...placeholders(says ?? '').flatMap((each) => [each?.point, each?.other]),
+  ];
 }
 
 interface Parsed {

@@ -394,7 +394,10 @@ function checkMode(
   ];
   const nests = hostFacts.architecture === guestFacts.architecture && host.format === 'amd-v1';
   if (!nests && guestFacts.stages.includes('guest')) {
-    report(`${path}.host.format`, `guest tables of ${guest.format} nest in amd-v1, not in ${host.format}`);
+    const problem = isNested(tenant.mode)
+      ? `guest tables of ${guest.format} nest in amd-v1, not in ${host.format}`
+      : `Linux gives a VM's devices amd-v1 tables; expected amd-v1, not ${host.format}`;
+    report(`${path}.host.format`, problem);
   }
   const reachBits = hostFacts.inputBits(host.levels);
   if (memoryBytes > 2 ** reachBits) {

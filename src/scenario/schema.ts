@@ -407,6 +407,7 @@ const answer = z.strictObject({
     .number({ error: (issue) => `${shown(issue.input)} is not a number` })
     .describe('Name the first point, in order, at which the metric is on the other side of this value')
     .optional(),
+  overtakes: text('Case: name the first varied value at which case `of` is above it').optional(),
 });
 const measured = z.strictObject({
   metric: text('Column of summary.csv that the values are compared with'),

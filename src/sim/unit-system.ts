@@ -563,7 +563,7 @@ export class UnitSystem implements CommandHandler {
   /** One pool for all tables of the host, one for those of each guest. */
   private hostPool(): TablePool {
     const { tables, devices } = this.plan;
-    const own = devices.filter((device) => this.spec.tenants[device.tenant].mode === 'host');
+    const own = devices.filter(({ tenant }) => ['host', 'shadow'].includes(this.spec.tenants[tenant].mode));
     return this.poolOf('host', tables, tables.spa, frontBytes(own, 0));
   }
 

@@ -88,3 +88,27 @@ describe('where a value crosses a limit', () => {
     expect(crossing(0.5, unknown)).toEqual(['iotlb_hit_ratio: no value at any point.']);
   });
 });
+
+describe('where one case overtakes another', () => {
+  const series = (name: string, values: readonly number[]) =>
+    values.map((gbps, i) => point(`${name} cores=${2 ** i}`, [{ gbps }]));
+  const overtaking = (own: readonly number[], his: readonly number[]) =>
+    say(
+      { metric: 'throughput_gbps', of: 'lazy', overtakes: 'strict' },
+      ...series('strict', his),
+      ...series('lazy', own),
+    );
+
+  it('names the first setting at which it is above, with both values there and before', () => {
+    expect(overtaking([1, 5, 9], [4, 5, 6])).toEqual([
+      'throughput_gbps: lazy overtakes strict at cores=4 (9 against 6 Gbit/s, after 5 against 5 at cores=2).',
+    ]);
+  });
+
+  it('says so when it always is, or never', () => {
+    expect(overtaking([9, 1], [4, 5])).toEqual(['throughput_gbps: lazy is above strict from cores=1 on.']);
+    expect(overtaking([1, 5], [4, 5])).toEqual(['throughput_gbps: lazy never overtakes strict.']);
+  });
+
+  it('is silent when one of them was not run', () => expect(overtaking([1], [])).toEqual([]));
+});

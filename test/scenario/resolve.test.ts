@@ -114,6 +114,56 @@ describe('tenants', () => {
     expect(nested('guest: { format: amd-v1 }')[0]).toMatch(/amd-v1 is no guest table; expected amd-v2/);
   });
 
+  describe('that are virtual machines', () => {
+    const vm = (keys: string, device = '') =>
+      tenant(`  vm: { ${keys}, memoryBytes: 4GiB, devices: { nic: { ${device}${WINDOW} } } }`);
+
+    it('may have every mode but host', () => {
+      for (const mode of ['passthrough', 'shadow', 'nested', 'nested-hw']) {
+        expect(problems(vm(`mode: ${mode}, vm: true`)), mode).toEqual([]);
+      }
+      expect(problems(vm('mode: host, vm: true'))[0]).toMatch(
+        /host's own DMA; expected passthrough, shadow, nested or/,
+      );
+      expect(problems(vm('mode: shadow, vm: false'))[0]).toMatch(/mode shadow is always a VM's; leave vm out/);
+    });
+
+    it('have amd-v1 tables in the host', () => {
+      expect(problems(vm('mode: shadow, host: { format: amd-v2 }'))[0]).toMatch(/expected amd-v1, not amd-v2/);
+      expect(problems(vm('mode: passthrough, host: { format: amd-v2 }'))).toEqual([]);
+      expect(problems(vm('mode: passthrough, vm: true, host: { format: amd-v2 }')).length).toBe(1);
+    });
+
+    it('use PASIDs only where hardware walks their tables', () => {
+      for (const mode of ['nested', 'nested-hw']) expect(problems(vm(`mode: ${mode}`, 'pasid: 3, '))).toEqual([]);
+      expect(problems(vm('mode: shadow', 'pasid: 3, '))[0]).toMatch(
+        /only in modes nested and nested-hw, not in shadow/,
+      );
+    });
+
+    it('have no flush queue where maps are flushed', () => {
+      const policy = (keys: string) => load(vm(keys)).points[0].tenants[0].policy;
+      expect(policy('mode: shadow, policy: lazy')).toBe('strict');
+      expect(policy('mode: nested, policy: lazy')).toBe('lazy');
+      expect(policy('mode: nested, policy: lazy, npCache: true')).toBe('strict');
+      expect(problems(vm('mode: shadow, npCache: false'))[0]).toMatch(/learns of maps by their flushes/);
+    });
+
+    it('use up host domain IDs, and no more than there are', () => {
+      const guests = (count: number, domains: number) =>
+        tenant(
+          `  vm: { count: ${count}, mode: nested-hw, memoryBytes: 1MiB, guestDomains: ${domains}, devices: { nic: { ${WINDOW} } } }`,
+        );
+      expect(problems(guests(64, 1022))).toEqual([]);
+      expect(problems(guests(64, 1023))[0]).toMatch(
+        /65536 host domain IDs are wanted, but there are 65535; .*vm-0 alone takes 1024/,
+      );
+      const few = { sets: ['os.viommu.domainIds=8'] };
+      expect(problems(guests(3, 1), few)).toEqual([]);
+      expect(problems(guests(4, 1), few)[0]).toMatch(/8 host domain IDs are wanted, but there are 7/);
+    });
+  });
+
   it('have levels and leaves that their format has', () => {
     for (const [format, facts] of Object.entries(FORMATS)) {
       for (const levels of [2, 3, 4, 5, 6]) {

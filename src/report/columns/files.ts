@@ -25,6 +25,7 @@ import {
   totalsOf,
   TRANSLATION_COLUMNS,
 } from './totals.ts';
+import { EXIT_COLUMNS, GUEST_COLUMNS, PRIVATE_SPACE_COLUMN, READER_COLUMNS } from './viommu.ts';
 
 interface InRun {
   readonly run: RunResult;
@@ -94,6 +95,9 @@ export const SUMMARY_COLUMNS: readonly Column<RunRow>[] = [
   invalidatedEntries,
   ...over(CPU_COLUMNS, totalsOfRow),
   ...over(DETAIL_COLUMNS, totalsOfRow),
+  ...over(EXIT_COLUMNS, totalsOfRow),
+  ...over(GUEST_COLUMNS, ({ run }: RunRow) => ({ run, tenants: [...run.spec.tenants.keys()] })),
+  PRIVATE_SPACE_COLUMN,
   {
     ...number<InRun>(
       'cpu_utilisation',
@@ -129,7 +133,14 @@ export function summaryRow(run: RunResult): RunRow {
   return { run, totals: totalsOf(run, run.devices) };
 }
 
-const ALL_TOTALS = [...TRANSLATION_COLUMNS, ...LATENCY_COLUMNS, ...DRIVER_COLUMNS, ...CPU_COLUMNS, ...DETAIL_COLUMNS];
+const ALL_TOTALS = [
+  ...TRANSLATION_COLUMNS,
+  ...LATENCY_COLUMNS,
+  ...DRIVER_COLUMNS,
+  ...CPU_COLUMNS,
+  ...DETAIL_COLUMNS,
+  ...EXIT_COLUMNS,
+];
 
 interface TenantRow extends RunRow {
   readonly tenant: number;
@@ -149,6 +160,7 @@ const TENANT_COLUMNS: readonly Column<TenantRow>[] = [
   number('devices', '', 'Number of devices', 'from the scenario', ({ totals }) => totals.devices),
   duration,
   ...over(ALL_TOTALS, totalsOfRow),
+  ...over(GUEST_COLUMNS, ({ run, tenant }: TenantRow) => ({ run, tenants: [tenant] })),
 ];
 
 function tenantRows(run: RunResult): TenantRow[] {
@@ -231,6 +243,7 @@ const UNIT_COLUMNS: readonly Column<UnitRow>[] = [
     'counted',
     (unit) => unit.effectsDelayed,
   ),
+  ...READER_COLUMNS,
 ];
 
 function unitRows(run: RunResult): UnitRow[] {
