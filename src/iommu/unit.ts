@@ -32,6 +32,7 @@ import {
   CTX_BDF,
   CTX_BYTES,
   CTX_COUNTERS,
+  CTX_EPOCH,
   CTX_INDEX,
   CTX_L1,
   CTX_PASID,
@@ -298,6 +299,11 @@ export class IommuUnit {
     }
     this.requesters.push(ctx);
     return ctx;
+  }
+
+  /** Requesters ask their caches for everything again: what they remember leaves no trace. */
+  forgetContexts(): void {
+    for (const ctx of this.requesters) this.kernel.view.setUint32(ctx + CTX_EPOCH, 0, true);
   }
 
   invalidatePages(domain: number, pasid: number, page: number, pagesLog2: number, pde: boolean): number {

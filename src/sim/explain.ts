@@ -6,7 +6,6 @@ import { type ExplainStep, explainTrace, Tracer } from '../iommu/explain.ts';
 import { Kernel, Regions } from '../kernel/kernel.ts';
 import { PS_PER_NS } from '../request.ts';
 import { type DeviceSpec, isNested, type RunSpec, type TenantSpec } from '../spec.ts';
-import { Burst } from '../traffic/device.ts';
 import { openWindows } from './device-tables.ts';
 import { buildGuestMemory } from './guest-memory.ts';
 import { planMemory, stageGeometry } from './memory-plan.ts';
@@ -54,11 +53,12 @@ export function explainRequest(spec: RunSpec, module: WebAssembly.Module, reques
   system.engine.run(request.afterNs * PS_PER_NS, Infinity);
 
   const own = system.devices.find((each) => each.plan.spec.index === device.index)!;
-  const page = request.page ?? nextPage(own, system.engine.nowPs);
+  const page = request.page ?? nextPage(system, own);
   const sameRequester = request.pasid === undefined || request.pasid === device.pasid;
   const ctx = sameRequester ? own.ctx : system.iommu.requester(device.bdf, request.pasid, device.index);
   const tracer = new Tracer(kernel, new Regions(initial * WASM_PAGE_BYTES, plan.totalBytes));
   const nowPs = Math.max(system.engine.nowPs, request.afterNs * PS_PER_NS);
+  system.iommu.forgetContexts();
   tracer.start();
   const donePs = kernel.exports.translate(ctx, page, request.access, nowPs);
   const records = tracer.stop();
@@ -83,10 +83,10 @@ function find(spec: RunSpec, name: string): { tenant: TenantSpec; device: Device
 }
 
 /** Where the device's next request would go. */
-function nextPage({ model }: DeviceSystem, nowPs: number): number {
-  const burst = new Burst(model.burstCapacity);
-  if (!model.nextBurst(nowPs, burst)) throw new RangeError('the device has nothing to send now');
-  return burst.page[0];
+function nextPage({ engine, devices }: UnitSystem, device: DeviceSystem): number {
+  const page = engine.ports[devices.indexOf(device)].nextPage(engine.nowPs);
+  if (page === undefined) throw new RangeError('the device has nothing to send now');
+  return page;
 }
 
 /** A table that is the only stage is walked from the device entry (v1) or through the GCR3 table (v2, as guest tables are). */

@@ -36,6 +36,8 @@ import {
   PORT_CTX,
   PORT_DEVICE,
   PORT_DOWN_BUSY,
+  PORT_ENTRIES,
+  PORT_ENTRY,
   PORT_FLAG_AHEAD,
   PORT_FLAG_LIMITED,
   PORT_FLAG_PLAIN,
@@ -58,6 +60,8 @@ import {
   PORT_PERIOD,
   PORT_PS_PER_BYTE,
   PORT_QUEUE,
+  PORT_QUEUE_COUNT,
+  PORT_QUEUE_HEAD,
   PORT_READ_AT,
   PORT_READ_BYTES,
   PORT_READ_ENDS,
@@ -78,7 +82,9 @@ import {
   PORT_WRITE_WINDOW,
   PORT_WRITES,
   READ_BYTES,
+  READ_PAGE,
 } from '../kernel/layout.ts';
+import { Prng } from '../lib/prng.ts';
 import { OP_READ, PS_PER_NS } from '../request.ts';
 import type { LinkSpec, MachineSpec } from '../spec.ts';
 import { Burst, type DeviceModel } from '../traffic/device.ts';
@@ -294,6 +300,24 @@ export class Port {
     const copied = end - this.cursor;
     this.cursor = end;
     return first + copied;
+  }
+
+  /** Page of the device's next request: one that waits, or the next that it will issue; undefined when it has none now. */
+  nextPage(nowPs: number): number | undefined {
+    const get = (offset: number): number => this.view.getUint32(this.pointer + offset, true);
+    if (get(PORT_QUEUE_COUNT) > 0) {
+      const read = this.view.getUint32(get(PORT_QUEUE) + 4 * get(PORT_QUEUE_HEAD), true);
+      return this.view.getFloat64(read + READ_PAGE, true);
+    }
+    const slots = get(PORT_PATTERN_SLOTS);
+    if (get(PORT_ENTRIES) > 0) return this.view.getFloat64(get(PORT_ENTRY) + ENTRY_PAGE, true);
+    if (slots > 0) {
+      const [s0, s1, s2, s3] = [0, 4, 8, 12].map((word) => get(PORT_PATTERN_RANDOM + word));
+      const place = Prng.fromState(s0, s1, s2, s3).below(slots) >> get(PORT_PATTERN_SHIFT);
+      return this.count(PORT_PATTERN_PAGE) + place;
+    }
+    const burst = new Burst(this.model.burstCapacity);
+    return this.model.nextBurst(nowPs, burst) ? burst.page[0] : undefined;
   }
 
   /** Leaves where the kernel looks for it when the model's software wants to run. */

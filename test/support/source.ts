@@ -35,7 +35,7 @@ export function lineOf(source: string, offset: number): number {
 }
 
 /** AssemblyScript's function decorators, which TypeScript does not have, alone on their lines. */
-const ASSEMBLYSCRIPT = /^[ \t]*@(inline|unsafe)[ \t]*$/gm;
+const ASSEMBLYSCRIPT = /^[ \t]*@(inline|unsafe|external\([^)\n]*\))[ \t]*$/gm;
 
 /** Parses TypeScript; throws when the text is none. */
 export function parse(path: string, source: string): SyntaxNode {
