@@ -2,6 +2,7 @@
 import * as vega from 'vega';
 import { compile, type TopLevelSpec } from 'vega-lite';
 import type { Drawing } from './chart.ts';
+import { withoutControls } from './escape.ts';
 import { textWidth } from './text-width.ts';
 import { config } from './theme.ts';
 
@@ -49,7 +50,7 @@ function compact(svg: string): string {
   const tags = svg.replace(/<[^>]+>/g, (tag) =>
     tag.replace(DEFAULTS, '').replace(GEOMETRY, (attribute) => attribute.replace(NUMBER, rounded)),
   );
-  return tags.replace(UNSEEN, '').replace(EMPTY_SHAPE, '').replace(EMPTY_GROUP, '');
+  return withoutControls(tags).replace(UNSEEN, '').replace(EMPTY_SHAPE, '').replace(EMPTY_GROUP, '');
 }
 
 const rounded = (text: string): string => String(Math.round(Number(text) * 100) / 100);

@@ -1,6 +1,7 @@
 /** Which value of a sweep is the horizontal axis, and which series are drawn along it. */
 import type { Point, Value } from './dataset.ts';
 import { bytesText, number } from './metrics.ts';
+import { uniqueLabels } from './text-width.ts';
 
 export interface SweepAxis {
   readonly path: string;
@@ -19,6 +20,7 @@ export interface SweepSeries {
   readonly points: readonly { readonly x: number; readonly point: Point }[];
 }
 
+const LABEL_CHARACTERS = 36;
 /** From so many values on, a varied number is an axis. */
 const LEAST_VALUES = 3;
 
@@ -92,7 +94,11 @@ function seriesAlong(points: readonly Point[], path: string): SweepSeries[] {
   const names = new Set(all.map((group) => group.names[0]));
   // Names of points without the axis tell the series apart unless a scenario names its points by hand.
   const which = names.size === all.length ? 0 : 1;
-  return all.map((group) => ({ name: group.names[which], points: group.points.sort((a, b) => a.x - b.x) }));
+  const labels = uniqueLabels(
+    all.map((group) => group.names[which]),
+    LABEL_CHARACTERS,
+  );
+  return all.map((group, i) => ({ name: labels[i], points: group.points.sort((a, b) => a.x - b.x) }));
 }
 
 /** `on windowBytes=64KiB` → `on` */

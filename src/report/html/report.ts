@@ -1,6 +1,7 @@
 /** report.html and charts/ of one or several result directories: built whole, then put in place. */
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Dataset } from '../charts/dataset.ts';
 import { pngOf, standaloneSvg } from '../charts/files.ts';
 import { CHARTS } from '../charts/index.ts';
 import { svgOf, WIDE } from '../charts/render.ts';
@@ -18,11 +19,7 @@ export interface Report {
 /** Throws ReportProblem when the directories do not hold whole results. Nothing is written. */
 export async function buildReport(directories: readonly string[]): Promise<Report> {
   const loaded = loadResults(directories);
-  const drawn: DrawnChart[] = [];
-  for (const { id, draw } of CHARTS) {
-    const drawing = draw(loaded.data);
-    if (drawing !== undefined) drawn.push({ id, drawing, picture: await svgOf(drawing, WIDE) });
-  }
+  const drawn = await drawAll(loaded.data);
   const charts = new Map<string, string | Buffer>();
   for (const { id, drawing, picture } of drawn) {
     const svg = standaloneSvg(drawing, picture);
@@ -30,6 +27,16 @@ export async function buildReport(directories: readonly string[]): Promise<Repor
     charts.set(`${id}.png`, pngOf(svg));
   }
   return { html: pageText(loaded, drawn), charts };
+}
+
+/** Every chart that the results hold something for. */
+export async function drawAll(data: Dataset): Promise<DrawnChart[]> {
+  const drawn: DrawnChart[] = [];
+  for (const { id, draw } of CHARTS) {
+    const drawing = draw(data);
+    if (drawing !== undefined) drawn.push({ id, drawing, picture: await svgOf(drawing, WIDE) });
+  }
+  return drawn;
 }
 
 /** Writes beside their places and renames. Throws the system's error; then what was there before is still there. */
