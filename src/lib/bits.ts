@@ -30,3 +30,8 @@ export function alignDown(n: number, unit: number): number {
 export function alignUp(n: number, unit: number): number {
   return Math.ceil(n / unit) * unit;
 }
+
+/** 2^`exponent` for 0 ≤ exponent ≤ 52 (the operator of powers is banned from code whose bits must never differ). */
+export function powerOfTwo(exponent: number): number {
+  return exponent < 31 ? (1 << exponent) >>> 0 : (1 << (exponent - 30)) * 0x40000000;
+}

@@ -4,6 +4,7 @@
  * exits; the hypervisor reads the guest's table over that range, and maps, unmaps, pins and unpins what has changed
  * (QEMU with VFIO: vtd_page_walk, amdvi_notify_iommu; vfio_iommu_map_notify).
  */
+import { powerOfTwo } from '../../lib/bits.ts';
 import { assert } from '../../lib/assert.ts';
 import type { DriverCpu } from '../cpu.ts';
 import type { DomainTable, InvalidationTarget } from '../domain.ts';
@@ -88,7 +89,7 @@ export class ShadowingHypervisor implements Hypervisor {
   }
 
   pages(_cpu: DriverCpu, _cause: FlushCause, _target: InvalidationTarget, page: number, sizeLog2: number): void {
-    const pages = 2 ** (sizeLog2 - 12);
+    const pages = powerOfTwo(sizeLog2 - 12);
     this.pending.push({ page: Math.floor(page / pages) * pages, pages });
   }
 

@@ -7,6 +7,7 @@
  * One reader a unit serves all guests, one command after the other, ahead of the unit's command processor; what it
  * translates goes through a small cache of its own. AMD has published neither its structure nor its times.
  */
+import { powerOfTwo } from '../../lib/bits.ts';
 import type { Kernel } from '../../kernel/kernel.ts';
 import { WINDOW_LOG2, WINDOW_TABLE } from '../../kernel/layout.ts';
 import { assert } from '../../lib/assert.ts';
@@ -16,7 +17,7 @@ import { amdCommands } from '../commands/amd.ts';
 import { Command, COMMAND_BYTES, DEVICE, PAGES, WAIT, WHOLE_LOG2 } from '../commands/command.ts';
 import { DEVICE_MAP, DOMAIN_MAP, type IdMap, type PrivateSpace } from './private-space.ts';
 
-const WINDOW_PAGES = 2 ** (WINDOW_LOG2 - 12);
+const WINDOW_PAGES = powerOfTwo(WINDOW_LOG2 - 12);
 const READ = 1;
 const WRITE = 2;
 

@@ -12,6 +12,7 @@
  *
  * References wait in a batch, so that each step (keys, depths, counts) is a tight loop over columns.
  */
+import { powerOfTwo } from '../../lib/bits.ts';
 import type { Scope, SetCurves, UnitCurves } from './curve.ts';
 import { DepthGrid } from './depth-grid.ts';
 import { KEY_HASH, KEY_LIVE, KEY_WORDS, keyHash, KeyTable } from './key-table.ts';
@@ -112,11 +113,11 @@ export class MrcAnalysis {
   /** Drops 2^pagesLog2 pages around `page` (52 and more: all) of a space. */
   invalidate(space: number, page: number, pagesLog2: number): void {
     this.flush();
-    const size = 2 ** pagesLog2;
+    const size = powerOfTwo(pagesLog2);
     const start = Math.floor(page / size) * size;
     this.config.classPagesLog2.forEach((log2, leaf) => {
       const first = pageOfClass(start, log2);
-      const count = pagesLog2 > log2 ? 2 ** (pagesLog2 - log2) : 1;
+      const count = pagesLog2 > log2 ? powerOfTwo(pagesLog2 - log2) : 1;
       for (const tag of this.tags.all(space, leaf)) this.dropTag(tag, first, count);
     });
   }
@@ -132,7 +133,7 @@ export class MrcAnalysis {
     );
     return {
       unit: config.unit,
-      scale: 2 ** this.scaleLog2,
+      scale: powerOfTwo(this.scaleLog2),
       full: [all, ...byLeaf, ...byTenant.flat()],
       sets: this.sets.map((set) => set.result(this.parts)),
     };
@@ -241,7 +242,7 @@ export class MrcAnalysis {
 
   private count(tally: Tally, depth: number, key: number): void {
     if (this.scaleLog2 === 0) tally.referenced(depth);
-    else tally.sampled(depth, 2 ** this.scaleLog2, this.keys.data[key * KEY_WORDS + KEY_HASH]);
+    else tally.sampled(depth, powerOfTwo(this.scaleLog2), this.keys.data[key * KEY_WORDS + KEY_HASH]);
   }
 
   private partOf(tag: number): Tally {
@@ -478,5 +479,5 @@ class SetAnalysis {
 
 /** Number of the leaf-class page that a 4 KiB page lies in. */
 function pageOfClass(page: number, log2: number): number {
-  return log2 === 0 ? page : Math.floor(page / 2 ** log2);
+  return log2 === 0 ? page : Math.floor(page / powerOfTwo(log2));
 }
