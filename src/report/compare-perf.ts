@@ -198,8 +198,9 @@ const percentText = (share: number | undefined): string =>
 const number = (value: number | undefined, digits: number): string =>
   value === undefined ? '' : shortNumber(Number(value.toPrecision(digits)));
 
-const measuredText = ({ measured, status }: EventComparison): string =>
-  status === 'counted' && measured !== undefined ? shortNumber(Math.round(measured)) : status;
+/** What was not counted is said in the notes. */
+const measuredText = ({ measured }: EventComparison): string =>
+  measured === undefined ? '–' : shortNumber(Math.round(measured));
 
 function wrapped(line: string): string {
   const lines = [''];
