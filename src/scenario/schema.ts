@@ -262,7 +262,7 @@ const traffic = z.discriminatedUnion('model', [
       ).optional(),
       mtuBytes: bytes(64, 65_536, 'Bytes of a packet').optional(),
       ringEntries: integer(2, 32_768, 'Descriptors of a ring').optional(),
-      bufferBytes: bytes(64, 65_536, 'Bytes of a receive buffer').optional(),
+      bufferBytes: bytes(64, 1 << 20, 'Bytes of a receive buffer').optional(),
       descriptorBytes: integer(8, 1024, 'Bytes of a descriptor').optional(),
       completionBytes: integer(8, 1024, 'Bytes of a completion').optional(),
       descriptorBatch: integer(1, 1024, 'Descriptors fetched by one read').optional(),
