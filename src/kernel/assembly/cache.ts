@@ -125,7 +125,7 @@ export function stamp(cache: usize, slot: u32): void {
 }
 
 /** Stamps stay below this; renumbering marks finished ranks by being above it. */
-const RANK_BASE: u32 = 0xffff0000;
+export const RANK_BASE: u32 = 0xffff0000;
 
 /** The 32-bit clock is used up: replaces every set's stamps by their ranks. Returns the next clock value. */
 function renumber(cache: usize): u32 {

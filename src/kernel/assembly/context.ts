@@ -9,7 +9,7 @@ import {
   TRACE_PASID_READ, UNIT_DEVICE_CACHE, UNIT_DEVICE_TABLE, UNIT_EPOCH, UNIT_GUEST_RULE, UNIT_HOST_RULE,
   UNIT_PASID_CACHE,
 } from '../layout';
-import { find, insert, setOf, spaceTag, stamp, tagOf, touch } from './cache';
+import { RANK_BASE, find, insert, setOf, spaceTag, stamp, tagOf, touch } from './cache';
 import { count, locate, readOther, record } from './read';
 import { ctx, outPage, trace, unit } from './state';
 import { setHostStage, throughHost } from './walk';
@@ -81,7 +81,12 @@ export function recall(): void {
 // @ts-ignore: decorator
 @inline
 export function renew(cache: usize, at: usize): void {
-  if (at != 0 && load<u32>(at) != load<u32>(cache, CACHE_CLOCK)) {
+  const clock = load<u32>(cache, CACHE_CLOCK);
+  if (at == 0 || load<u32>(at) == clock) return;
+  if (clock + 1 < RANK_BASE) {
+    store<u32>(cache, clock + 1, CACHE_CLOCK);
+    store<u32>(at, clock + 1);
+  } else {
     stamp(cache, <u32>((at - load<usize>(cache, CACHE_STAMPS)) >> 2));
   }
 }

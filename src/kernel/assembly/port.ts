@@ -37,6 +37,13 @@ function addTo(at: usize, amount: f64): void {
   store<f64>(at, load<f64>(at) + amount);
 }
 
+/** The larger, without a branch: which link or memory comes later is anyone's guess. */
+// @ts-ignore: decorator
+@inline
+function later(a: f64, b: f64): f64 {
+  return f64x2.extract_lane(f64x2.pmax(f64x2.splat(a), f64x2.splat(b)), 0);
+}
+
 // ---- Credits ---------------------------------------------------------------------------------------------------------------
 
 /** When the next credit is there. Only while COUNT > 0. */
@@ -355,7 +362,7 @@ export function plainStep(engine: usize, port: usize, read: usize, translatedPs:
   recordPs(port + PORT_TRANSLATION, endPs - load<f64>(read, READ_ARRIVAL));
   const memoryReadPs = load<f64>(port, PORT_MEMORY_READ_PS);
   const drainedPs = load<f64>(engine, ENGINE_DRAINED);
-  if (endPs + memoryReadPs > drainedPs) store<f64>(engine, endPs + memoryReadPs, ENGINE_DRAINED);
+  store<f64>(engine, later(endPs + memoryReadPs, drainedPs), ENGINE_DRAINED);
   addPending(port, read, endPs);
 
   const queue = load<usize>(port, PORT_QUEUE);
@@ -382,7 +389,7 @@ function completePlain(port: usize, read: usize, memoryReadPs: f64): f64 {
   const wirePs = (state & 1) != 0 ? load<f64>(port, PORT_ABORT_PS) : load<f64>(port, PORT_COMPLETION_PS);
   const readyPs = load<f64>(read, READ_DONE) + memoryReadPs;
   const freePs = load<f64>(port, PORT_DOWN_FREE);
-  const donePs = (readyPs > freePs ? readyPs : freePs) + wirePs;
+  const donePs = later(readyPs, freePs) + wirePs;
   store<f64>(port, donePs, PORT_DOWN_FREE);
   if (state >> 1 == load<i32>(port, PORT_PERIOD)) {
     addTo(port + PORT_DOWN_BUSY, wirePs);
@@ -402,7 +409,7 @@ function reissue(port: usize, read: usize, creditPs: f64): f64 {
   store<i32>(port, load<i32>(port, PORT_ENTRIES) - 1, PORT_ENTRIES);
   const requestPs = load<f64>(port, PORT_REQUEST_PS);
   const freePs = load<f64>(port, PORT_UP_FREE);
-  const issuePs = freePs > creditPs ? freePs : creditPs;
+  const issuePs = later(freePs, creditPs);
   const arrivalPs = issuePs + requestPs;
   addTo(port + PORT_UP_BUSY, requestPs);
   store<f64>(port, arrivalPs, PORT_UP_FREE);
