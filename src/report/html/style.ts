@@ -13,7 +13,7 @@ export const STYLE = `
 :root{${LIGHT}}
 @media (prefers-color-scheme:dark){:root:not([data-theme=light]){${DARK}}}
 :root[data-theme=dark]{${DARK}}
-@media print{:root,:root[data-theme]{${LIGHT}}}
+@media print{:root:root:root{${LIGHT}}}
 *{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%;scroll-behavior:smooth}
 @media (prefers-reduced-motion){html{scroll-behavior:auto}}

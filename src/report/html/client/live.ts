@@ -67,6 +67,8 @@ export class Live {
       tooltip: (_: unknown, event: MouseEvent | null, __: unknown, value: unknown) => this.tooltip.follow(event, value),
     } as ConstructorParameters<typeof View>[1]);
     await this.view.runAsync();
+    // What it shows is said by the place's label, the arrow keys and the table.
+    box.firstElementChild?.setAttribute('aria-hidden', 'true');
     this.place.replaceChildren(box);
     if (isFirst) this.addControls();
     this.place.dataset['live'] = isSlim ? 'slim' : 'wide';
