@@ -20,6 +20,7 @@ import type { RunResult } from '../stats/result.ts';
 import { type AnyFile, RESULT_FILES } from './columns/files.ts';
 import { headerOf, rowsOf } from './csv.ts';
 import { manifestText, runId, type Shown } from './manifest.ts';
+import { assertRules } from './rules.ts';
 
 export interface RunDirectoryInput {
   readonly version: string;
@@ -107,6 +108,7 @@ function writeTables(folder: string, files: readonly AnyFile[], results: Iterabl
   try {
     for (const { file, text } of open) text.write(headerOf(file.columns));
     for (const result of results) {
+      if (result.spec.run.debug) assertRules(result);
       for (const { file, text } of open) for (const piece of rowsOf(file, result)) text.write(piece);
     }
     return Object.fromEntries(open.map(({ file, text }) => [file.file, text.finish()]));

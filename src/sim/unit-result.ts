@@ -1,8 +1,21 @@
 /** What a unit and its devices leave behind. */
 import type { DriverAccount } from '../driver/cpu.ts';
 import { C_STALE } from '../kernel/layout.ts';
+import {
+  ALL_PAGES,
+  CONTEXTS,
+  DEVICE,
+  DEVICE_TLB,
+  EVERYTHING,
+  INTERRUPT,
+  PAGES,
+  PASID_CACHE,
+  PPR_RESPONSE,
+  PREFETCH,
+  WAIT,
+} from '../iommu/commands/command.ts';
 import { assert } from '../lib/assert.ts';
-import type { DeviceResult, DriverCounts, FaultRecord, UnitResult } from '../stats/result.ts';
+import type { CommandKinds, DeviceResult, DriverCounts, FaultRecord, UnitResult } from '../stats/result.ts';
 import { checkCounters } from '../stats/counters.ts';
 import type { DeviceSystem, UnitSystem } from './unit-system.ts';
 
@@ -78,6 +91,7 @@ export class CountedPart {
       unit: unit.plan.unit,
       caches: unit.iommu.cacheResults(),
       commands: unit.commands.commands,
+      commandKinds: commandKinds(unit.commands.byKind),
       commandBusyPs: unit.commands.busyPs,
       commandQueueFull: unit.commands.fullStalls,
       eventLogOverflow: unit.faultsLost - this.logOverflow,
@@ -103,6 +117,22 @@ export class CountedPart {
       assert(broken.length === 0, `${plan.spec.name}: ${broken.join('; ')}`);
     });
   }
+}
+
+function commandKinds(byKind: Float64Array): CommandKinds {
+  return {
+    waits: byKind[WAIT],
+    devices: byKind[DEVICE],
+    contexts: byKind[CONTEXTS],
+    pasids: byKind[PASID_CACHE],
+    pages: byKind[PAGES],
+    allPages: byKind[ALL_PAGES],
+    everything: byKind[EVERYTHING],
+    deviceTlbs: byKind[DEVICE_TLB],
+    interrupts: byKind[INTERRUPT],
+    prefetches: byKind[PREFETCH],
+    pprResponses: byKind[PPR_RESPONSE],
+  };
 }
 
 function driverCounts(account: DriverAccount): Omit<DriverCounts, 'staleUses'> {

@@ -84,10 +84,27 @@ export interface CpuResult {
   readonly busyPs: number;
 }
 
+/** Commands by what they ask for (iommu/commands/command.ts). */
+export interface CommandKinds {
+  readonly waits: number;
+  readonly devices: number;
+  readonly contexts: number;
+  readonly pasids: number;
+  readonly pages: number;
+  readonly allPages: number;
+  readonly everything: number;
+  readonly deviceTlbs: number;
+  readonly interrupts: number;
+  readonly prefetches: number;
+  readonly pprResponses: number;
+}
+
 export interface UnitResult {
   readonly unit: number;
   readonly caches: readonly CacheResult[];
   readonly commands: number;
+  /** Of these, by kind. */
+  readonly commandKinds?: CommandKinds;
   readonly commandBusyPs: number;
   readonly commandQueueFull: number;
   readonly eventLogOverflow: number;

@@ -15,6 +15,7 @@ import { bdfText, faultName } from '../names.ts';
 import { type Column, over, ratio, type ResultFile } from './column.ts';
 import { MRC_COLUMNS, mrcRows } from './mrc.ts';
 import { PMU_EVENTS, type PmuRow } from './pmu.ts';
+import { pmuCountsOf } from './pmu-counts.ts';
 import {
   CPU_COLUMNS,
   DETAIL_COLUMNS,
@@ -210,7 +211,7 @@ const UNIT_COLUMNS: readonly Column<UnitRow>[] = [
   ofUnit('iommu', '', 'Number of the unit', 'from the scenario', (unit) => unit.unit),
   number('devices', '', 'Devices behind it', 'from the scenario', ({ totals }) => totals.devices),
   duration,
-  ...over(TRANSLATION_COLUMNS, totalsOfRow),
+  ...over(ALL_TOTALS, totalsOfRow),
   ofUnit('commands', '', 'Commands taken from its queue', 'counted', (unit) => unit.commands),
   number(
     'command_busy_ratio',
@@ -461,9 +462,10 @@ function* faultRows(run: RunResult): Generator<FaultRow> {
 // ---- events under their hardware names, values of the points -------------------------------------------------------------------
 const PMU_COLUMNS: readonly Column<InRun & PmuRow>[] = [
   ...KEY,
-  number('iommu', '', 'Unit', 'from the scenario', (row) => row.unit),
+  number('iommu', '', 'Unit', 'from the scenario', (row) => row.unit.unit),
   text('pmu', 'Name of the perf PMU, without the unit number', (row) => row.event.pmu),
   text('event', 'Name of the event', (row) => row.event.name),
+  text('code', 'Its code, as perf takes it', (row) => row.event.code),
   number('count', '', 'What the counter would show, without multiplexing', 'see the table of events', (row) =>
     row.event.value(row),
   ),
@@ -471,14 +473,8 @@ const PMU_COLUMNS: readonly Column<InRun & PmuRow>[] = [
 
 function* pmuRows(run: RunResult): Generator<InRun & PmuRow> {
   for (const unit of run.units) {
-    const counters = sumCounters(run.devices.filter((device) => device.unit === unit.unit));
-    const commands = run.devices.reduce(
-      (sum, device) => sum + (device.unit === unit.unit ? device.driver.invalidationCommands : 0),
-      0,
-    );
-    for (const event of PMU_EVENTS) {
-      yield { run, unit: unit.unit, event, counters, commands: unit.commands, invalidations: commands };
-    }
+    const counts = pmuCountsOf(run, unit);
+    for (const event of PMU_EVENTS) yield { run, event, ...counts };
   }
 }
 

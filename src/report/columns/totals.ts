@@ -263,6 +263,14 @@ export const DETAIL_COLUMNS: readonly TotalsColumn[] = [
   measure('walk_ns_mean', 'ns', 'walk ns', 'Length of a walk, without waiting for a walker', 'walk time / walks', (t) =>
     ns(ratio(t.counters[C_WALK_PS], t.counters[C_WALKS])),
   ),
+  measure(
+    'walks_in_flight_mean',
+    '',
+    'walks in flight',
+    'Walks under way at a time, without those that wait for a walker',
+    'walk time / sim_duration_ns',
+    (t) => ratio(t.counters[C_WALK_PS], t.measuredPs),
+  ),
   measure('walk_wait_ns_mean', 'ns', 'walk wait ns', 'Wait of a walk for a walker', 'waiting time / walks', (t) =>
     ns(ratio(t.counters[C_WALK_WAIT_PS], t.counters[C_WALKS])),
   ),
