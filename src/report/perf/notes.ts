@@ -27,8 +27,8 @@ const DEFINITIONS: Readonly<Record<string, string>> = {
     'leaves of 2 MiB and 1 GiB together with upper levels; the model counts walk-cache misses only',
   page_tbl_read_tot: 'reads of the prefetching walker are in it (inferred); the model counts reads of demanded walks',
   page_tbl_read_nst:
-    'host tables read on behalf of a guest walk; the model counts reads of host tables in one stage too',
-  tlb_inv: 'TLB invalidations executed; the model counts invalidation commands',
+    'host tables read on behalf of a guest walk, on both sides',
+  tlb_inv: 'TLB invalidations executed; the model counts the commands that ask for them',
   iommu_mrds: 'memory reads for all structures, tables of interrupts too',
   iotlb_lookup: 'lookups, repeated ones too: a request that waited for a walk looks up again',
   'UNC_IIO_IOMMU0.FIRST_LOOKUPS': 'all devices behind the stack, without filter',
@@ -48,8 +48,8 @@ const MISSING: readonly (readonly [RegExp, string])[] = [
   [/clocks|cycles|occupancy|CYC_|_full/i, 'a count of clock cycles; the model counts events and nanoseconds'],
   [/ats|pretrans|pg_req/i, 'the model counts this only where devices with an ATC are simulated'],
   [/excl/, 'exclusion ranges are not simulated'],
-  [/NUM_INVAL/i, 'the model counts invalidation commands (summary.csv), not by kind'],
-  [/PWC|PWT|SLPWC/i, 'walk-cache counts by level are in walks.csv'],
+  [/NUM_INVAL/i, 'the model does not tell invalidations of pages from those of domains'],
+  [/PWC|PWT|SLPWC/i, 'the model has the names of Ice Lake; walk-cache counts by level are in walks.csv'],
 ];
 
 export const definitionOf = (name: string): string | undefined =>
