@@ -29,8 +29,8 @@ tenants:
     mode: host
     host: { format: amd-v1, levels: 4 }
     policy: static
-    devices: { dev: { traffic: { model: uniform, windowBytes: 64MiB, transferBytes: 64, outstanding: 64 } } }
-run: { requests: 8000, warmupRequests: 1000, missCauses: false }
+    devices: { dev: { traffic: { model: uniform, windowBytes: 64MiB, transferBytes: 64, outstanding: 128 } } }
+run: { requests: 12000, warmupRequests: 1000, missCauses: false }
 `;
 const file = (name: string, text: string): string => {
   writeFileSync(join(folder, name), text);
