@@ -109,7 +109,7 @@ export const amdFaults: FaultEncoding = {
       flags: Number((record[0] >> FLAGS_SHIFT) & FLAGS_MASK),
       bdf: Number(fields.DeviceID),
       pasid: hasPasid ? (Number(fields.PASIDHigh) << 16) | tag : -1,
-      domain: hasPasid ? -1 : tag,
+      domain: hasPasid || name === 'ILLEGAL_DEV_TABLE_ENTRY' ? -1 : tag,
       address: fields.address,
     };
   },
