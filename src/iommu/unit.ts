@@ -39,6 +39,8 @@ import {
   CTX_UNIT,
   COUNTERS,
   DEPTH_SLOTS,
+  INVALIDATE_NO_GUESTS,
+  INVALIDATE_PDE,
   LOG_ACCESS,
   LOG_BYTES,
   LOG_CODE,
@@ -306,8 +308,17 @@ export class IommuUnit {
     for (const ctx of this.requesters) this.kernel.view.setUint32(ctx + CTX_EPOCH, 0, true);
   }
 
-  invalidatePages(domain: number, pasid: number, page: number, pagesLog2: number, pde: boolean): number {
-    return this.kernel.exports.invalidatePages(this.pointer, domain, pasid, page, pagesLog2, pde ? 1 : 0);
+  /** `guests`: guest tables may lead through host addresses of the domain; what they translated goes with those. */
+  invalidatePages(
+    domain: number,
+    pasid: number,
+    page: number,
+    pagesLog2: number,
+    pde: boolean,
+    guests = true,
+  ): number {
+    const flags = (pde ? INVALIDATE_PDE : 0) | (guests ? 0 : INVALIDATE_NO_GUESTS);
+    return this.kernel.exports.invalidatePages(this.pointer, domain, pasid, page, pagesLog2, flags);
   }
 
   invalidateDevice(bdf: number): number {

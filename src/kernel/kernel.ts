@@ -47,7 +47,7 @@ export interface KernelExports {
   /** One request; the time at which its translation is done, or -1 - time when it was aborted (lastFault says why). */
   readonly translate: (ctx: number, page: number, access: number, nowPs: number) => number;
   /** Commands; entries dropped. `pagesLog2` 52 = the whole address space, `pasid` -1 = host addresses. */
-  invalidatePages(unit: number, domain: number, pasid: number, page: number, pagesLog2: number, pde: number): number;
+  invalidatePages(unit: number, domain: number, pasid: number, page: number, pagesLog2: number, flags: number): number;
   invalidateDevice(unit: number, bdf: number): number;
   invalidateAll(unit: number): number;
   /** PASID-cache entries; -1 = any domain, any PASID. */

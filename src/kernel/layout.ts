@@ -310,6 +310,10 @@ export const UNIT_FLAG_BARE = 8; // STRAIGHT, and neither walk caches nor a nest
 
 export const KEY_GUEST_LOG2 = 40; // bit of KEY1: translated by a guest table (PASID valid)
 
+/** Flags of invalidatePages. */
+export const INVALIDATE_PDE = 1; // walk-cache entries of the range too
+export const INVALIDATE_NO_GUESTS = 2; // no guest table of the domain leads through its host addresses
+
 /** Fault ring record. */
 export const LOG_TIME = 0; // f64 ps
 export const LOG_PAGE = 8; // f64 page number

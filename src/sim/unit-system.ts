@@ -84,6 +84,7 @@ import { VirtualMachines } from './virtual-machines.ts';
 const MEMORY_STREAM = 4294967296;
 const UNIT_STREAM = 2 * MEMORY_STREAM;
 const PAGES_32BIT = 0x100000;
+const DOMAIN_IDS = 65_536;
 
 /** One device with its driver. */
 export interface DeviceSystem {
@@ -149,6 +150,8 @@ export class UnitSystem implements CommandHandler {
   /** Effects of other units that came later than they would have in one thread. */
   effectsDelayed = 0;
   private readonly domains = new Map<number, UnitDomain>();
+  /** By domain ID: 1 = its devices go through one host table and nothing else. */
+  private readonly plainDomains = new Uint8Array(DOMAIN_IDS);
   private readonly eventLog: EventLog;
   /** Found by the command processor, not by a request. */
   private commandFaults: Fault[] = [];
@@ -222,7 +225,8 @@ export class UnitSystem implements CommandHandler {
   // ---- Commands take effect ------------------------------------------------------------------------------------------------
 
   invalidatePages(domain: number, pasid: number, page: number, sizeLog2: number, walkCaches: boolean): void {
-    this.invalidatedEntries += this.iommu.invalidatePages(domain, pasid, page, sizeLog2 - 12, walkCaches);
+    const guests = this.plainDomains[domain] !== 1;
+    this.invalidatedEntries += this.iommu.invalidatePages(domain, pasid, page, sizeLog2 - 12, walkCaches, guests);
   }
 
   invalidateAll(domain: number, pasid: number): void {
@@ -463,14 +467,14 @@ export class UnitSystem implements CommandHandler {
 
   private hostDma(plan: DevicePlan, stage: StageSpec): DomainParts {
     const targets = this.targetsOf(plan, this.spec.tenants[plan.tenant]);
-    return { ...this.buildTable(stage, this.sharing(plan.domain)), targets };
+    return { ...this.buildTable(plan.domain, stage, this.sharing(plan.domain)), targets };
   }
 
   private guestDma(plan: DevicePlan, tenant: TenantSpec): DomainParts {
     const { virtualMachines: vms } = this;
     const guest = PageTable.create(this.kernel, this.regions, this.guestPool(plan).arena, this.rules.of(tenant.guest));
     const table = new UnitDomainTable(guest, () => {}, this.sharing(plan.domain));
-    const merged = tenant.mode === 'shadow' ? this.buildTable(tenant.host) : undefined;
+    const merged = tenant.mode === 'shadow' ? this.buildTable(plan.domain, tenant.host) : undefined;
     const own = vms.target(plan);
     const targets = this.targetsOf(plan, tenant).map((target) =>
       target.port === this.commands ? { ...target, ...own } : target,
@@ -511,6 +515,7 @@ export class UnitSystem implements CommandHandler {
 
   /** A table in the host's memory that devices go through, and what leads them to it. */
   private buildTable(
+    domain: number,
     stage: StageSpec,
     sharing?: Sharing,
   ): { table: UnitDomainTable; attach: (device: DevicePlan) => void } {
@@ -521,6 +526,7 @@ export class UnitSystem implements CommandHandler {
         this.writeEntry(device, { mode: 0, root: 0n, guest: this.guestEntry(device, pool, pages, stage) });
       return { table: new UnitDomainTable(pages, () => {}, sharing), attach };
     }
+    this.plainDomains[domain] = 1;
     const attached: DevicePlan[] = [];
     const write = (device: DevicePlan): void =>
       this.writeEntry(device, { mode: pages.levels, root: pages.rootAddress });

@@ -3,7 +3,7 @@
 
 import {
   CACHE_PAD, CACHE_SETS, CACHE_SLOTS, CACHE_TAGS, CACHE_WAYS, KEY_GUEST_LOG2, LV_SHIFT, RULE_LEVEL0, RULE_LEVEL_BYTES, RULE_LEVELS, SLOT_BYTES, SLOT_KEY0, SLOT_KEY1, UNIT_CLASSES,
-  META_UNMAPPED_SHIFT, SLOT_META, UNIT_CLASS_LOG2, UNIT_DEVICE_CACHE, UNIT_GUEST_RULE, UNIT_HOST_RULE, UNIT_IOTLB, UNIT_L1_COUNT, UNIT_L1_FIRST, UNIT_NESTED_TLB, UNIT_PASID_CACHE, UNIT_PWC, UNIT_SHADOW, UNIT_UNMAPPED,
+  INVALIDATE_NO_GUESTS, INVALIDATE_PDE, META_UNMAPPED_SHIFT, SLOT_META, UNIT_CLASS_LOG2, UNIT_DEVICE_CACHE, UNIT_GUEST_RULE, UNIT_HOST_RULE, UNIT_IOTLB, UNIT_L1_COUNT, UNIT_L1_FIRST, UNIT_NESTED_TLB, UNIT_PASID_CACHE, UNIT_PWC, UNIT_SHADOW, UNIT_UNMAPPED,
 } from '../layout';
 import { newEpoch } from './context';
 import { drop, find, setOf, tagOf } from './cache';
@@ -113,17 +113,19 @@ function dropWalkCaches(stage: i32, space: u64, spaceMask: u64, page: u64, pages
 
 /**
  * INVALIDATE_IOMMU_PAGES: drops the translations of 2^pagesLog2 pages around `page` (52 = all) in a domain, for one PASID's
- * guest addresses or, with pasid < 0, for host addresses; `pde` drops the walk-cache entries of the range too. Host entries
+ * guest addresses or, with pasid < 0, for host addresses; PDE drops the walk-cache entries of the range too. Host entries
  * below nested translations cannot be found by guest address: then every nested translation of the domain goes.
  * All pages of a PASID: what is cached of its GCR3 entry goes too, which is how Linux announces a new entry (__set_gcr3).
- * Returns the number of entries dropped.
+ * `flags`: INVALIDATE_PDE, and INVALIDATE_NO_GUESTS for host addresses of a domain that no guest table translates to, which
+ * spares a sweep over all caches. Returns the number of entries dropped.
  */
-export function invalidatePages(target: usize, domain: i32, pasid: i32, page: f64, pagesLog2: i32, pde: i32): i32 {
+export function invalidatePages(target: usize, domain: i32, pasid: i32, page: f64, pagesLog2: i32, flags: i32): i32 {
   begin(target, 0, 0);
   dropped = 0;
   const id = <u64>domain & 0xffff;
   const start = <u64>page;
   const exact = ~(<u64>0);
+  const pde = flags & INVALIDATE_PDE;
   if (pasid >= 0) {
     const space = id | (<u64>pasid << 16) | GUEST_SPACES;
     dropIotlbs(space, exact, start, pagesLog2);
@@ -132,6 +134,10 @@ export function invalidatePages(target: usize, domain: i32, pasid: i32, page: f6
     return dropped;
   }
   dropIotlbs(id, exact, start, pagesLog2);
+  if ((flags & INVALIDATE_NO_GUESTS) != 0) {
+    if (pde != 0) dropWalkCaches(HOST, id, exact, start, pagesLog2);
+    return dropped;
+  }
   dropIotlbs(id | GUEST_SPACES, 0xffff | GUEST_SPACES, 0, ALL);
   dropLeaves(load<usize>(unit, UNIT_NESTED_TLB), id, exact, start, pagesLog2, -1);
   if (pde != 0) dropWalkCaches(HOST, id, exact, start, pagesLog2);
