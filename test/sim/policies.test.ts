@@ -77,7 +77,7 @@ describe('one 4 KiB buffer a packet', () => {
     const counters = sumCounters(strict.devices.map((device) => device.counters));
     expect(packets(strict)).toBeGreaterThan(1000);
     expect(counters[C_MISSES] / packets(strict)).toBeGreaterThanOrEqual(1);
-    expect(Math.ceil(counters[C_WALKS]) / Math.floor(packets(strict))).toBeGreaterThanOrEqual(1);
+    expect(counters[C_WALKS]).toBeGreaterThanOrEqual(Math.floor(packets(strict)));
     expect(driver(strict).unmaps / packets(strict)).toBeCloseTo(1, 1);
   });
 
