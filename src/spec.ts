@@ -175,7 +175,7 @@ export interface TenantSpec {
   readonly policy: Policy;
   /** The guest's unit says that it caches not-present entries. Left out: in mode `shadow`, which lives by it. */
   readonly npCache?: boolean;
-  /** Domains that the guest makes, at least one a device; left out = one a device. */
+  /** Domains that the guest makes: at least, and if left out, those that its devices are in. */
   readonly guestDomains?: number;
   /** Memory that its buffers may use (a VM's size). */
   readonly memoryBytes: number;
@@ -339,13 +339,19 @@ export function effectivePolicy(tenant: Pick<TenantSpec, 'mode' | 'npCache' | 'p
   return tenant.policy === 'lazy' && cachesNotPresent(tenant) ? 'strict' : tenant.policy;
 }
 
-/** Domains of a guest's own. */
-export function guestDomains({ mode, guestDomains: wanted = 0, devices }: TenantSpec): number {
-  return hasGuestTable(mode) ? Math.max(wanted, devices.length) : 0;
+/** Domains that the devices of a tenant are in: those with the same name in one, each other device in its own. */
+export function deviceDomains({ devices }: Pick<TenantSpec, 'devices'>): number {
+  const names = new Set(devices.flatMap(({ domain }) => domain ?? []));
+  return names.size + devices.filter(({ domain }) => domain === undefined).length;
 }
 
-/** Host domain IDs: one a device, or in a VM one for each domain of the guest's and one for its memory where that has a table. */
+/** Domains of a guest's own. */
+export function guestDomains(tenant: TenantSpec): number {
+  return hasGuestTable(tenant.mode) ? Math.max(tenant.guestDomains ?? 0, deviceDomains(tenant)) : 0;
+}
+
+/** Host domain IDs: one for each domain of devices, or in a VM one for each domain of the guest's and one for its memory where that has a table. */
 export function hostDomainIds(tenant: TenantSpec): number {
-  if (!isVm(tenant)) return tenant.devices.length;
+  if (!isVm(tenant)) return deviceDomains(tenant);
   return guestDomains(tenant) + (tenant.mode === 'shadow' ? 0 : 1);
 }

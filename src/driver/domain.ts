@@ -6,13 +6,12 @@
  * What Linux does under a lock is done under a lock: the tree of IOVAs, the command queue, and on AMD the whole flush of
  * a domain.
  */
-import type { CommandPort } from '../iommu/command-queue.ts';
 import type { OsCosts } from '../spec.ts';
 import { type DriverCpu, Lock } from './cpu.ts';
 import type { IovaAllocator } from './iova-allocator.ts';
 import { alignedPieces, invalidationSizeLog2, type KernelEraRules } from './kernel-era.ts';
 import type { DmaSteps } from './policy.ts';
-import type { FlushCause, Hypervisor } from './viommu/hypervisor.ts';
+import type { CommandTarget, FlushCause, Hypervisor } from './viommu/hypervisor.ts';
 
 /** What a domain needs of a page table (iommu/page-table.ts). */
 export interface DomainTable {
@@ -25,13 +24,9 @@ export interface DomainTable {
 }
 
 /** Where one copy of every invalidation goes: one a unit, or one a device where each has its own domain ID (AMD v2). */
-export interface InvalidationTarget {
-  readonly port: CommandPort;
+export interface InvalidationTarget extends CommandTarget {
   /** The queue's lock: of all domains that send to it. */
   readonly lock: Lock;
-  /** As the unit tags its cache entries. */
-  readonly domain: number;
-  readonly pasid: number;
 }
 
 export interface DmaDomainConfig {

@@ -317,10 +317,10 @@ function resolveTenant(
   checkMode(path, tenant, host, guest, memoryBytes, report);
   const groups = Object.entries(tenant.devices);
   if (groups.length === 0) report(`${path}.devices`, 'expected at least one device');
-  checkDomain(`${path}.domain`, tenant.mode, tenant.domain === 'shared' ? 'shared' : undefined, report);
+  checkDomain(`${path}.domain`, tenant, tenant.domain === 'shared' ? 'shared' : undefined, report);
   const names = copyNames(`${path}.devices`, groups, report);
   const devices = groups.flatMap(([key, device]) => {
-    checkDomain(`${path}.devices.${key}.domain`, tenant.mode, device.domain, report);
+    checkDomain(`${path}.devices.${key}.domain`, tenant, device.domain, report);
     const group = {
       path: `${path}.devices.${key}`,
       tenantCopy: at.copy,
@@ -332,6 +332,7 @@ function resolveTenant(
       .get(key)!
       .map((deviceName, i) => resolveDevice(group, deviceName, i, device, traffic, machine, numbering, report));
   });
+  checkDomainUnits(path, tenant, devices, report);
   const wanted = tenant.mode === 'passthrough' ? 'passthrough' : (tenant.policy ?? 'strict');
   for (const [key, device] of groups) {
     if (device.untrusted !== true || tenant.mode !== 'passthrough') continue;
@@ -435,10 +436,27 @@ interface DeviceGroup {
   readonly domain: string | undefined;
 }
 
-/** Sharing needs a table that the DMA API maps into, and that one hypervisor does not keep a device. */
-function checkDomain(path: string, mode: TenantSpec['mode'], domain: string | undefined, report: Report): void {
-  if (domain === undefined || mode === 'host' || mode === 'nested') return;
-  report(path, `devices can share a domain in modes host and nested, not in ${mode}`);
+/** Sharing needs a table that the DMA API maps into. (All devices of a VM without an IOMMU are in one domain anyway.) */
+function checkDomain(path: string, tenant: TenantInput, domain: string | undefined, report: Report): void {
+  if (domain === undefined || tenant.mode !== 'passthrough' || isVirtual(tenant)) return;
+  report(path, 'devices that pass through are in no domain that they could share; expected another mode');
+}
+
+/** The hypervisor's merged table, and the guest's command buffer that hardware reads, are one unit's. */
+function checkDomainUnits(path: string, { mode }: TenantInput, devices: readonly DeviceSpec[], report: Report): void {
+  if (mode !== 'shadow' && mode !== 'nested-hw') return;
+  const units = new Map<string, number>();
+  for (const { domain, unit, name } of devices) {
+    if (domain === undefined) continue;
+    const first = units.get(domain) ?? unit;
+    units.set(domain, first);
+    if (unit === first) continue;
+    report(
+      `${path}.devices`,
+      `${name} is in domain ${show(domain)} of unit ${first}, but behind unit ${unit}: in mode ${mode} a domain has one unit`,
+    );
+    return;
+  }
 }
 
 function resolveDevice(

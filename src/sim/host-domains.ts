@@ -3,7 +3,7 @@
  * MAX_DOMAIN_ID), and each domain that a guest makes uses one up (drivers/iommu/amd/nested.c, Linux 7.2), as does a VM's
  * memory where it has a table of its own.
  */
-import { guestDomains, hasGuestTable, isVm, type RunSpec, type TenantSpec } from '../spec.ts';
+import { deviceDomains, guestDomains, hasGuestTable, isVm, type RunSpec, type TenantSpec } from '../spec.ts';
 
 /** Domain 0 is Linux's for devices without one; units use it for their own private address spaces. */
 const FIRST_DOMAIN = 1;
@@ -35,7 +35,7 @@ export function hostDomains({ tenants }: Pick<RunSpec, 'tenants'>): HostDomains 
   });
   const idle = tenants.map((tenant) => {
     const first = next;
-    if (hasGuestTable(tenant.mode)) next += guestDomains(tenant) - tenant.devices.length;
+    if (hasGuestTable(tenant.mode)) next += guestDomains(tenant) - deviceDomains(tenant);
     return first;
   });
   return { devices, memories, idle };

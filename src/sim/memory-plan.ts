@@ -68,8 +68,9 @@ export interface DevicePlan {
   readonly tenant: number;
   /** Host domain ID. */
   readonly domain: number;
-  /** In a VM: its place among the guest's devices, from 0 on. The guest gives each device a domain of its own. */
-  readonly guestIndex: number;
+  /** In a VM: its requester ID there, and the guest's own ID of its domain; Linux counts these from 1. */
+  readonly guestBdf: number;
+  readonly guestDomain: number;
   readonly footprint: Footprint;
   /** Its buffers, in the tenant's address space. */
   readonly firstPage: number;
@@ -142,14 +143,9 @@ export function stageGeometry(stage: StageSpec, era: KernelEra): TableGeometry {
 /** Table of a unit's private address space, which ends below 2^39. */
 export const PRIVATE_STAGE: StageSpec = { format: 'amd-v1', levels: 3, leafLog2: 12 };
 
-/** A guest's requester ID of its device: slot after slot on its first bus, one function each. */
-export function guestBdf(guestIndex: number): number {
-  return (guestIndex + 1) << 3;
-}
-
-/** A guest's domain ID of its device; Linux counts from 1. */
-export function guestDomain(guestIndex: number): number {
-  return guestIndex + 1;
+/** A guest's requester ID of its nth device: slot after slot from its first bus on, one function each. */
+function guestBdf(index: number): number {
+  return (index + 1) << 3;
 }
 
 /** 4 KiB, 2 MiB, 1 GiB: the leaf classes of the unit (amd_iommu=v2_pgsizes_only). */
@@ -217,11 +213,15 @@ class Planner {
   private placeDevices(tenant: TenantSpec, index: number): PlacedTenant {
     const vm = isVm(tenant);
     let next = vm ? 0 : this.nextDataPage;
-    const devices = tenant.devices.map((spec, guestIndex) => {
+    const guestIds = new Map<number, number>();
+    const devices = tenant.devices.map((spec, i) => {
       const needs = footprint(spec, tenant, this.spec.os);
       const firstPage = alignUp(next, Math.min(GIB_PAGES, roundUpPowerOfTwo(needs.memoryPages)));
       next = firstPage + needs.memoryPages;
-      return { spec, tenant: index, domain: this.domains.devices[spec.index], guestIndex, footprint: needs, firstPage };
+      const domain = this.domains.devices[spec.index];
+      if (!guestIds.has(domain)) guestIds.set(domain, guestIds.size + 1);
+      const ids = { domain, guestBdf: guestBdf(i), guestDomain: guestIds.get(domain)! };
+      return { spec, tenant: index, ...ids, footprint: needs, firstPage };
     });
     if (!vm) {
       this.nextDataPage = next;

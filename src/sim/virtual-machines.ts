@@ -15,15 +15,13 @@ import { DEVICE_MAP, DOMAIN_MAP, PrivateSpace } from '../iommu/viommu/private-sp
 import type { Kernel, Regions } from '../kernel/kernel.ts';
 import { ARENA_BYTES } from '../kernel/layout.ts';
 import { PAGE_BYTES, PS_PER_NS } from '../request.ts';
-import { guestDomains, hasGuestTable, type RunSpec, type TenantSpec } from '../spec.ts';
+import { deviceDomains, guestDomains, hasGuestTable, type RunSpec, type TenantSpec } from '../spec.ts';
 import type { GuestResult, ViommuResult } from '../stats/result.ts';
 import { writeDte } from './device-tables.ts';
 import { hostPageOf, readHostTable } from './guest-memory.ts';
 import {
   type DevicePlan,
   gcr3Bytes,
-  guestBdf,
-  guestDomain,
   type MemoryPlan,
   PRIVATE_STAGE,
   type PrivatePlan,
@@ -78,7 +76,7 @@ export class VirtualMachines {
   target(plan: DevicePlan): Pick<InvalidationTarget, 'port' | 'domain'> {
     const port = this.bufferOf(plan.tenant);
     if (port === undefined) return { port: this.parts.port, domain: plan.domain };
-    return { port, domain: guestDomain(plan.guestIndex) };
+    return { port, domain: plan.guestDomain };
   }
 
   /** What stands between that and the unit; undefined: nothing does. */
@@ -91,13 +89,13 @@ export class VirtualMachines {
   }
 
   /** The guest has pointed a device at its table: the hypervisor has set up its IDs, and the guest drops the old entry. */
-  attached({ tenant, guestIndex, domain, spec }: DevicePlan): void {
+  attached({ tenant, guestBdf, guestDomain, domain, spec }: DevicePlan): void {
     const buffer = this.bufferOf(tenant);
     if (buffer === undefined) return;
     const { guestId } = this.parts.plan.privateSpace!.guests.find((guest) => guest.tenant === tenant)!;
-    this.space!.set(DEVICE_MAP, guestId, guestBdf(guestIndex), spec.bdf);
-    this.space!.set(DOMAIN_MAP, guestId, guestDomain(guestIndex), domain);
-    buffer.submitDevice(0, guestBdf(guestIndex));
+    this.space!.set(DEVICE_MAP, guestId, guestBdf, spec.bdf);
+    this.space!.set(DOMAIN_MAP, guestId, guestDomain, domain);
+    buffer.submitDevice(0, guestBdf);
   }
 
   resetCounts(): void {
@@ -191,11 +189,9 @@ export class VirtualMachines {
     const places = { base: space.base, spaPage: space.spa / PAGE_BYTES, dataPage };
     const result = new PrivateSpace(kernel, regions, arena, rules.of(PRIVATE_STAGE), { guests, ...places });
     for (const { tenant, guestId, idleDomain } of guests) {
-      const { devices } = spec.tenants[tenant];
+      const used = deviceDomains(spec.tenants[tenant]);
       const domains = guestDomains(spec.tenants[tenant]);
-      for (let i = devices.length; i < domains; i++) {
-        result.set(DOMAIN_MAP, guestId, guestDomain(i), idleDomain + i - devices.length);
-      }
+      for (let i = used; i < domains; i++) result.set(DOMAIN_MAP, guestId, i + 1, idleDomain + i - used);
     }
     const { levels: mode, rootAddress: root } = result.table;
     const bdf = ((Math.floor(256 / spec.machine.units) * plan.unit) << 8) | OWN_FUNCTION;

@@ -5,8 +5,7 @@
  */
 import type { CommandPort } from '../../iommu/command-queue.ts';
 import type { DriverCpu } from '../cpu.ts';
-import type { InvalidationTarget } from '../domain.ts';
-import { type FlushCause, type Hypervisor, polledAt } from './hypervisor.ts';
+import { type CommandTarget, type FlushCause, type Hypervisor, polledAt } from './hypervisor.ts';
 
 export interface ForwardingConfig {
   /** One exit with all that is done in it, but the command's own time at the unit, ps. */
@@ -18,7 +17,7 @@ export interface ForwardingConfig {
 }
 
 interface Pending {
-  readonly target: InvalidationTarget;
+  readonly target: CommandTarget;
   readonly page: number;
   /** -1: the whole domain. */
   readonly sizeLog2: number;
@@ -36,7 +35,7 @@ export class ForwardingHypervisor implements Hypervisor {
   pages(
     cpu: DriverCpu,
     cause: FlushCause,
-    target: InvalidationTarget,
+    target: CommandTarget,
     page: number,
     sizeLog2: number,
     walkCaches: boolean,
@@ -44,7 +43,7 @@ export class ForwardingHypervisor implements Hypervisor {
     this.take(cpu, cause, { target, page, sizeLog2, walkCaches });
   }
 
-  all(cpu: DriverCpu, cause: FlushCause, target: InvalidationTarget): void {
+  all(cpu: DriverCpu, cause: FlushCause, target: CommandTarget): void {
     this.take(cpu, cause, { target, page: 0, sizeLog2: -1, walkCaches: true });
   }
 

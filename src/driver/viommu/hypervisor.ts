@@ -2,8 +2,15 @@
  * What a guest's IOMMU driver meets where the hypervisor emulates the unit: its commands exit, and the hypervisor does
  * with them what the mode asks for. Where hardware reads the guest's commands there is no such thing in the way.
  */
+import type { CommandPort } from '../../iommu/command-queue.ts';
 import type { DriverCpu } from '../cpu.ts';
-import type { InvalidationTarget } from '../domain.ts';
+
+/** Where an invalidation goes, and what it is for as the unit tags its cache entries. */
+export interface CommandTarget {
+  readonly port: CommandPort;
+  readonly domain: number;
+  readonly pasid: number;
+}
 
 /** Why the guest sends: a vIOMMU that caches not-present entries is told of maps too. */
 export type FlushCause = 'map' | 'unmap';
@@ -20,13 +27,13 @@ export interface Hypervisor {
   pages(
     cpu: DriverCpu,
     cause: FlushCause,
-    target: InvalidationTarget,
+    target: CommandTarget,
     page: number,
     sizeLog2: number,
     walkCaches: boolean,
   ): void;
   /** The same for everything of the domain; `pages` from `page` on are what has changed. */
-  all(cpu: DriverCpu, cause: FlushCause, target: InvalidationTarget, page: number, pages: number): void;
+  all(cpu: DriverCpu, cause: FlushCause, target: CommandTarget, page: number, pages: number): void;
   /** The guest's completion wait: when this returns, all commands since the last one have taken effect. */
   complete(cpu: DriverCpu, cause: FlushCause): void;
 }

@@ -7,9 +7,9 @@
 import { powerOfTwo } from '../../lib/bits.ts';
 import { assert } from '../../lib/assert.ts';
 import type { DriverCpu } from '../cpu.ts';
-import type { DomainTable, InvalidationTarget } from '../domain.ts';
+import type { DomainTable } from '../domain.ts';
 import { invalidationSizeLog2, type KernelEraRules } from '../kernel-era.ts';
-import { type FlushCause, type Hypervisor, polledAt } from './hypervisor.ts';
+import { type CommandTarget, type FlushCause, type Hypervisor, polledAt } from './hypervisor.ts';
 
 /** A table that can be read as software reads it. */
 export interface ReadableTable {
@@ -43,7 +43,7 @@ export interface ShadowingConfig {
   /** Page of host memory behind a page of the guest's; -1: the guest has no memory there. */
   readonly hostPage: (guestPage: number) => number;
   /** Where the merged table is cached. */
-  readonly target: Pick<InvalidationTarget, 'port' | 'domain' | 'pasid'>;
+  readonly target: CommandTarget;
   /** Of the host's kernel. */
   readonly rules: KernelEraRules;
   readonly costs: ShadowingCosts;
@@ -88,12 +88,12 @@ export class ShadowingHypervisor implements Hypervisor {
     this.config = config;
   }
 
-  pages(_cpu: DriverCpu, _cause: FlushCause, _target: InvalidationTarget, page: number, sizeLog2: number): void {
+  pages(_cpu: DriverCpu, _cause: FlushCause, _target: CommandTarget, page: number, sizeLog2: number): void {
     const pages = powerOfTwo(sizeLog2 - 12);
     this.pending.push({ page: Math.floor(page / pages) * pages, pages });
   }
 
-  all(_cpu: DriverCpu, _cause: FlushCause, _target: InvalidationTarget, page: number, pages: number): void {
+  all(_cpu: DriverCpu, _cause: FlushCause, _target: CommandTarget, page: number, pages: number): void {
     this.pending.push({ page, pages });
   }
 
