@@ -67,7 +67,7 @@ function licences() {
   );
   return [...packages]
     .filter(Boolean)
-    .sort()
+    .sort((a, b) => (a < b ? -1 : 1))
     .map((path) => {
       const { name, version } = JSON.parse(readFileSync(join(path, 'package.json'), 'utf8'));
       const file = readdirSync(path).find((entry) => /^licen[cs]e/i.test(entry));

@@ -16,6 +16,7 @@ const testReport = join(scratch, 'tests.json');
 const STAGES = {
   build: { command: [join(root, 'scripts/build.mjs')] },
   types: { command: [bin('typescript', 'tsc'), '-p', 'tsconfig.json'] },
+  page: { command: [bin('typescript', 'tsc'), '-p', 'src/report/html/client/tsconfig.json'] },
   lint: { command: [bin('oxlint', 'oxlint'), '--type-aware', '--deny-warnings'] },
   format: { command: [bin('@biomejs/biome', 'biome'), 'format', '.'] },
   imports: { command: [bin('dependency-cruiser', 'depcruise'), 'src', 'workers', 'bin', 'scripts', 'test'] },

@@ -45,8 +45,8 @@ const steps = {
       'run.requests=10000',
     );
     const written = readdirSync(join(folder, 'out'), { recursive: true }).map(String);
-    if (!written.some((path) => path.endsWith('summary.csv')))
-      throw new Error(`wrote ${written.join(', ') || 'nothing'}`);
+    for (const file of ['summary.csv', 'report.html', 'percentiles.png'])
+      if (!written.some((path) => path.endsWith(file))) throw new Error(`no ${file} among ${written.join(', ')}`);
   },
 };
 

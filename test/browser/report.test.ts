@@ -2,10 +2,10 @@
  * The report in a browser, opened from disk without network. Debian's chromium runs it; without one the tests are skipped,
  * unless NESTWALK_REQUIRE_BROWSER says that they must run. NESTWALK_CHROMIUM names another one.
  */
-import { existsSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import axe from 'axe-core';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildReport, writeReport } from '../../src/report/html/report.ts';
@@ -15,11 +15,12 @@ const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/goog
 const executablePath = process.env['NESTWALK_CHROMIUM'] ?? PLACES.find((path) => existsSync(path));
 const mustRun = Boolean(process.env['NESTWALK_REQUIRE_BROWSER']);
 if (executablePath === undefined && !mustRun) {
-  console.warn(`browser tests skipped: no chromium at ${PLACES.join(', ')}; apt-get install chromium brings one`);
+  process.stderr.write(
+    `browser tests skipped: no chromium at ${PLACES.join(', ')}; apt-get install chromium brings one\n`,
+  );
 }
 
 const MARKUP = '<img src=x onerror=alert(1)>"quoted"';
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 interface Violation {
   readonly id: string;
@@ -62,7 +63,7 @@ describe.skipIf(executablePath === undefined && !mustRun)('report.html in a brow
   /** What axe finds; `options` may ask for some rules alone: all take seconds. */
   const violations = async (options = '{}'): Promise<string[]> => {
     // The page's policy forbids added scripts; the debugger may run one all the same.
-    if (!(await page.evaluate<boolean>('"axe" in window'))) await page.evaluate(axe);
+    if (!(await page.evaluate<boolean>('"axe" in window'))) await page.evaluate(axe.source);
     const found = await page.evaluate<{ violations: Violation[] }>(`axe.run(document, ${options})`);
     return found.violations
       .filter(({ impact }) => impact === 'serious' || impact === 'critical')

@@ -12,11 +12,12 @@ export const WIDE = 720;
 export const SLIM = 330;
 
 /** Vega asks a canvas where it finds one; results must not depend on it. Its types leave this export out. */
+type Shown = string | number | readonly string[] | null | undefined;
 interface Measuring {
-  readonly textMetrics: { width: (item: { readonly fontSize?: number }, text: unknown) => number };
+  readonly textMetrics: { width: (item: { readonly fontSize?: number }, text: Shown) => number };
 }
 (vega as unknown as Measuring).textMetrics.width = (item, text) =>
-  textWidth(Array.isArray(text) ? text.join('') : String(text ?? ''), item.fontSize ?? 11);
+  textWidth(typeof text === 'object' ? (text ?? []).join('') : String(text ?? ''), item.fontSize ?? 11);
 
 /** Vega-Lite warns about what charts mean, such as one legend for two panels. */
 const logger = vega.logger(vega.Error);

@@ -23,7 +23,7 @@ export function textWidth(text: string, fontSize: number): number {
 
 /** `text` cut in the middle, where names differ least, to at most `limit` characters; whole characters only. */
 export function shortened(text: string, limit: number): string {
-  const characters = [...text];
+  const characters = Array.from(text);
   if (characters.length <= limit) return text;
   const tail = Math.floor((limit - 1) / 2);
   return `${characters.slice(0, limit - 1 - tail).join('')}…${characters.slice(-tail).join('')}`;

@@ -186,7 +186,7 @@ ${table(
 /** Nobody listens to more. The table under the chart has the rest. */
 const MOST_DESCRIPTION = 1200;
 function shortText(text: string): string {
-  const characters = [...text];
+  const characters = Array.from(text);
   return characters.length <= MOST_DESCRIPTION
     ? text
     : `${characters.slice(0, MOST_DESCRIPTION).join('')} … The table below has all numbers.`;

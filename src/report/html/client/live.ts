@@ -65,7 +65,7 @@ export class Live {
       hover: false,
       expr: expressionInterpreter,
       tooltip: (_: unknown, event: MouseEvent | null, __: unknown, value: unknown) => this.tooltip.follow(event, value),
-    } as ConstructorParameters<typeof View>[1]);
+    });
     await this.view.runAsync();
     // What it shows is said by the place's label, the arrow keys and the table.
     box.firstElementChild?.setAttribute('aria-hidden', 'true');

@@ -13,7 +13,7 @@ start();
 
 function start(): void {
   addThemeButton();
-  const { config, charts } = JSON.parse(document.getElementById('live')!.textContent!) as LiveData;
+  const { config, charts } = JSON.parse(document.getElementById('live')!.textContent) as LiveData;
   const lives = new Map<Element, Live>();
   for (const chart of charts) {
     const place = document.getElementById(`${chart.id}-chart`)!;
