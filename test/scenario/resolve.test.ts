@@ -178,6 +178,66 @@ describe('tenants', () => {
   });
 });
 
+describe('the operating system', () => {
+  const os = (section: string) => expand(load(`${SMALL}os: ${section}\n`))[0].os;
+
+  it('has one flush queue a CPU, 256 entries and 10 ms; a single one has 32,768 and 1 s', () => {
+    expect(os('{}').flushQueue).toEqual({ entries: 256, timeoutNs: 10e6, single: false });
+    expect(os('{ flushQueue: { single: true } }').flushQueue).toEqual({
+      entries: 32_768,
+      timeoutNs: 1e9,
+      single: true,
+    });
+    expect(os('{ flushQueue: { single: true, entries: 64 } }').flushQueue).toEqual({
+      entries: 64,
+      timeoutNs: 1e9,
+      single: true,
+    });
+  });
+
+  it('has a CPU for each queue unless it is told how many', () => {
+    expect([os('{}').cpus, os('{ cpus: 6 }').cpus]).toEqual([0, 6]);
+  });
+
+  it('gives contiguous ranges a power of two of pages', () => {
+    expect(os('{ contiguousPages: 16 }').contiguousPages).toBe(16);
+    expect(problems(`${SMALL}os: { contiguousPages: 48 }\n`)).toEqual([
+      expect.stringContaining('48 is not a power of two from 1 to 512'),
+    ]);
+  });
+});
+
+describe('NICs', () => {
+  const nic = (more: string, mode = 'host') =>
+    tenant(
+      `  host: { mode: ${mode}, devices: { nic: { ${more.startsWith('untrusted') ? more : `traffic: { model: nic, ${more} }`} } } }`,
+    );
+
+  it('recycle no pages, and have one queue of single buffers, unless they are told otherwise', () => {
+    expect(expand(load(nic('ringEntries: 64')))[0].tenants[0].devices[0].traffic).toMatchObject({
+      queues: 1,
+      buffersPerDescriptor: 1,
+      completionCpu: 'same',
+      recycle: { pages: 0, order: 'fifo', holdNs: 0 },
+    });
+  });
+
+  it.each([
+    ['buffersPerDescriptor: 64, bufferBytes: 2KiB', '64 buffers a descriptor need buffers of 4 KiB, not 2048 bytes'],
+    ['buffersPerDescriptor: 48, bufferBytes: 4KiB, ringEntries: 256', 'a ring of 256 is no multiple of 48 buffers'],
+    ['buffersPerDescriptor: 64, bufferBytes: 4KiB, ringEntries: 64', 'must hold the buffers of one packet beside'],
+  ])('that cannot be are refused: %s', (more, message) => {
+    expect(problems(nic(more))).toEqual([expect.stringContaining(message)]);
+  });
+
+  it('that are untrusted are always translated', () => {
+    expect(problems(nic(`untrusted: true, ${WINDOW}`, 'passthrough'))).toEqual([
+      expect.stringContaining('Linux always translates untrusted devices'),
+    ]);
+    expect(problems(nic(`untrusted: true, ${WINDOW}`))).toEqual([]);
+  });
+});
+
 describe('expand', () => {
   it('keeps the seeds of a point together and freezes everything', () => {
     const specs = expand(load(`${SMALL}sweep: { vary: { machine.walkers: [1, 2] } }\n`, { sets: ['run.seeds=2'] }));
