@@ -67,15 +67,23 @@ function readManifest(path: string): { readonly [key: string]: Json } {
   return manifest;
 }
 
-/** Run folders one or two levels below, for people who name results/ or results/<scenario>. */
 function inside(path: string): string {
-  const below = (folder: string): string[] =>
-    readdirSync(folder, { withFileTypes: true })
-      .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'))
-      .map((entry) => join(folder, entry.name));
-  const folders = below(path);
-  const runs = [...folders, ...folders.flatMap(below)].filter((folder) => existsSync(join(folder, 'manifest.json')));
+  const runs = runFoldersBelow(path);
   return runs.length === 0 ? '' : `, such as ${runs.slice(0, 3).join(' or ')}`;
+}
+
+/** Run folders one or two levels below, for people who name results/ or results/<scenario>; none below what is no folder. */
+export function runFoldersBelow(path: string): string[] {
+  const folders = foldersIn(path);
+  return [...folders, ...folders.flatMap(foldersIn)].filter((folder) => existsSync(join(folder, 'manifest.json')));
+}
+
+function foldersIn(path: string): string[] {
+  if (!existsSync(path)) return [];
+  return readdirSync(path, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'))
+    .map((entry) => join(path, entry.name))
+    .sort();
 }
 
 function attempt<T>(file: string, read: () => T): T {

@@ -21,7 +21,7 @@ export function sweepSketch(points: readonly PointResults[], metrics: readonly s
   const path = variedPath(points);
   if (path === undefined) return '';
   const series = seriesAlong(path, points);
-  const known = metrics.filter((metric) => valuesOf(series[0], metric).some((value) => value !== undefined));
+  const known = metrics.filter((metric) => series.some((one) => changes(valuesOf(one, metric))));
   if (known.length === 0) return '';
   return series.length === 1 ? curveOf(series[0], known[0], path) : sparklines(series, known.slice(0, METRICS), path);
 }
@@ -58,6 +58,11 @@ function seriesAlong(path: string, points: readonly PointResults[]): Series[] {
 function valuesOf({ points }: Series, metric: string): (number | undefined)[] {
   const column = metricColumn(metric);
   return points.map(({ point }) => metricOf(point, column)?.mean);
+}
+
+/** A metric that is the same everywhere has nothing to draw. */
+function changes(values: readonly (number | undefined)[]): boolean {
+  return new Set(values.filter((value) => value !== undefined)).size > 1;
 }
 
 function curveOf(series: Series, metric: string, path: string): string {

@@ -169,7 +169,9 @@ function frontierCurve(result: WhatifResult): string {
   const low = Math.min(...xs);
   const geometric = low > 0 && Math.max(...xs) / low >= 8;
   const drawn = curve({ points, geometric, xText: shortNumber, yText: text });
-  return drawn === '' ? '' : `frontier: ${lastWord(result.path)} that meets the goal\n${drawn}`;
+  return drawn === ''
+    ? ''
+    : `frontier: ${edgesOf(cases)} ${lastWord(result.path)} with which the goal is met\n${drawn}`;
 }
 
 function frontierTable(result: WhatifResult): string {

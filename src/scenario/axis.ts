@@ -1,5 +1,4 @@
 /** A quantity that is searched: its range, and the values that lie between two others. */
-import type { Raw } from './document.ts';
 import type { QuantityKind } from './quantity-kind.ts';
 import { show } from './units.ts';
 import { granuleOf, type Parsed, parseRange, quantityValue, type Range, rangeNumbers, rounding } from './vary.ts';
@@ -14,7 +13,7 @@ export interface Axis {
   /** How many values there are; Infinity for quantities that can be divided further and further. */
   readonly size: number;
   /** As the scenario takes it. */
-  value(number: number): Raw;
+  value(number: number): number | string;
   /** At most `count` values strictly between two, evenly spread, ascending; none when they are neighbours. */
   between(low: number, high: number, count: number): number[];
 }

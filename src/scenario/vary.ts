@@ -2,7 +2,7 @@
  * Values of `--vary path=…`: a list (`64,128,256`), a range with a factor (`16..65536*2`) or with a step
  * (`64KiB..1MiB+64KiB`), every whole number of a short range (`1..16`), or several of these with commas between them.
  */
-import { parseValue, type Raw } from './document.ts';
+import { parseValue } from './document.ts';
 import type { QuantityKind } from './quantity-kind.ts';
 import { bareQuantity, type Dimension, parseQuantity, show } from './units.ts';
 
@@ -13,6 +13,9 @@ export interface Range {
   readonly step?: number;
   readonly factor?: number;
 }
+
+/** What a varied path can be set to. */
+export type Scalar = string | number | boolean;
 
 export type Parsed<T> = { readonly value: T } | { readonly error: string };
 
@@ -26,8 +29,8 @@ const PAGE = 4096;
 const isDimension = (kind: QuantityKind): kind is Dimension => kind !== 'integer' && kind !== 'real';
 
 /** All values of `text`, in its order. Ranges need a kind; words do not. */
-export function varyValues(text: string, kind: QuantityKind | undefined): Parsed<Raw[]> {
-  const values: Raw[] = [];
+export function varyValues(text: string, kind: QuantityKind | undefined): Parsed<Scalar[]> {
+  const values: Scalar[] = [];
   for (const item of text.split(',')) {
     const read = item.includes('..') ? rangeValues(item, kind) : single(item);
     if ('error' in read) return read;
@@ -38,13 +41,15 @@ export function varyValues(text: string, kind: QuantityKind | undefined): Parsed
   return repeated === undefined ? { value: values } : { error: `the value ${show(repeated)} is there twice` };
 }
 
-function single(text: string): Parsed<Raw[]> {
+function single(text: string): Parsed<Scalar[]> {
   const { value, problems } = parseValue(text, '');
   if (problems.length > 0) return { error: problems[0].message };
-  return value === null ? { error: 'expected a value before and after each comma' } : { value: [value] };
+  if (value === null) return { error: 'expected a value before and after each comma' };
+  const isScalar = typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
+  return isScalar ? { value: [value] } : { error: `${show(text)} is not a single value` };
 }
 
-function rangeValues(text: string, kind: QuantityKind | undefined): Parsed<Raw[]> {
+function rangeValues(text: string, kind: QuantityKind | undefined): Parsed<Scalar[]> {
   if (kind === undefined) return { error: `${show(text)} is a range, but this path takes no numbers; expected a list` };
   const read = parseRange(text, kind);
   if ('error' in read) return read;

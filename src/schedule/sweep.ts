@@ -51,15 +51,15 @@ async function runMissing(
   options: SweepOptions,
 ): Promise<void> {
   const full = new AbortController();
-  let failure: unknown;
+  let failure: Error | undefined;
   const store = (result: RunResult, place: number): void => {
     const index = missing[place];
     try {
       options.store.write(keys[index], result);
       options.onStored?.(index);
     } catch (error) {
-      failure ??= error;
-      full.abort(error);
+      failure ??= error as Error;
+      full.abort(failure);
     }
   };
   const signals = [full.signal, ...(options.signal === undefined ? [] : [options.signal])];
@@ -69,7 +69,7 @@ async function runMissing(
       { ...options, onResult: store, keepResults: false, signal: AbortSignal.any(signals) },
     );
   } catch (error) {
-    throw failure ?? error;
+    throw failure ?? (error as Error);
   }
   if (failure !== undefined) throw failure;
 }

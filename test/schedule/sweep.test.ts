@@ -99,7 +99,7 @@ describe('a sweep', () => {
     const stored: number[] = [];
     const options = { store, keyOf, resume: true, threads: 2, onStored: (index: number) => void stored.push(index) };
     const first = await sweep(specs, options);
-    expect([stored.sort(), first.reused, [...first.results]]).toEqual([[0, 2], 1, results]);
+    expect([stored.sort((a, b) => a - b), first.reused, [...first.results]]).toEqual([[0, 2], 1, results]);
     writeFileSync(join(folder, `${keyOf(specs[2])}.json`), 'broken');
     stored.length = 0;
     const second = await sweep(specs, options);

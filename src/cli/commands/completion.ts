@@ -1,9 +1,11 @@
 import type { Argv } from 'yargs';
+import { runFoldersBelow } from '../../report/compare-read.ts';
 import { bundledScenarios } from '../../scenario/files.ts';
 
-const TAKES_SCENARIO = /^(run|check|sweep|whatif)$/;
+const TAKES_SCENARIO = /^(run|check|sweep|whatif|mrc|explain)$/;
+const TAKES_RUNS = /^(compare|report)$/;
 
-/** `completion` prints a script for bash or zsh; bundled scenarios complete where a scenario is expected. */
+/** `completion` prints a script for bash or zsh; bundled scenarios and run folders complete where they are expected. */
 export function withCompletion<T>(yargs: Argv<T>): Argv<T> {
   return yargs.completion(
     'completion',
@@ -15,8 +17,9 @@ export function withCompletion<T>(yargs: Argv<T>): Argv<T> {
       done: (words: string[]) => void,
     ) => {
       const words = argv._.map(String);
-      const takesScenario = words.some((word) => TAKES_SCENARIO.test(word)) && !current.startsWith('-');
-      if (takesScenario) done(bundledScenarios());
+      const takes = (what: RegExp): boolean => words.some((word) => what.test(word)) && !current.startsWith('-');
+      if (takes(TAKES_SCENARIO)) done(bundledScenarios());
+      else if (takes(TAKES_RUNS)) done(runFoldersBelow('results'));
       else defaults((_, found) => done(found ?? []));
     },
   );

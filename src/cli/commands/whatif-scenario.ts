@@ -2,13 +2,12 @@
 import { freemem } from 'node:os';
 import { METRICS } from '../../report/columns/files.ts';
 import { type Axis, parseAxis } from '../../scenario/axis.ts';
-import type { Raw } from '../../scenario/document.ts';
 import { refusals } from '../../scenario/estimate.ts';
 import { specOf } from '../../scenario/expand.ts';
 import { loadScenario, type Scenario, searchableKind } from '../../scenario/load.ts';
 import { problemLines, UserError } from '../../scenario/problem.ts';
-import { printable } from '../../scenario/units.ts';
-import { varyValues } from '../../scenario/vary.ts';
+import { dimensionOf, parseQuantity, printable } from '../../scenario/units.ts';
+import { type Scalar, varyValues } from '../../scenario/vary.ts';
 import type { RunSpec } from '../../spec.ts';
 import type { ScenarioArguments } from '../options.ts';
 
@@ -39,7 +38,7 @@ export function readAxis(scenario: string, flag: string): Axis {
 /** A first quantity: each of its values becomes a case. */
 export interface First {
   readonly path: string;
-  readonly values: readonly Raw[];
+  readonly values: readonly Scalar[];
   /** Its numbers, where it has some: the frontier's other axis. */
   readonly numbers: readonly (number | undefined)[];
 }
@@ -57,10 +56,16 @@ export function readFirst(scenario: string, flag: string): First {
   }
   const values = varyValues(text, kind);
   if ('error' in values) throw new UserError(`${place}: ${values.error}`);
-  return { path, values: values.value, numbers: values.value.map((value) => numberOf(value)) };
+  return { path, values: values.value, numbers: values.value.map((value) => numberOf(value, path)) };
 }
 
-const numberOf = (value: Raw): number | undefined => (typeof value === 'number' ? value : undefined);
+/** A quantity's number in the unit of its key; undefined for words. */
+function numberOf(value: Scalar, path: string): number | undefined {
+  if (typeof value === 'number') return value;
+  const dimension = dimensionOf(path.split('.').at(-1)!);
+  const read = dimension === undefined ? { error: '' } : parseQuantity(String(value), dimension);
+  return 'value' in read ? read.value : undefined;
+}
 
 /** One search: a point of the scenario with one value of the first quantity. */
 export interface WhatifCase {
@@ -96,9 +101,10 @@ export class WhatifScenario {
 
   /** Whatever can be found wrong before the work: both ends of the range and the first steps from each, for every case. */
   check(budget: { readonly mostSeeds: number; readonly parallel: number }): void {
-    const { lo, hi, between } = this.axis;
-    const inner = between(lo, hi, 3);
-    const values = [lo, hi, ...between(lo, Math.min(hi, inner[0] ?? hi), 1), ...inner];
+    const { axis } = this;
+    const { lo, hi } = axis;
+    const inner = axis.between(lo, hi, 3);
+    const values = [lo, hi, ...axis.between(lo, Math.min(hi, inner[0] ?? hi), 1), ...inner];
     for (const first of (this.first?.values ?? [undefined]).keys()) for (const x of values) this.load(first, x);
     const memoryBytes = freemem() * MEMORY_SHARE;
     const specs = this.cases.flatMap((_, search) => [lo, hi].map((x) => this.spec(search, x, 0)));
@@ -127,8 +133,9 @@ export class WhatifScenario {
     return seeds[ordinal] ?? (Math.max(...seeds) + 1 + ordinal - seeds.length) % SEEDS;
   }
 
-  private firstValue(first: number): Record<string, string | number | boolean> {
-    return this.first === undefined ? {} : { [this.first.path]: this.first.values[first] as string | number | boolean };
+  private firstValue(first: number): Record<string, Scalar> {
+    if (this.first === undefined) return {};
+    return { [this.first.path]: this.first.numbers[first] ?? this.first.values[first] };
   }
 
   private listCases(start: Scenario): WhatifCase[] {

@@ -74,7 +74,7 @@ function readJsonLine(line: string): Line | 'nothing' | undefined {
   const { event, 'counter-value': value, 'pcnt-running': percent } = object;
   // Lines of metrics alone carry no counter.
   if (typeof event !== 'string' || value === undefined) return 'nothing';
-  const count = countOf(String(value));
+  const count = typeof value === 'string' ? countOf(value) : typeof value === 'number' ? value : undefined;
   return count === undefined ? undefined : { name: event, count, runningShare: shareOf(percent) };
 }
 
@@ -131,7 +131,7 @@ function csvLine(line: string, separator: string): Line | undefined {
     ];
     if (!CSV_VALUE.test(value) || !/[A-Za-z_]/.test(name) || name.startsWith('<')) continue;
     // With -r the variance stands between event and run time.
-    const [time, percent] = /%$/.test(runtime) ? [share, more] : [runtime, share];
+    const [time, percent] = runtime.endsWith('%') ? [share, more] : [runtime, share];
     if (!/^\d+$/.test(time) || !/^\d+(\.\d+)?$/.test(percent)) continue;
     return { name, count: countOf(value)!, runningShare: shareOf(percent) };
   }
