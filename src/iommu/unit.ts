@@ -309,14 +309,7 @@ export class IommuUnit {
   }
 
   /** `guests`: guest tables may lead through host addresses of the domain; what they translated goes with those. */
-  invalidatePages(
-    domain: number,
-    pasid: number,
-    page: number,
-    pagesLog2: number,
-    pde: boolean,
-    guests = true,
-  ): number {
+  invalidatePages(domain: number, pasid: number, page: number, pagesLog2: number, pde: boolean, guests = true): number {
     const flags = (pde ? INVALIDATE_PDE : 0) | (guests ? 0 : INVALIDATE_NO_GUESTS);
     return this.kernel.exports.invalidatePages(this.pointer, domain, pasid, page, pagesLog2, flags);
   }

@@ -104,7 +104,13 @@ class Scene {
     const watchesUnmapped = this.isLazy;
     const known = this.prng.below(3);
     const guestLevels = known === 0 ? ([5] as const) : ([4, 5] as const);
-    this.world = new World(machine, { historyPages, requesters: 32, tableBytes: 3 << 19, guestLevels, watchesUnmapped });
+    this.world = new World(machine, {
+      historyPages,
+      requesters: 32,
+      tableBytes: 3 << 19,
+      guestLevels,
+      watchesUnmapped,
+    });
     this.addHost(1, 3 + this.prng.below(4));
     this.addFirstStage(2, guestLevels[this.prng.below(guestLevels.length)]);
     this.addNested(3, guestLevels[this.prng.below(guestLevels.length)], 0);

@@ -524,7 +524,8 @@ export class ReferenceUnit {
       for (const entry of cache?.entries() ?? []) {
         const size = this.pagesOf(entry.leafClass);
         const meets = entry.page * size < page + pages && (entry.page + 1) * size > page;
-        if (entry.space === space && meets) entry.value = { ...entry.value, unmappedPs: entry.value.unmappedPs ?? atPs };
+        if (entry.space === space && meets)
+          entry.value = { ...entry.value, unmappedPs: entry.value.unmappedPs ?? atPs };
       }
     }
   }
