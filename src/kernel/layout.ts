@@ -63,15 +63,17 @@ export const RULE_LEVEL_BYTES = 64;
  * What a walk through table entries alone needs of each level, close together. An entry that is present and has
  * (entry & STEP_GO_MASK) == STEP_GO_VALUE points to the next lower level and has no reserved bit set; any other is looked at in full.
  */
-export const RULE_STEPS = 512; // step records follow, STEP_BYTES each, level 0 first
+export const RULE_STEPS = 512; // step records follow, 1 << STEP_LOG2 bytes each, level 0 first
 export const STEP_SHIFT = 0; // i32: LV_SHIFT
 export const STEP_INDEX_MASK = 4; // i32: LV_INDEX_MASK
 export const STEP_GO_MASK = 8; // u64; level 0: 0
 export const STEP_GO_VALUE = 16; // u64; level 0: 1, which nothing matches
 export const STEP_PERM_IGNORE = 24; // u64: LV_PERM_IGNORE
-export const STEP_BITS = 32; // i32: page numbers below 2^STEP_BITS are in range of a table of this level
-export const STEP_BYTES = 40;
-export const RULE_BYTES = 768; // RULE_STEPS + 6 * STEP_BYTES, rounded up
+export const STEP_LEAF_MASK = 32; // u64: (entry & LEAF_MASK) == LEAF_VALUE: a leaf of just this level's size without reserved bits
+export const STEP_LEAF_VALUE = 40; // u64
+export const STEP_BITS = 48; // i32: page numbers below 2^STEP_BITS are in range of a table of this level
+export const STEP_LOG2 = 6;
+export const RULE_BYTES = 896; // RULE_STEPS + 6 records
 
 export const RULE_FLAG_NEXT_LEVEL = 1; // AMD v1: bits 11:9 name the next table's level (1-based); 0 and 7 are leaves
 export const RULE_FLAG_SIGN_EXTEND = 2; // input address is canonical: bits above INPUT_BITS-1 repeat it

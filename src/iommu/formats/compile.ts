@@ -77,25 +77,51 @@ const NEXT_LEVEL_MASK = 7n << NEXT_LEVEL_LOG2;
 const ANY_PAGE_BITS = 63;
 
 function writeStep(view: DataView, rule: number, geometry: TableGeometry, level: number): void {
-  const at = rule + L.RULE_STEPS + level * L.STEP_BYTES;
+  const at = rule + L.RULE_STEPS + (level << L.STEP_LOG2);
   const u64 = (offset: number, value: bigint) => view.setBigUint64(at + offset, BigInt.asUintN(64, value), true);
-  const { mask, value } = goTest(geometry, level);
+  const go = goTest(geometry, level);
+  const leaf = leafTest(geometry, level);
   view.setInt32(at + L.STEP_SHIFT, levelShift(geometry, level), true);
   view.setInt32(at + L.STEP_INDEX_MASK, (1 << levelIndexBits(geometry, level)) - 1, true);
-  u64(L.STEP_GO_MASK, mask);
-  u64(L.STEP_GO_VALUE, value);
+  u64(L.STEP_GO_MASK, go.mask);
+  u64(L.STEP_GO_VALUE, go.value);
+  u64(L.STEP_LEAF_MASK, leaf.mask);
+  u64(L.STEP_LEAF_VALUE, leaf.value);
   u64(L.STEP_PERM_IGNORE, geometry.level(level).unrestricted ?? 0n);
   view.setInt32(at + L.STEP_BITS, pageBits(geometry, level), true);
 }
 
+/** (entry & mask) === value. */
+interface EntryTest {
+  readonly mask: bigint;
+  readonly value: bigint;
+}
+const NEVER: EntryTest = { mask: 0n, value: 1n };
+
 /** Which entries of a level point to the next lower one without a doubt. None of level 0, and none where all would be wrong. */
-function goTest(geometry: TableGeometry, level: number): { mask: bigint; value: bigint } {
+function goTest(geometry: TableGeometry, level: number): EntryTest {
   const { leafMask, leafXor = 0n, reservedTable = 0n } = geometry.level(level);
   const isField = geometry.nextLevel;
   const mask = isField ? NEXT_LEVEL_MASK : leafMask;
   const value = isField ? BigInt(level) << NEXT_LEVEL_LOG2 : leafXor & leafMask;
-  if (level === 0 || (value & reservedTable) !== 0n) return { mask: 0n, value: 1n };
+  if (level === 0 || (value & reservedTable) !== 0n) return NEVER;
   return { mask: mask | reservedTable, value };
+}
+
+/**
+ * Which present entries of a level are leaves of just its size, without reserved bits, without a doubt: next level 0 where there is
+ * such a field; else the one bit that tells leaves, if it is one, and not the mark of a contiguous entry.
+ */
+function leafTest(geometry: TableGeometry, level: number): EntryTest {
+  const { leafMask, leafXor = 0n, reservedLeaf = 0n } = geometry.level(level);
+  const isOneBit = leafMask !== 0n && (leafMask & (leafMask - 1n)) === 0n;
+  if (!geometry.nextLevel && !isOneBit) return NEVER;
+  const value = geometry.nextLevel ? 0n : ~leafXor & leafMask;
+  const contiguous = geometry.contiguous?.value ?? 0n;
+  if (geometry.contiguous !== undefined && contiguous === 0n) return NEVER;
+  const zeros = reservedLeaf | (contiguous & -contiguous);
+  if ((value & zeros) !== 0n) return NEVER;
+  return { mask: (geometry.nextLevel ? NEXT_LEVEL_MASK : leafMask) | zeros, value };
 }
 
 /** Page-number bits that a table of this level takes without a look at the canonical form. */

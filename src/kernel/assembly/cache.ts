@@ -117,6 +117,8 @@ export function watchClock(cache: usize): void {
   if (load<u32>(cache, CACHE_CLOCK) >= RANK_BASE - 4096) store<u32>(cache, renumber(cache), CACHE_CLOCK);
 }
 
+// @ts-ignore: decorator
+@inline
 export function stamp(cache: usize, slot: u32): void {
   let clock = load<u32>(cache, CACHE_CLOCK) + 1;
   if (clock >= RANK_BASE) clock = renumber(cache);
@@ -275,23 +277,39 @@ export function insert(cache: usize, key0: u64, key1: u64, tag: u32, set: u32): 
 /** Scanned sets in LRU or FIFO order: what most caches are, in one go. */
 // @ts-ignore: decorator
 @inline
-function insertPlain(cache: usize, key0: u64, key1: u64, tag: u32, set: u32): usize {
+export function insertPlain(cache: usize, key0: u64, key1: u64, tag: u32, set: u32): usize {
   const pad = load<u32>(cache, CACHE_PAD);
   const first = set * pad;
-  const slot = first + leastStamp(cache, first, pad);
+  const slot = first + (pad == 8 ? leastOfEight(cache, first) : leastStamp(cache, first, pad));
   const at = load<usize>(cache, CACHE_TAGS) + (slot << 2);
   const record = load<usize>(cache, CACHE_SLOTS) + slot * SLOT_BYTES;
-  if (load<u32>(at) != 0) {
-    addResident(cache, load<u64>(record), -1);
+  if (load<u32>(at) == 0) addResident(cache, key0, 1);
+  else {
     store<f64>(cache, load<f64>(cache, CACHE_EVICTIONS) + 1, CACHE_EVICTIONS);
+    const old = load<u64>(record, SLOT_KEY0);
+    if (old >> 60 != key0 >> 60) {
+      addResident(cache, old, -1);
+      addResident(cache, key0, 1);
+    }
   }
   store<u32>(at, tag);
   store<u64>(record, key0, SLOT_KEY0);
   store<u64>(record, key1, SLOT_KEY1);
-  addResident(cache, key0, 1);
   store<f64>(cache, load<f64>(cache, CACHE_FILLS) + 1, CACHE_FILLS);
   stamp(cache, slot);
   return record;
+}
+
+// @ts-ignore: decorator
+@inline
+function leastOfEight(cache: usize, first: u32): u32 {
+  const stamps = load<usize>(cache, CACHE_STAMPS) + (first << 2);
+  const low = v128.load(stamps);
+  const high = v128.load(stamps, 16);
+  let least = i32x4.min_u(low, high);
+  least = i32x4.min_u(least, v128.shuffle<i32>(least, least, 2, 3, 0, 1));
+  least = i32x4.min_u(least, v128.shuffle<i32>(least, least, 1, 0, 3, 2));
+  return <u32>ctz(i32x4.bitmask(i32x4.eq(least, low)) | (i32x4.bitmask(i32x4.eq(least, high)) << 4));
 }
 
 function insertAny(cache: usize, key0: u64, key1: u64, tag: u32, set: u32): usize {

@@ -67,8 +67,8 @@ export function windowed(address: u64): usize {
 /** The set of a line, in a line cache of a power of two of sets of eight ways: eight tags, then their eight stamps. */
 // @ts-ignore: decorator
 @inline
-export function lineSet(tags: usize, mask: u32, at: usize): usize {
-  return tags + ((<u32>(at >> 6) & mask) << 6);
+export function lineSet(cache: usize, at: usize): usize {
+  return load<usize>(cache, CACHE_TAGS) + ((<u32>(at >> 6) & load<u32>(cache, CACHE_MASK)) << 6);
 }
 
 /** Ways of such a set that hold the line, bit n = way n. */
@@ -94,12 +94,22 @@ export function bringLine(set: usize, at: usize): u32 {
   return ways;
 }
 
+/** Makes the lowest of these ways the newest. The clock is watched elsewhere (`settle`). */
+// @ts-ignore: decorator
+@inline
+export function useWay(cache: usize, set: usize, ways: u32): void {
+  const clock = load<u32>(cache, CACHE_CLOCK) + 1;
+  store<u32>(cache, clock, CACHE_CLOCK);
+  store<u32>(set + (ctz(ways) << 2), clock, 32);
+}
+
 /** Adds counts and costs of reads: so many in all, and of them so many that the line cache missed. */
 export function settle(lines: usize, all: i32, missed: i32): void {
   if (lines == 0) {
     addReads(<f64>all * load<f64>(unit, UNIT_MEMORY_PS), all);
     return;
   }
+  watchClock(lines);
   const hits = <f64>(all - missed);
   const at = ctx + CTX_COUNTERS;
   store<f64>(at, load<f64>(at, C_LINE_HITS << 3) + hits, C_LINE_HITS << 3);
@@ -118,7 +128,6 @@ export function readLine(at: usize): bool {
     addReads(load<f64>(unit, UNIT_MEMORY_PS), 1);
     return true;
   }
-  watchClock(cache);
   const hit = useLine(cache, at);
   if (!hit) fetchLine(cache, at);
   settle(cache, 1, hit ? 0 : 1);
@@ -154,11 +163,6 @@ export function readOther(at: usize): f64 {
 export function count(counter: i32): void {
   const at = ctx + CTX_COUNTERS + (<usize>counter << 3);
   store<f64>(at, load<f64>(at) + 1);
-}
-
-export function countBy(counter: i32, by: f64): void {
-  const at = ctx + CTX_COUNTERS + (<usize>counter << 3);
-  store<f64>(at, load<f64>(at) + by);
 }
 
 /** Appends to the trace; only called when there is one. */

@@ -3,23 +3,25 @@
 import {
   CACHE_MASK, CACHE_PAD, CACHE_REPLACEMENT, CACHE_RESIDENT, CACHE_SLOTS, CACHE_STAMPS, CACHE_TABLE, CACHE_TAGS,
   CTX_ALLOWED, CTX_BDF, CTX_CACHE, CTX_CLASS, CTX_CLASS_SHIFT, CTX_COUNTERS, CTX_DTE_STAMP, CTX_EPOCH,
-  CTX_GUEST_LEVELS, CTX_INDEX, CTX_L1, CTX_PASID, CTX_PASID_STAMP, CTX_SPACE, CTX_SPACE_TAG, CTX_UNIT, C_COLD,
-  C_DEPTH, C_FAST, C_FAST_GUEST, C_FAULTS, C_HITS, C_L1_HITS, C_LOOKUPS, C_MERGED, C_UNTRANSLATED, C_WALK_PS, C_WALK_WAIT_PS,
-  DEPTH_SLOTS, FAULT_READ, FAULT_WRITE, LOG_ACCESS, LOG_BDF, LOG_BYTES, LOG_CODE, LOG_DOMAIN, LOG_INDEX, LOG_PAGE,
-  LOG_PASID, LOG_TIME, REPLACE_LRU, REPLACE_RANDOM, SLOT_BYTES, SLOT_KEY0, SLOT_KEY1, SLOT_META, SLOT_READY,
-  SLOT_VALUE, TRACE_IOTLB_HIT, UNIT_CLASSES, UNIT_CLASS_LOG2, UNIT_DEVICE_CACHE, UNIT_EPOCH, UNIT_FLAGS,
-  UNIT_FLAG_BARE, UNIT_FLAG_NO_FRACTURE, UNIT_GUEST_RULE, UNIT_HISTORY, UNIT_HIT_PS, UNIT_HOST_RULE, UNIT_IOTLB,
-  UNIT_L1_HIT_PS, UNIT_LOG, UNIT_LOG_ENTRIES, UNIT_LOG_HEAD, UNIT_LOG_OVERFLOW, UNIT_NEXT_START, UNIT_OVERHEAD_PS,
-  UNIT_PASID_CACHE, UNIT_SHADOW, UNIT_START_PS, UNIT_WALKERS, UNIT_WALKER_COUNT,
+  CTX_GUEST_LEVELS, CTX_GUEST_ROOT, CTX_HOST_ROOT, CTX_INDEX, CTX_L1, CTX_MODE, CTX_PASID, CTX_PASID_STAMP, CTX_SPACE,
+  CTX_SPACE_TAG, CTX_UNIT, C_COLD, C_DEPTH, C_FAST, C_FAST_GUEST, C_FAULTS, C_HITS, C_L1_HITS, C_LOOKUPS, C_MERGED,
+  C_REMEMBERED, C_UNTRANSLATED, C_WALK_PS, C_WALK_WAIT_PS, DEPTH_SLOTS, FAULT_READ, FAULT_WRITE, LOG_ACCESS, LOG_BDF,
+  LOG_BYTES, LOG_CODE, LOG_DOMAIN, LOG_INDEX, LOG_PAGE, LOG_PASID, LOG_TIME, REPLACE_FIFO, REPLACE_LRU,
+  REPLACE_RANDOM, SLOT_BYTES, SLOT_KEY0, SLOT_KEY1, SLOT_META, SLOT_READY, SLOT_VALUE, TRACE_IOTLB_HIT, UNIT_CLASSES,
+  UNIT_CLASS_LOG2, UNIT_DEVICE_CACHE, UNIT_EPOCH, UNIT_FLAGS, UNIT_FLAG_BARE, UNIT_FLAG_NO_FRACTURE, UNIT_GUEST_RULE,
+  UNIT_HISTORY, UNIT_HIT_PS, UNIT_HOST_RULE, UNIT_IOTLB, UNIT_L1_HIT_PS, UNIT_LOG, UNIT_LOG_ENTRIES, UNIT_LOG_HEAD,
+  UNIT_LOG_OVERFLOW, UNIT_NEXT_START, UNIT_OVERHEAD_PS, UNIT_PASID_CACHE, UNIT_SHADOW, UNIT_START_PS, UNIT_WALKERS,
+  UNIT_WALKER_COUNT,
 } from '../layout';
-import { find, findScanned, indexOf, insert, setOf, spaceTag, tagOf, tagWith, touch } from './cache';
-import { guestLevels, guestRoot, hostRoot, mode, recall, renew, resolveContext, space } from './context';
+import { find, findScanned, indexOf, insert, insertPlain, setOf, spaceTag, tagOf, tagWith, touch } from './cache';
+import { guestLevels, guestRoot, hostRoot, mode, recall, recallSpace, renew, resolveContext, space } from './context';
 import { missCause, shadowAccess } from './history';
-import { count, countBy, record } from './read';
+import { count, record } from './read';
 import {
   begin, costPs, ctx, fault, nowPs, outPage, outPermissions, outSizeLog2, pageOf, reads, result, trace, unit,
 } from './state';
-import { GUEST, HOST, classOf, setHostStage, straightGuest, throughHost, walk } from './walk';
+import { straightGuest, straightStage } from './straight';
+import { GUEST, HOST, classOf, setHostStage, throughHost, walk, walkGuest } from './walk';
 
 /** What the last lookup found. */
 let hitRecord: usize = 0;
@@ -37,11 +39,13 @@ export function translate(requester: usize, page: f64, access: i32, atPs: f64): 
   const home = load<usize>(requester, CTX_UNIT);
   const input = pageOf(page);
   if (load<u32>(requester, CTX_EPOCH) == load<u32>(home, UNIT_EPOCH)) {
+    let done = NOT_FOUND;
     if (load<usize>(requester, CTX_CACHE) != 0) {
-      const done = shortHit(home, requester, input, access, atPs);
-      if (done != NOT_FOUND) return done;
+      done = shortHit(home, requester, input, access, atPs);
+      if (done >= 0) return done;
     }
     if ((load<i32>(requester, CTX_ALLOWED) & access) == access) {
+      if (done == ABSENT && isPlain(home, requester)) return plainMiss(home, requester, input, access, atPs);
       begin(home, requester, atPs);
       recall();
       return proceed(input, access);
@@ -70,7 +74,7 @@ function shortHit(home: usize, requester: usize, page: u64, access: i32, atPs: f
   let hits = i32x4.bitmask(i32x4.eq(wanted, v128.load(tags)));
   while (hits == 0) {
     way += 4;
-    if (way >= pad) return NOT_FOUND;
+    if (way >= pad) return ABSENT;
     hits = i32x4.bitmask(i32x4.eq(wanted, v128.load(tags + (way << 2))));
   }
   const slot = first + way + <u32>ctz(hits);
@@ -105,7 +109,83 @@ function proceed(page: u64, access: i32): f64 {
   return done != NOT_FOUND ? done : miss(page, access);
 }
 
+/** Not found the short way, or nowhere in its set. Times are at least 0 (or -1 - time). */
 const NOT_FOUND: f64 = -0.5;
+const ABSENT: f64 = -0.25;
+
+/**
+ * Whether what the requester's short way did not find needs only a walk through entries: the unit has no walk caches and tells no
+ * causes, and the IOTLB is one cache in LRU or FIFO order that holds leaves of one class (CTX_CACHE is 0 where there is an L1).
+ */
+// @ts-ignore: decorator
+@inline
+function isPlain(home: usize, requester: usize): bool {
+  if ((load<i32>(home, UNIT_FLAGS) & UNIT_FLAG_BARE) == 0 || load<usize>(home, UNIT_HISTORY) != 0) return false;
+  const cache = load<usize>(requester, CTX_CACHE);
+  const held = i32x4.bitmask(i32x4.ne(v128.load(cache, CACHE_RESIDENT), i32x4.splat(0)));
+  return load<i32>(cache, CACHE_REPLACEMENT) <= REPLACE_FIFO && (held & ~(1 << load<i32>(requester, CTX_CLASS))) == 0;
+}
+
+/**
+ * `recall`, `proceed` and `miss` in one, for what `isPlain` says: 10 M misses a second leave no time for what it leaves out. It
+ * leaves caches and counts as they would.
+ */
+function plainMiss(home: usize, requester: usize, page: u64, access: i32, atPs: f64): f64 {
+  const counters = requester + CTX_COUNTERS;
+  const guest = load<i32>(requester, CTX_GUEST_LEVELS);
+  renew(load<usize>(home, UNIT_DEVICE_CACHE), load<usize>(requester, CTX_DTE_STAMP));
+  let remembered = counters + (C_REMEMBERED << 3);
+  if (guest != 0) {
+    renew(load<usize>(home, UNIT_PASID_CACHE), load<usize>(requester, CTX_PASID_STAMP));
+    remembered += 8;
+  }
+  add(remembered, 1);
+  add(counters + (C_LOOKUPS << 3), 1);
+  const arrivedPs = atPs + load<f64>(home, UNIT_HIT_PS);
+  begin(home, requester, atPs);
+  const walker = freeWalker();
+  const startPs = takeStart(later(arrivedPs, load<f64>(walker)));
+  hitRecord = 0;
+  const code = plainStages(requester, guest, page);
+  const donePs = endWalk(walker, arrivedPs, startPs);
+  recallSpace();
+  if (code != 0) return abort(code, page, access, donePs);
+  const i = classOf(outSizeLog2);
+  const shift = <u64>(load<i32>(home + (i << 2), UNIT_CLASS_LOG2) - 12);
+  const key0 = (page >> shift) | (<u64>i << 60);
+  const tag = tagWith(key0, load<u32>(requester, CTX_SPACE_TAG));
+  const cache = load<usize>(requester, CTX_CACHE);
+  const set = indexOf(cache, key0, space) & load<u32>(cache, CACHE_MASK);
+  put(insertPlain(cache, key0, space, tag, set), (outPage >> shift) << shift, <u64>outPermissions, donePs);
+  return (outPermissions & access) == access ? donePs : denied(page, access, donePs);
+}
+
+/** Both stages of a walk through nothing but entries, as `walkStages`. */
+// @ts-ignore: decorator
+@inline
+function plainStages(requester: usize, guest: i32, page: u64): i32 {
+  const levels = load<i32>(requester, CTX_MODE);
+  const rule = load<usize>(unit, UNIT_HOST_RULE);
+  const root = load<u64>(requester, CTX_HOST_ROOT);
+  if (guest == 0) return straightStage(HOST, rule, levels - 1, root, page);
+  const guestRule = load<usize>(unit + ((guest - 4) << 2), UNIT_GUEST_RULE);
+  const table = load<u64>(requester, CTX_GUEST_ROOT);
+  if (levels == 0) return straightStage(GUEST, guestRule, guest - 1, table, page);
+  const code = straightGuest(guestRule, guest - 1, table, page, rule, levels - 1, root);
+  if (code != 0) return code;
+  const size = outSizeLog2;
+  const allowed = outPermissions;
+  const second = straightStage(HOST, rule, levels - 1, root, outPage);
+  if (second != 0) return second;
+  const fractured = (load<i32>(unit, UNIT_FLAGS) & UNIT_FLAG_NO_FRACTURE) == 0 && outSizeLog2 < size;
+  return result(outPage, fractured ? outSizeLog2 : size, allowed & outPermissions);
+}
+
+// @ts-ignore: decorator
+@inline
+function add(counter: usize, by: f64): void {
+  store<f64>(counter, load<f64>(counter) + by);
+}
 
 /** IOTLB levels. Returns the request's end, or NOT_FOUND. */
 function lookup(page: u64, access: i32): f64 {
@@ -119,19 +199,23 @@ function lookup(page: u64, access: i32): f64 {
   ps += load<f64>(unit, UNIT_HIT_PS);
   if (!probe(page, 0)) return NOT_FOUND;
   if (l1 != 0) copyToL1(l1);
-  else if (load<u32>(ctx, CTX_EPOCH) == load<u32>(unit, UNIT_EPOCH)) aim();
+  else aim(hitCache, hitClass);
   return found(page, access, ps, false);
 }
 
-/** The requester's next request is looked up first where this one hit, if that cache is a plain one (see shortHit). */
-function aim(): void {
-  const policy = load<i32>(hitCache, CACHE_REPLACEMENT);
-  const scanned = load<usize>(hitCache, CACHE_TABLE) == 0 && load<i32>(hitCache, CACHE_MASK) >= 0;
+/**
+ * The requester's next request is looked up first where this one hit or was filled, if that cache is a plain one (see shortHit)
+ * and the requester's context is remembered.
+ */
+function aim(cache: usize, leafClass: i32): void {
+  if (load<u32>(ctx, CTX_EPOCH) != load<u32>(unit, UNIT_EPOCH)) return;
+  const policy = load<i32>(cache, CACHE_REPLACEMENT);
+  const scanned = load<usize>(cache, CACHE_TABLE) == 0 && load<i32>(cache, CACHE_MASK) >= 0;
   const plain = scanned && policy <= REPLACE_RANDOM;
   const watched = trace != 0 || load<usize>(unit, UNIT_SHADOW) != 0;
-  store<usize>(ctx, plain && !watched ? hitCache : 0, CTX_CACHE);
-  store<i32>(ctx, hitClass, CTX_CLASS);
-  store<i32>(ctx, load<i32>(unit + (hitClass << 2), UNIT_CLASS_LOG2) - 12, CTX_CLASS_SHIFT);
+  store<usize>(ctx, plain && !watched ? cache : 0, CTX_CACHE);
+  store<i32>(ctx, leafClass, CTX_CLASS);
+  store<i32>(ctx, load<i32>(unit + (leafClass << 2), UNIT_CLASS_LOG2) - 12, CTX_CLASS_SHIFT);
 }
 
 /** Looks for the page in one cache (L1) or in the shared level, by leaf class; sets hit*. */
@@ -183,9 +267,7 @@ function copyToL1(l1: usize): void {
   const from = hitRecord;
   const key0 = load<u64>(from);
   const at = insert(l1, key0, space, tagOf(key0, space), setOf(l1, key0, space));
-  store<u64>(at, load<u64>(from, SLOT_VALUE), SLOT_VALUE);
-  store<u64>(at, load<u64>(from, SLOT_META), SLOT_META);
-  store<f64>(at, load<f64>(from, SLOT_READY), SLOT_READY);
+  put(at, load<u64>(from, SLOT_VALUE), load<u64>(from, SLOT_META), load<f64>(from, SLOT_READY));
 }
 
 /** A walk: takes the walker that is free first, reads the tables, fills the IOTLB. */
@@ -197,17 +279,26 @@ function miss(page: u64, access: i32): f64 {
   begin(unit, ctx, startPs);
 
   const code = walkStages(page);
-  const donePs = startPs + load<f64>(unit, UNIT_OVERHEAD_PS) + costPs;
-  store<f64>(walker, donePs);
-  countBy(C_WALK_PS, donePs - startPs);
-  countBy(C_WALK_WAIT_PS, startPs - arrivedPs);
-  count(C_DEPTH + min(reads, DEPTH_SLOTS - 1));
+  const donePs = endWalk(walker, arrivedPs, startPs);
   if (code != 0) {
     if (load<usize>(unit, UNIT_HISTORY) != 0) count(C_COLD); // nothing was filled: such a page is never seen
     return abort(code, page, access, donePs);
   }
   fill(page, donePs);
   return (outPermissions & access) == access ? donePs : denied(page, access, donePs);
+}
+
+/** Pays and counts a walk; returns when it is done. */
+// @ts-ignore: decorator
+@inline
+function endWalk(walker: usize, arrivedPs: f64, startPs: f64): f64 {
+  const donePs = startPs + load<f64>(unit, UNIT_OVERHEAD_PS) + costPs;
+  const counters = ctx + CTX_COUNTERS;
+  store<f64>(walker, donePs);
+  add(counters + (C_WALK_PS << 3), donePs - startPs);
+  add(counters + (C_WALK_WAIT_PS << 3), startPs - arrivedPs);
+  add(counters + ((C_DEPTH + min(reads, DEPTH_SLOTS - 1)) << 3), 1);
+  return donePs;
 }
 
 /**
@@ -269,9 +360,9 @@ function walkStages(page: u64): i32 {
   if (guestLevels == 0) return walk(HOST, host, mode - 1, hostRoot, page, space, false);
   if (mode != 0) setHostStage(host, mode, hostRoot, space & 0xffff);
   const rule = guestLevels == 4 ? load<usize>(unit, UNIT_GUEST_RULE) : load<usize>(unit, UNIT_GUEST_RULE + 4);
-  const code = mode != 0 && trace == 0 && (load<i32>(unit, UNIT_FLAGS) & UNIT_FLAG_BARE) != 0
-    ? straightGuest(rule, guestLevels - 1, guestRoot, page)
-    : walk(GUEST, rule, guestLevels - 1, guestRoot, page, space, mode != 0);
+  const code = mode != 0
+    ? walkGuest(rule, guestLevels, guestRoot, page, space)
+    : walk(GUEST, rule, guestLevels - 1, guestRoot, page, space, false);
   if (code != 0 || mode == 0) return code;
   const size = outSizeLog2;
   const allowed = outPermissions;
@@ -281,10 +372,13 @@ function walkStages(page: u64): i32 {
   return result(outPage, fractured ? outSizeLog2 : size, allowed & outPermissions);
 }
 
+// @ts-ignore: decorator
+@inline
 function fill(page: u64, readyPs: f64): void {
   const i = classOf(outSizeLog2);
   const shift = <u64>(load<i32>(unit + (i << 2), UNIT_CLASS_LOG2) - 12);
   const key0 = (page >> shift) | (<u64>i << 60);
+  const tag = tagWith(key0, spaceTag(space));
   let meta = <u64>outPermissions;
   if (load<usize>(unit, UNIT_HISTORY) != 0) {
     const cause = missCause(key0, space);
@@ -293,13 +387,17 @@ function fill(page: u64, readyPs: f64): void {
   }
   const value = (outPage >> shift) << shift;
   const shared = load<usize>(unit + (i << 2), UNIT_IOTLB);
-  if (shared != 0) put(shared, key0, value, meta, readyPs);
   const l1 = load<usize>(ctx, CTX_L1);
-  if (l1 != 0) put(l1, key0, value, meta, readyPs);
+  if (shared != 0) {
+    put(insert(shared, key0, space, tag, setOf(shared, key0, space)), value, meta, readyPs);
+    if (l1 == 0 && load<usize>(ctx, CTX_CACHE) == 0) aim(shared, i);
+  }
+  if (l1 != 0) put(insert(l1, key0, space, tag, setOf(l1, key0, space)), value, meta, readyPs);
 }
 
-function put(cache: usize, key0: u64, value: u64, meta: u64, readyPs: f64): void {
-  const at = insert(cache, key0, space, tagOf(key0, space), setOf(cache, key0, space));
+// @ts-ignore: decorator
+@inline
+function put(at: usize, value: u64, meta: u64, readyPs: f64): void {
   store<u64>(at, value, SLOT_VALUE);
   store<u64>(at, meta, SLOT_META);
   store<f64>(at, readyPs, SLOT_READY);

@@ -6,24 +6,23 @@
 // what `lineCost` says.
 
 import {
-  ARENA_ADDRESS, ARENA_BASE, CACHE_CLOCK, CACHE_MASK, CACHE_RESIDENT, CACHE_SLOTS, CACHE_TAGS, CTX_COUNTERS,
-  C_NTLB_HITS, C_NTLB_LOOKUPS, C_PWC_HITS, C_PWC_LOOKUPS, C_READS, FAULT_CANONICAL, FAULT_GUEST_TABLE, FAULT_LEVEL,
-  FAULT_MEMORY, FAULT_NOT_PRESENT, FAULT_READ, FAULT_RESERVED, FAULT_USER, FAULT_WIDTH, FAULT_WRITE, LV_INDEX_MASK,
-  LV_LEAF_MASK, LV_LEAF_XOR, LV_PERM_IGNORE, LV_RESERVED_LEAF, LV_RESERVED_TABLE, LV_SHIFT, NULL_CTX, NULL_UNIT,
-  PT_ARENA, PT_LEVELS, PT_ROOT, PT_RULE, RULE_ADDRESS, RULE_ADDRESS_HIGH, RULE_ADDRESS_HIGH_SHIFT, RULE_ADDRESS_SHIFT,
-  RULE_CONTIG_KIND, RULE_CONTIG_MASK, RULE_CONTIG_NONE, RULE_CONTIG_ONES, RULE_CONTIG_VALUE, RULE_FLAGS,
-  RULE_FLAG_NEXT_LEVEL, RULE_FLAG_PERM_BEFORE_PRESENT, RULE_FLAG_SIGN_EXTEND, RULE_FLAG_USER, RULE_INPUT_BITS,
-  RULE_LEVEL0, RULE_LEVEL_BYTES, RULE_PERM_XOR, RULE_PRESENT, RULE_READ, RULE_STEPS, RULE_WRITE, SLOT_BYTES,
-  SLOT_META, SLOT_READY, SLOT_VALUE, STEP_BITS, STEP_BYTES, STEP_GO_MASK, STEP_GO_VALUE, STEP_INDEX_MASK,
-  STEP_PERM_IGNORE, STEP_SHIFT, TRACE_NTLB_HIT, TRACE_PWC_HIT, TRACE_READ, UNIT_CLASSES, UNIT_CLASS_LOG2, UNIT_FLAGS,
-  UNIT_FLAG_STRAIGHT, UNIT_LINE_CACHE, UNIT_NESTED_TLB, UNIT_PWC, UNIT_PWC_MASK,
+  ARENA_ADDRESS, ARENA_BASE, CACHE_RESIDENT, CACHE_SLOTS, C_NTLB_HITS, C_NTLB_LOOKUPS, C_PWC_HITS, C_PWC_LOOKUPS,
+  C_READS, FAULT_GUEST_TABLE, FAULT_LEVEL, FAULT_MEMORY, FAULT_NOT_PRESENT, FAULT_READ, FAULT_RESERVED, FAULT_USER,
+  FAULT_WRITE, LV_INDEX_MASK, LV_LEAF_MASK, LV_LEAF_XOR, LV_PERM_IGNORE, LV_RESERVED_LEAF, LV_RESERVED_TABLE,
+  LV_SHIFT, NULL_CTX, NULL_UNIT, PT_ARENA, PT_LEVELS, PT_ROOT, PT_RULE, RULE_FLAGS, RULE_FLAG_NEXT_LEVEL,
+  RULE_FLAG_PERM_BEFORE_PRESENT, RULE_FLAG_USER, RULE_LEVEL0, RULE_LEVEL_BYTES, RULE_PERM_XOR, RULE_PRESENT,
+  RULE_READ, RULE_WRITE, SLOT_BYTES, SLOT_META, SLOT_READY, SLOT_VALUE, TRACE_NTLB_HIT, TRACE_PWC_HIT, TRACE_READ,
+  UNIT_CLASSES, UNIT_CLASS_LOG2, UNIT_FLAGS, UNIT_FLAG_BARE, UNIT_FLAG_STRAIGHT, UNIT_NESTED_TLB, UNIT_PWC,
+  UNIT_PWC_MASK,
 } from '../layout';
 import { find, insert, setOf, tagOf, touch } from './cache';
-import { bringLine, count, lineSet, lineWays, locate, readLine, readPs, record, settle, windowed } from './read';
+import { count, locate, readLine, readPs, record } from './read';
 import {
-  addReads, begin, costPs, ctx, fault, nowPs, outFault, outPage, outPermissions, outSizeLog2, pageOf, result, setArena,
-  trace, unit,
+  addReads, begin, costPs, fault, nowPs, outFault, outPage, outPermissions, outSizeLog2, pageOf, result, setArena, trace,
+  unit,
 } from './state';
+import { ALL_PERMISSIONS, rangeFault, straight, straightGuest } from './straight';
+import { addressOf, finish, isLeaf, outOfRange, skipTo } from './word';
 
 /** Stage numbers of C_READS and UNIT_PWC: guest (first) and host (second, or the only one). */
 export const GUEST: i32 = 0;
@@ -35,37 +34,18 @@ let hostLevels: i32 = 0;
 let hostRoot: u64 = 0;
 let hostSpace: u64 = 0;
 
+/** The guest's stage of a page, each table's address through the host stage. Returns as `walk`. */
+export function walkGuest(rule: usize, levels: i32, root: u64, page: u64, space: u64): i32 {
+  const isBare = trace == 0 && (load<i32>(unit, UNIT_FLAGS) & UNIT_FLAG_BARE) != 0;
+  if (!isBare) return walk(GUEST, rule, levels - 1, root, page, space, true);
+  return straightGuest(rule, levels - 1, root, page, hostRule, hostLevels - 1, hostRoot);
+}
+
 export function setHostStage(rule: usize, levels: i32, root: u64, space: u64): void {
   hostRule = rule;
   hostLevels = levels;
   hostRoot = root;
   hostSpace = space;
-}
-
-/** Base address in a table entry. */
-// @ts-ignore: decorator
-@inline
-function addressOf(rule: usize, entry: u64): u64 {
-  const address = (entry & load<u64>(rule, RULE_ADDRESS)) << <u64>load<u32>(rule, RULE_ADDRESS_SHIFT);
-  const high = load<u64>(rule, RULE_ADDRESS_HIGH);
-  return high == 0 ? address : address | ((entry & high) << <u64>load<u32>(rule, RULE_ADDRESS_HIGH_SHIFT));
-}
-
-/** True if no table of so many levels can translate this page: 0 = in range, else a FAULT_* code. */
-function outOfRange(rule: usize, level: i32, page: u64): i32 {
-  const flags = load<i32>(rule, RULE_FLAGS);
-  if ((flags & RULE_FLAG_SIGN_EXTEND) != 0) {
-    const bits = <u64>(load<i32>(rule, RULE_INPUT_BITS) - 13);
-    // Pages are 52-bit numbers: bring the address's sign to bit 63 before comparing.
-    const upper = (<i64>(page << 12)) >> (bits + 12);
-    return upper == 0 || upper == -1 ? 0 : FAULT_CANONICAL;
-  }
-  const record = rule + RULE_LEVEL0 + level * RULE_LEVEL_BYTES;
-  const top = load<u32>(record, LV_SHIFT) - 12;
-  let bits = top + <u32>popcnt(load<u32>(record, LV_INDEX_MASK));
-  const input = load<u32>(rule, RULE_INPUT_BITS) - 12;
-  if (bits > input) bits = input;
-  return bits < 52 && page >> bits != 0 ? FAULT_WIDTH : 0;
 }
 
 /** Level from which the walk goes on after the deepest walk-cache hit, and the table and permissions found there. */
@@ -102,25 +82,17 @@ function askWalkCaches(stage: i32, rule: usize, levels: u32, page: u64, space: u
   return pending;
 }
 
-// @ts-ignore: decorator
-@inline
-function isInRange(rule: usize, top: i32, page: u64): bool {
-  return page >> <u64>load<u32>(rule + RULE_STEPS + top * STEP_BYTES, STEP_BITS) == 0;
-}
-
 /**
  * Walks one stage. `root` is the table at level `top`, an SPA or, when `nested`, a GPA.
  * Returns 0 and leaves outPage, outSizeLog2 and outPermissions, or returns a FAULT_* code.
  */
 export function walk(stage: i32, rule: usize, top: i32, root: u64, page: u64, space: u64, nested: bool): i32 {
-  if (!isInRange(rule, top, page)) {
-    const range = outOfRange(rule, top, page);
-    if (range != 0) return fault(range);
-  }
+  const range = rangeFault(rule, top, page);
+  if (range != 0) return fault(range);
   const cachedLevels = load<u32>(unit + (stage << 2), UNIT_PWC_MASK) & ((2 << top) - 1);
   const isStraight = !nested && trace == 0 && (load<i32>(unit, UNIT_FLAGS) & UNIT_FLAG_STRAIGHT) != 0;
   if (cachedLevels == 0) {
-    if (isStraight) return settled(straight(stage, rule, top, root, ALL_PERMISSIONS, page));
+    if (isStraight) return straight(stage, rule, top, root, ALL_PERMISSIONS, page);
     return stepByStep(stage, rule, top, root, ALL_PERMISSIONS, page, space, nested, nested, 0);
   }
   const asked = askWalkCaches(stage, rule, cachedLevels, page, space);
@@ -129,13 +101,11 @@ export function walk(stage: i32, rule: usize, top: i32, root: u64, page: u64, sp
     return stepByStep(stage, rule, top, root, ALL_PERMISSIONS, page, space, nested, nested, fillable);
   }
   if (isStraight && (fillable & ((2 << startLevel) - 1)) == 0) {
-    return settled(straight(stage, rule, startLevel, startTable, startPermissions, page));
+    return straight(stage, rule, startLevel, startTable, startPermissions, page);
   }
   // A cached pointer of a guest's table has already gone through the host stage.
   return stepByStep(stage, rule, startLevel, startTable, startPermissions, page, space, nested, false, fillable);
 }
-
-const ALL_PERMISSIONS: u64 = ~(<u64>0);
 
 /**
  * The walk in full: entry by entry, each pointer through the host stage if `nested` (the first one if `through`), into the walk
@@ -181,209 +151,6 @@ function stepByStep(
     filled = level;
     level--;
   }
-}
-
-// @ts-ignore: decorator
-@inline
-function isLeaf(byField: bool, lv: usize, entry: u64): bool {
-  // A next-level field means something only in formats with one; 0 and 7 are leaves.
-  if (byField) return ((<i32>(entry >> 9) + 1) & 7) < 2;
-  return ((entry ^ load<u64>(lv, LV_LEAF_XOR)) & load<u64>(lv, LV_LEAF_MASK)) != 0;
-}
-
-/** Reads of the straight walks since the last `settled`, and those of them that missed the line cache. */
-let passed: i32 = 0;
-let lost: i32 = 0;
-
-function settled(code: i32): i32 {
-  settle(load<usize>(unit, UNIT_LINE_CACHE), passed, lost);
-  passed = 0;
-  lost = 0;
-  return code;
-}
-
-/**
- * The rest of one stage's walk when nothing but entries and line cache matters (UNIT_FLAG_STRAIGHT). A function of its own
- * without calls: in wasm a call in the loop costs every register in it, which made a read take twice the instructions (counted
- * with callgrind, Node 20). Leaves `settled` to the caller.
- */
-function straight(stage: i32, rule: usize, top: i32, root: u64, granted: u64, page: u64): i32 {
-  const lines = load<usize>(unit, UNIT_LINE_CACHE);
-  const tags = load<usize>(lines, CACHE_TAGS);
-  const mask = load<u32>(lines, CACHE_MASK);
-  const input = page << 12;
-  const counters = ctx + CTX_COUNTERS + (<usize>(C_READS + (stage << 3)) << 3);
-  let clock = load<u32>(lines, CACHE_CLOCK);
-  let step = rule + RULE_STEPS + top * STEP_BYTES;
-  let counter = counters + (<usize>top << 3);
-  let above = counter + 8; // minus the next counter: eight times the reads, as levels that are skipped are taken off
-  let table = root;
-  let permissions = granted;
-  let entry: u64 = 0;
-  let misses = 0;
-  let end = LEAF;
-  while (true) {
-    const index = <u64>(<u32>(input >> <u64>load<u32>(step, STEP_SHIFT)) & load<u32>(step, STEP_INDEX_MASK));
-    const at = windowed(table + (index << 3));
-    store<f64>(counter, load<f64>(counter) + 1);
-    if (at == 0) {
-      end = -FAULT_MEMORY;
-      break;
-    }
-    if (lines != 0) {
-      const set = lineSet(tags, mask, at);
-      let ways = lineWays(set, at);
-      if (ways == 0) {
-        ways = bringLine(set, at);
-        misses++;
-      }
-      clock++;
-      store<u32>(set + (ctz(ways) << 2), clock, 32);
-    }
-    entry = load<u64>(at);
-    if ((entry & load<u64>(rule, RULE_PRESENT)) == 0) {
-      end = -FAULT_NOT_PRESENT;
-      break;
-    }
-    if ((entry & load<u64>(step, STEP_GO_MASK)) != load<u64>(step, STEP_GO_VALUE)) {
-      const level = <i32>(counter - counters) >> 3;
-      end = after(rule, level, entry, page);
-      if (end <= 0) break;
-      permissions &= entry ^ load<u64>(rule, RULE_PERM_XOR) | load<u64>(step, STEP_PERM_IGNORE);
-      table = addressOf(rule, entry);
-      step -= (level - end + 1) * STEP_BYTES;
-      counter -= (level - end + 1) << 3;
-      above -= (level - end) << 3;
-      continue;
-    }
-    permissions &= entry ^ load<u64>(rule, RULE_PERM_XOR) | load<u64>(step, STEP_PERM_IGNORE);
-    table = addressOf(rule, entry);
-    step -= STEP_BYTES;
-    counter -= 8;
-  }
-  if (lines != 0) store<u32>(lines, clock, CACHE_CLOCK);
-  passed += <i32>(above - counter) >> 3;
-  lost += misses;
-  if (end == LEAF) {
-    return finish(rule, <i32>(counter - counters) >> 3, entry, page, permissions & (entry ^ load<u64>(rule, RULE_PERM_XOR)));
-  }
-  if (end == -FAULT_MEMORY) {
-    passed--; // a read that costs nothing
-    addReads(0, 1);
-  }
-  return fault(-end);
-}
-
-/**
- * A guest's page through both of its stages, where nothing but entries and line cache matters in either (UNIT_FLAG_BARE): each
- * table of the guest, and then the page, goes through the host stage that `setHostStage` told. As `walk` otherwise; outPage and
- * the permissions are those of the guest's leaf, and the page has still to go through the host stage.
- */
-export function straightGuest(rule: usize, top: i32, root: u64, page: u64): i32 {
-  if (!isInRange(rule, top, page)) {
-    const range = outOfRange(rule, top, page);
-    if (range != 0) return fault(range);
-  }
-  const lines = load<usize>(unit, UNIT_LINE_CACHE);
-  let level = top;
-  let table = root;
-  let permissions = ALL_PERMISSIONS;
-  while (true) {
-    if (straightHost(table >> 12) != 0) return settled(fault(FAULT_GUEST_TABLE));
-    const step = rule + RULE_STEPS + level * STEP_BYTES;
-    const index = (<u32>((page << 12) >> <u64>load<u32>(step, STEP_SHIFT))) & load<u32>(step, STEP_INDEX_MASK);
-    const at = windowed(((outPage << 12) | (table & 0xfff)) + (<u64>index << 3));
-    const counter = ctx + CTX_COUNTERS + (<usize>(C_READS + (GUEST << 3) + level) << 3);
-    store<f64>(counter, load<f64>(counter) + 1);
-    if (at == 0) {
-      addReads(0, 1);
-      return settled(fault(FAULT_MEMORY));
-    }
-    if (lines != 0) {
-      const set = lineSet(load<usize>(lines, CACHE_TAGS), load<u32>(lines, CACHE_MASK), at);
-      let ways = lineWays(set, at);
-      if (ways == 0) {
-        ways = bringLine(set, at);
-        lost++;
-      }
-      const clock = load<u32>(lines, CACHE_CLOCK) + 1;
-      store<u32>(lines, clock, CACHE_CLOCK);
-      store<u32>(set + (ctz(ways) << 2), clock, 32);
-    }
-    passed++;
-    const entry = load<u64>(at);
-    if ((entry & load<u64>(rule, RULE_PRESENT)) == 0) return settled(fault(FAULT_NOT_PRESENT));
-    const allowed = entry ^ load<u64>(rule, RULE_PERM_XOR);
-    if ((entry & load<u64>(step, STEP_GO_MASK)) != load<u64>(step, STEP_GO_VALUE)) {
-      const end = after(rule, level, entry, page);
-      if (end == LEAF) return settled(finish(rule, level, entry, page, permissions & allowed));
-      if (end < 0) return settled(fault(-end));
-      level = end;
-    }
-    permissions &= allowed | load<u64>(step, STEP_PERM_IGNORE);
-    table = addressOf(rule, entry);
-    level--;
-  }
-}
-
-/** The host stage of such a walk. Leaves `settled` to the caller. */
-// @ts-ignore: decorator
-@inline
-function straightHost(page: u64): i32 {
-  const top = hostLevels - 1;
-  if (!isInRange(hostRule, top, page)) {
-    const range = outOfRange(hostRule, top, page);
-    if (range != 0) return fault(range);
-  }
-  return straight(HOST, hostRule, top, hostRoot, ALL_PERMISSIONS, page);
-}
-
-/** Ends a walk with its leaf. */
-const LEAF: i32 = -1024;
-
-/** What follows a present entry: LEAF, the level of the pointer (at most `level`, at least 1), or -FAULT_*. */
-// @ts-ignore: decorator
-@inline
-function after(rule: usize, level: i32, entry: u64, page: u64): i32 {
-  const lv = rule + RULE_LEVEL0 + level * RULE_LEVEL_BYTES;
-  const byField = (load<i32>(rule, RULE_FLAGS) & RULE_FLAG_NEXT_LEVEL) != 0;
-  if (isLeaf(byField, lv, entry)) return LEAF;
-  if ((entry & load<u64>(lv, LV_RESERVED_TABLE)) != 0) return -FAULT_RESERVED;
-  const next = <i32>(entry >> 9) & 7;
-  const to = byField && next != level ? skipTo(rule, level, next, page) : level;
-  return to <= 0 ? -FAULT_LEVEL : to;
-}
-
-/**
- * A table entry of AMD v1 may name a lower table than the next if the address bits it skips are zero (AMD IOMMU
- * specification, section 2.2.3). Returns that level, or -1 if the entry is wrong.
- */
-// @ts-ignore: decorator
-@inline
-function skipTo(rule: usize, level: i32, next: i32, page: u64): i32 {
-  if (next > level) return -1;
-  const from = <u64>(load<i32>(rule + RULE_LEVEL0 + level * RULE_LEVEL_BYTES, LV_SHIFT) - 12);
-  const to = <u64>(load<i32>(rule + RULE_LEVEL0 + next * RULE_LEVEL_BYTES, LV_SHIFT) - 12);
-  return ((page >> to) & ((<u64>1 << (from - to)) - 1)) == 0 ? next : -1;
-}
-
-/** The leaf is read: size, target page and permissions. */
-function finish(rule: usize, level: i32, entry: u64, page: u64, permissions: u64): i32 {
-  if ((entry & load<u64>(rule + RULE_LEVEL0 + level * RULE_LEVEL_BYTES, LV_RESERVED_LEAF)) != 0) return fault(FAULT_RESERVED);
-  let size = load<i32>(rule + RULE_LEVEL0 + level * RULE_LEVEL_BYTES, LV_SHIFT);
-  let base = addressOf(rule, entry);
-  const kind = load<i32>(rule, RULE_CONTIG_KIND);
-  if (kind != RULE_CONTIG_NONE && (entry & load<u64>(rule, RULE_CONTIG_MASK)) == load<u64>(rule, RULE_CONTIG_VALUE)) {
-    const field = base >> 12;
-    const run = <i32>ctz(kind == RULE_CONTIG_ONES ? ~field : field);
-    size = 13 + run;
-  }
-  const inside = (<u64>1 << <u64>(size - 12)) - 1;
-  const target = ((base >> 12) & ~inside) | (page & inside);
-  const read = load<u64>(rule, RULE_READ);
-  const write = load<u64>(rule, RULE_WRITE);
-  const allowed = ((permissions & read) == read ? 1 : 0) | ((permissions & write) == write ? 2 : 0);
-  return result(target, size, allowed);
 }
 
 function fillWalkCache(
@@ -435,9 +202,12 @@ export function throughHost(page: u64): i32 {
 }
 
 /** The largest leaf class of the unit that is not larger than this leaf. */
+// @ts-ignore: decorator
+@inline
 export function classOf(sizeLog2: i32): i32 {
-  let i = load<i32>(unit, UNIT_CLASSES) - 1;
-  while (i > 0 && load<i32>(unit + (i << 2), UNIT_CLASS_LOG2) > sizeLog2) i--;
+  const last = load<i32>(unit, UNIT_CLASSES) - 1;
+  let i = 0;
+  while (i < last && load<i32>(unit + (i << 2), UNIT_CLASS_LOG2 + 4) <= sizeLog2) i++;
   return i;
 }
 

@@ -1,0 +1,212 @@
+// Walks where nothing but entries and the line cache matters: no walk cache to ask or fill, no trace, and a line cache that can be
+// read without a call (UNIT_FLAG_STRAIGHT). What walk.ts would do entry by entry, at a fraction of its cost.
+
+import {
+  CTX_COUNTERS, C_READS, FAULT_GUEST_TABLE, FAULT_MEMORY, FAULT_NOT_PRESENT, RULE_PERM_XOR, RULE_PRESENT, RULE_READ,
+  RULE_STEPS, RULE_WRITE, STEP_BITS, STEP_GO_MASK, STEP_GO_VALUE, STEP_INDEX_MASK, STEP_LEAF_MASK, STEP_LEAF_VALUE,
+  STEP_LOG2, STEP_PERM_IGNORE, STEP_SHIFT, UNIT_LINE_CACHE, WINDOW_COUNT, WINDOW_LOG2, WINDOW_TABLE,
+} from '../layout';
+import { bringLine, lineSet, lineWays, settle, useWay, windowed } from './read';
+import { addReads, ctx, fault, outPage, result, unit } from './state';
+import { LEAF, addressOf, after, finish, outOfRange } from './word';
+
+export const ALL_PERMISSIONS: u64 = ~(<u64>0);
+/** An entry that is neither a plain pointer nor a plain leaf. */
+const ODD: i32 = -1;
+
+/** Reads of the walks since the last `settled`, and those of them that missed the line cache. */
+let passed: i32 = 0;
+let lost: i32 = 0;
+
+/** Pays and counts what was read; returns `code`. */
+// @ts-ignore: decorator
+@inline
+function settled(code: i32): i32 {
+  settle(load<usize>(unit, UNIT_LINE_CACHE), passed, lost);
+  passed = 0;
+  lost = 0;
+  return code;
+}
+
+/** Where a descent met an odd entry. */
+let oddLevel: i32 = 0;
+let oddEntry: u64 = 0;
+let oddPermissions: u64 = 0;
+
+/**
+ * Reads entry after entry of one stage from the table `root` of a level on. 0 = it met a plain leaf and left its result; else ODD
+ * or a FAULT_* code. A function of its own without calls: in wasm a call in the loop costs every register in it, which made a
+ * read take twice the instructions (counted with callgrind, Node 20). The reserved-bit and level tests are one comparison
+ * (STEP_GO_MASK) for the same reason.
+ */
+function descend(stage: i32, rule: usize, level: i32, root: u64, granted: u64, page: u64): i32 {
+  const lines = load<usize>(unit, UNIT_LINE_CACHE);
+  const counters = ctx + CTX_COUNTERS + (<usize>(C_READS + (stage << 3)) << 3);
+  let counter = counters + (<usize>level << 3);
+  let step = rule + RULE_STEPS + (level << STEP_LOG2);
+  let table = root;
+  let permissions = granted;
+  let code = FAULT_MEMORY;
+  while (true) {
+    const index = <u32>((page << 12) >> <u64>load<u32>(step, STEP_SHIFT)) & load<u32>(step, STEP_INDEX_MASK);
+    const address = table + (<u64>index << 3);
+    store<f64>(counter, load<f64>(counter) + 1);
+    // As `windowed`, but with ways out of the loop, which take less than a result that has to be looked at.
+    const window = address >> WINDOW_LOG2;
+    if (window >= <u64>WINDOW_COUNT) break;
+    const backed = WINDOW_TABLE + ((<usize>window) << 3);
+    const offset = <u32>address & ((1 << WINDOW_LOG2) - 1);
+    if (offset >= load<u32>(backed, 4)) break;
+    const at: usize = load<u32>(backed) + offset;
+    if (lines != 0) {
+      const set = lineSet(lines, at);
+      let ways = lineWays(set, at);
+      if (ways == 0) {
+        ways = bringLine(set, at);
+        lost++;
+      }
+      useWay(lines, set, ways);
+    }
+    const entry = load<u64>(at);
+    if ((entry & load<u64>(rule, RULE_PRESENT)) == 0) {
+      code = FAULT_NOT_PRESENT;
+      break;
+    }
+    const allowed = entry ^ load<u64>(rule, RULE_PERM_XOR);
+    if ((entry & load<u64>(step, STEP_GO_MASK)) != load<u64>(step, STEP_GO_VALUE)) {
+      if ((entry & load<u64>(step, STEP_LEAF_MASK)) != load<u64>(step, STEP_LEAF_VALUE)) {
+        oddEntry = entry;
+        oddPermissions = permissions;
+        code = ODD;
+        break;
+      }
+      permissions &= allowed;
+      const size = load<i32>(step, STEP_SHIFT);
+      const inside = (<u64>1 << <u64>(size - 12)) - 1;
+      const target = addressOf(rule, entry) >> 12;
+      const read = load<u64>(rule, RULE_READ);
+      const write = load<u64>(rule, RULE_WRITE);
+      const granted = <i32>((permissions & read) == read) | (<i32>((permissions & write) == write) << 1);
+      code = result((target & ~inside) | (page & inside), size, granted);
+      break;
+    }
+    permissions &= allowed | load<u64>(step, STEP_PERM_IGNORE);
+    table = addressOf(rule, entry);
+    step -= 1 << STEP_LOG2;
+    counter -= 8;
+  }
+  const last = <i32>(counter - counters) >> 3;
+  oddLevel = last;
+  passed += level - last + 1;
+  return code;
+}
+
+/** What a descent leaves to be done: the rest of the walk after an odd entry, or its fault. */
+function goOn(code: i32, stage: i32, rule: usize, page: u64): i32 {
+  while (code == ODD) {
+    const level = oddLevel;
+    const entry = oddEntry;
+    const next = after(rule, level, entry, page);
+    const allowed = entry ^ load<u64>(rule, RULE_PERM_XOR);
+    if (next == LEAF) return finish(rule, level, entry, page, oddPermissions & allowed);
+    if (next < 0) return fault(-next);
+    const step = rule + RULE_STEPS + (level << STEP_LOG2);
+    const permissions = oddPermissions & (allowed | load<u64>(step, STEP_PERM_IGNORE));
+    code = descend(stage, rule, next - 1, addressOf(rule, entry), permissions, page);
+  }
+  if (code == FAULT_MEMORY) unpaid();
+  return code == 0 ? 0 : fault(code);
+}
+
+/** The last read was of no memory: it counts, but costs nothing. */
+function unpaid(): void {
+  passed--;
+  addReads(0, 1);
+}
+
+// @ts-ignore: decorator
+@inline
+function isInRange(rule: usize, top: i32, page: u64): bool {
+  return page >> <u64>load<u32>(rule + RULE_STEPS + (top << STEP_LOG2), STEP_BITS) == 0;
+}
+
+/** FAULT_* if no table of this top level can translate the page. */
+// @ts-ignore: decorator
+@inline
+export function rangeFault(rule: usize, top: i32, page: u64): i32 {
+  return isInRange(rule, top, page) ? 0 : outOfRange(rule, top, page);
+}
+
+/** The rest of a stage's walk from a table of `level`, for pages in its range. Leaves the result and returns 0, or FAULT_*. */
+export function straight(stage: i32, rule: usize, level: i32, root: u64, permissions: u64, page: u64): i32 {
+  const code = descend(stage, rule, level, root, permissions, page);
+  return settled(code == 0 ? 0 : goOn(code, stage, rule, page));
+}
+
+/** A whole stage. */
+// @ts-ignore: decorator
+@inline
+export function straightStage(stage: i32, rule: usize, top: i32, root: u64, page: u64): i32 {
+  const range = rangeFault(rule, top, page);
+  return range != 0 ? fault(range) : straight(stage, rule, top, root, ALL_PERMISSIONS, page);
+}
+
+/**
+ * A guest's page through its own stage, each table's address through the host stage: as `walk` where the unit has neither walk
+ * caches nor a nested TLB (UNIT_FLAG_BARE).
+ */
+export function straightGuest(rule: usize, top: i32, root: u64, page: u64, hostRule: usize, hostTop: i32, hostRoot: u64): i32 {
+  const range = rangeFault(rule, top, page);
+  if (range != 0) return fault(range);
+  const lines = load<usize>(unit, UNIT_LINE_CACHE);
+  let level = top;
+  let table = root;
+  let permissions = ALL_PERMISSIONS;
+  while (true) {
+    if (throughStraightHost(hostRule, hostTop, hostRoot, table >> 12) != 0) return settled(fault(FAULT_GUEST_TABLE));
+    const step = rule + RULE_STEPS + (level << STEP_LOG2);
+    const index = <u32>((page << 12) >> <u64>load<u32>(step, STEP_SHIFT)) & load<u32>(step, STEP_INDEX_MASK);
+    const at = windowed(((outPage << 12) | (table & 0xfff)) + (<u64>index << 3));
+    const counter = ctx + CTX_COUNTERS + (<usize>(C_READS + level) << 3);
+    store<f64>(counter, load<f64>(counter) + 1);
+    passed++;
+    if (at == 0) {
+      unpaid();
+      return settled(fault(FAULT_MEMORY));
+    }
+    if (lines != 0) {
+      const set = lineSet(lines, at);
+      let ways = lineWays(set, at);
+      if (ways == 0) {
+        ways = bringLine(set, at);
+        lost++;
+      }
+      useWay(lines, set, ways);
+    }
+    const entry = load<u64>(at);
+    if ((entry & load<u64>(rule, RULE_PRESENT)) == 0) return settled(fault(FAULT_NOT_PRESENT));
+    const allowed = entry ^ load<u64>(rule, RULE_PERM_XOR);
+    if ((entry & load<u64>(step, STEP_GO_MASK)) != load<u64>(step, STEP_GO_VALUE)) {
+      const next = after(rule, level, entry, page);
+      if (next == LEAF) return settled(finish(rule, level, entry, page, permissions & allowed));
+      if (next < 0) return settled(fault(-next));
+      level = next;
+    }
+    permissions &= allowed | load<u64>(step, STEP_PERM_IGNORE);
+    table = addressOf(rule, entry);
+    level--;
+  }
+}
+
+/** One page of the guest through the host stage; `settled` is left to the caller. */
+// @ts-ignore: decorator
+@inline
+function throughStraightHost(rule: usize, top: i32, root: u64, page: u64): i32 {
+  const range = rangeFault(rule, top, page);
+  if (range != 0) return fault(range);
+  const code = descend(HOST_STAGE, rule, top, root, ALL_PERMISSIONS, page);
+  return code == 0 ? 0 : goOn(code, HOST_STAGE, rule, page);
+}
+
+/** The host's slots of C_READS; the guest's come first. */
+const HOST_STAGE: i32 = 1;
