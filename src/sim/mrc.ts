@@ -16,7 +16,7 @@ import {
   FAULT_WRITE,
 } from '../kernel/layout.ts';
 import { PAGE_LOG2 } from '../request.ts';
-import type { MrcSpec, RunSpec } from '../spec.ts';
+import { isNested, type MrcSpec, type RunSpec } from '../spec.ts';
 import { MrcAnalysis } from '../stats/mrc/analysis.ts';
 import type { UnitCurves } from '../stats/mrc/curve.ts';
 import type { UnitPlan } from './memory-plan.ts';
@@ -141,7 +141,7 @@ export class MrcTap {
     const index = i32[(ctx + CTX_INDEX) / 4];
     const device = this.plan.devices.find((each) => each.spec.index === index)!;
     const { mode, host } = this.spec.tenants[device.tenant];
-    const guest = mode === 'nested' || host.format !== HOST_FORMAT;
+    const guest = isNested(mode) || host.format !== HOST_FORMAT;
     const pasid = guest ? Math.max(0, i32[(ctx + CTX_PASID) / 4]) : -1;
     const upper = i32[(ctx + CTX_L1) / 4];
     const requester: Requester = {

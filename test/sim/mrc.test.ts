@@ -118,6 +118,7 @@ const SCENARIOS: readonly (readonly [name: string, spec: RunSpec])[] = [
   ['nested, two devices, open loop', requests({ ...nested, devices: openLoop(2, MIB) })],
   ['strict maps and unmaps from a trace', requests({ policy: 'strict', devices: replayed(trace(REQUESTS)) })],
   ['strict maps and unmaps in a guest', requests({ ...nested, policy: 'strict', devices: replayed(trace(REQUESTS)) })],
+  ['nested, hardware-assisted', requests({ ...nested, mode: 'nested-hw', devices: one(MIB) })],
 ];
 const CAPACITIES = [1, 8, 30, 64, 200, 700];
 
