@@ -104,7 +104,7 @@ function measuredRows(
         .map((row) => {
           const value = row.points[point.name] * text.scale;
           const shown = amount({ mean: row.points[point.name], half: 0, count: 1 }, text);
-          return { panel, series: series[i].name, x, xText: axis.text(x), value, text: shown, source: row.source };
+          return { panel, series: series[i].name, x, xText: axis.text(x), value, text: shown };
         }),
     ),
   );
@@ -183,7 +183,7 @@ function panel(
       {
         ...only('published'),
         mark: { type: 'point', filled: false, size: 80, strokeWidth: 1.6 },
-        encoding: { x, y, color, tooltip: tooltip({ Published: 'text', Source: 'source', [axis.title]: 'xText' }) },
+        encoding: { x, y, color, tooltip: tooltip({ Published: 'text', [axis.title]: 'xText' }) },
       },
       {
         ...only('labels'),

@@ -5,7 +5,7 @@ import type { Cell, Drawing, Row } from '../charts/chart.ts';
 import type { Dataset, Point } from '../charts/dataset.ts';
 import { metric } from '../charts/dataset.ts';
 import { escapeXml as escape } from '../charts/escape.ts';
-import { amount, axisTitle, metricText, type MetricText, percent } from '../charts/metrics.ts';
+import { amount, axisTitle, metricText, type MetricText, number, percent } from '../charts/metrics.ts';
 import { SLIM, WIDE } from '../charts/render.ts';
 import { COLOURS, config } from '../charts/theme.ts';
 import type { Measured } from '../table.ts';
@@ -94,9 +94,11 @@ ${list}
 </header>`;
 }
 
-/** Answers begin with the name of a column: people read its title. */
+/** Answers begin with the name of a column, and give times in ns: people read titles, and milliseconds. */
 function readable(answer: string): string {
-  return answer.replace(/^[a-z0-9]+(?:_[a-z0-9]+)+(?=[ :])/, (name) => metricText(name).title);
+  return answer
+    .replace(/^[a-z0-9]+(?:_[a-z0-9]+)+(?=[ :])/, (name) => metricText(name).title)
+    .replace(/\b(\d{6,})(?:\.\d+)? ns\b/g, (_, ns: string) => `${number(Number(ns) / 1e6)} ms`);
 }
 
 function basis(points: ResultSet['manifest']['points']): string {

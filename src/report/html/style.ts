@@ -15,8 +15,7 @@ export const STYLE = `
 :root[data-theme=dark]{${DARK}}
 @media print{:root:root:root{${LIGHT}}}
 *{box-sizing:border-box}
-html{-webkit-text-size-adjust:100%;scroll-behavior:smooth}
-@media (prefers-reduced-motion){html{scroll-behavior:auto}}
+html{-webkit-text-size-adjust:100%}
 body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.55 ${FONT}}
 .skip{position:absolute;left:-999px}
 .skip:focus{left:8px;top:8px;background:var(--paper);padding:8px;z-index:9}
