@@ -41,23 +41,34 @@ export class SetStacks {
     const lows = this.low;
     if (tags[first] === tag && lows[first] === low) return 1;
     const end = first + this.length[set];
-    let hole = -1;
-    let at = first;
-    for (; at < end; at++) {
-      const here = tags[at];
-      if (here === tag && lows[at] === low) break;
-      if (hole < 0 && here === EMPTY) hole = at;
+    let carriedTag = tag;
+    let carriedLow = low;
+    for (let at = first; at < end; at++) {
+      const hereTag = tags[at];
+      const hereLow = lows[at];
+      tags[at] = carriedTag;
+      lows[at] = carriedLow;
+      if (hereTag === tag && hereLow === low) return at - first + 1;
+      if (hereTag === EMPTY) return this.digAt(tag, low, at + 1, end, first);
+      carriedTag = hereTag;
+      carriedLow = hereLow;
     }
-    const found = at < end;
-    const to = hole >= 0 ? hole : found ? at : this.extend(set);
-    for (let i = to; i > first; i--) {
-      tags[i] = tags[i - 1];
-      lows[i] = lows[i - 1];
+    if (this.length[set] < this.ways) {
+      this.length[set]++;
+      tags[end] = carriedTag;
+      lows[end] = carriedLow;
     }
-    if (found && hole >= 0) tags[at] = EMPTY;
-    tags[first] = tag;
-    lows[first] = low;
-    return found ? at - first + 1 : ABSENT;
+    return ABSENT;
+  }
+
+  /** A hole above has been filled: if the key is held below, its place becomes a hole. Its depth, or ABSENT. */
+  private digAt(tag: number, low: number, from: number, end: number, first: number): number {
+    for (let at = from; at < end; at++) {
+      if (this.tag[at] !== tag || this.low[at] !== low) continue;
+      this.tag[at] = EMPTY;
+      return at - first + 1;
+    }
+    return ABSENT;
   }
 
   /** References the first `count` keys in turn; their depths go to `depths`. `highOf`: upper bits by tag. */
@@ -93,11 +104,5 @@ export class SetStacks {
     const { sets, shift } = this;
     if (high === 0 && low >= 0) return (low >> shift) % sets;
     return Math.floor((high * LOW_BITS + (low >>> 0)) / (1 << shift)) % sets;
-  }
-
-  /** Index that the last entry of a set moves down to: a new one, or over the last, which is lost. */
-  private extend(set: number): number {
-    if (this.length[set] < this.ways) this.length[set]++;
-    return set * this.ways + this.length[set] - 1;
   }
 }
