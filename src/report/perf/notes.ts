@@ -26,8 +26,7 @@ const DEFINITIONS: Readonly<Record<string, string>> = {
   mem_iommu_tlb_pde_mis:
     'leaves of 2 MiB and 1 GiB together with upper levels; the model counts walk-cache misses only',
   page_tbl_read_tot: 'reads of the prefetching walker are in it (inferred); the model counts reads of demanded walks',
-  page_tbl_read_nst:
-    'host tables read on behalf of a guest walk, on both sides',
+  page_tbl_read_nst: 'host tables read on behalf of a guest walk, on both sides',
   tlb_inv: 'TLB invalidations executed; the model counts the commands that ask for them',
   iommu_mrds: 'memory reads for all structures, tables of interrupts too',
   iotlb_lookup: 'lookups, repeated ones too: a request that waited for a walk looks up again',

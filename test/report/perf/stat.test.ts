@@ -16,7 +16,7 @@ describe('output of perf stat', () => {
     ['comma.csv', 'csv', { 'task-clock': 1.07, 'context-switches': 1, 'page-faults': 76, cycles: 'not supported' }],
     ['semicolon.csv', 'csv', { 'task-clock': 1.28, 'context-switches': 1, 'page-faults': 75, cycles: 'not supported' }],
     [
-      'lines.json',
+      'lines.json.txt',
       'json',
       { 'task-clock': 0.952396, 'context-switches': 1, 'page-faults': 75, cycles: 'not supported' },
     ],
@@ -32,10 +32,10 @@ describe('output of perf stat', () => {
     ],
     ['per-cpu.csv', 'csv', { 'task-clock': 55.71 + 55.72, cycles: 'not supported' }],
     ['repeat.txt', 'text', { 'task-clock': 1.3, 'page-faults': 74 }],
-    ['repeat.json', 'json', { 'task-clock': 1.552774, 'page-faults': 75 }],
+    ['repeat.json.txt', 'json', { 'task-clock': 1.552774, 'page-faults': 75 }],
     ['interval.txt', 'text', { 'task-clock': 46.9 + 40.93 + 16.43, 'page-faults': 272, cycles: 'not supported' }],
     ['interval.csv', 'csv', { 'task-clock': 40.79 + 40.98 + 24.25, 'page-faults': 252 }],
-    ['interval.json', 'json', { 'task-clock': 40.816562 + 40.960761 + 30.252425, 'page-faults': 247 }],
+    ['interval.json.txt', 'json', { 'task-clock': 40.816562 + 40.960761 + 30.252425, 'page-faults': 247 }],
   ])('%s is read as %s, line by line', (name, form, expected) => {
     const stat = read(name);
     expect([stat.form, stat.unknown]).toEqual([form, []]);
@@ -50,7 +50,7 @@ describe('output of perf stat', () => {
   });
 
   it('is the same in all three forms', () => {
-    const [text, csv, json] = ['txt', 'csv', 'json'].map((ending) => read(`amd-multiplexed.${ending}`));
+    const [text, csv, json] = ['txt', 'csv', 'json.txt'].map((ending) => read(`amd-multiplexed.${ending}`));
     const shares = ({ events }: PerfStat) => events.slice(0, 8).map(({ runningShare }) => runningShare);
     expect(counts(csv)).toEqual(counts(json));
     expect(counts(text)).toEqual(counts(json));
