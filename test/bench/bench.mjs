@@ -8,6 +8,7 @@ import { runAll } from '../../dist/src/schedule/index.js';
 import { simulate } from '../../dist/src/sim/simulate.js';
 import { CASES, DENSE, FOUR_UNITS } from './cases.mjs';
 import { compareFormats } from './formats.mjs';
+import { timeStrict } from './strict.mjs';
 
 const READ_COUNTERS = 16;
 const TABLE_BYTES = 4096;
@@ -23,11 +24,14 @@ const log = values.json ? () => {} : console.log;
 log(`Node ${process.versions.node}, ${cpus()[0].model.trim()}, medians of ${runs} runs\n`);
 const wanted = ({ name }) => values.only === undefined || name.includes(values.only);
 const cases = CASES.filter(wanted).map(timeCase);
+const mapsPerMicrosecond = wanted({ name: 'map, use, unmap' }) ? timeStrict(runs, log) : undefined;
 const bytesPerPage = wanted({ name: 'memory' }) ? measureMemory() : undefined;
 const twoThreads = wanted({ name: 'two threads' }) ? await timeThreads() : undefined;
 const formats = wanted({ name: 'formats' }) ? compareFormats(log) : undefined;
 if (values.json)
-  console.log(JSON.stringify({ node: process.versions.node, runs, cases, bytesPerPage, twoThreads, formats }));
+  console.log(
+    JSON.stringify({ node: process.versions.node, runs, cases, mapsPerMicrosecond, bytesPerPage, twoThreads, formats }),
+  );
 
 function timeCase({ name, what, spec, unit, floor }) {
   const rates = [];
