@@ -20,7 +20,8 @@ export function exchange(
       const total = gang.posted(unit);
       if (round === 0) fields.push(new Float64Array(total * MAIL_FIELDS));
       rounds = Math.max(rounds, Math.ceil(total / MAIL_ROUND));
-      fields[unit].set(gang.mail(unit, total - round * MAIL_ROUND), round * MAIL_ROUND * MAIL_FIELDS);
+      const first = round * MAIL_ROUND;
+      if (first < total) fields[unit].set(gang.mail(unit, total - first), first * MAIL_FIELDS);
     }
     gang.turnMail();
   }

@@ -64,6 +64,19 @@ describe('runAll', () => {
     for (const threads of [1, 2, 5]) expect(await runAll([spec], { threads })).toEqual([expected]);
   });
 
+  it('does so when domains span the units, whose threads tell each other what they do', async () => {
+    const { tenants, ...rest } = fourUnits(6000);
+    const sharing = tenants.map((tenant) => ({
+      ...tenant,
+      devices: tenant.devices.map((device) => ({ ...device, domain: 'all' })),
+    }));
+    const spec = { ...rest, tenants: sharing };
+    const expected = simulate(spec, kernelModule);
+    const late = expected.units.map(({ effectsDelayed }) => effectsDelayed);
+    expect(Math.min(...late)).toBeGreaterThan(0);
+    for (const threads of [1, 2, 5]) expect(await runAll([spec], { threads })).toEqual([expected]);
+  });
+
   it('gives results in the order of the specs, whatever the order of their ends', async () => {
     const specs = [
       fourUnits(15_000, 1),

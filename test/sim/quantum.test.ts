@@ -12,8 +12,8 @@ interface Played {
 }
 
 /** Plays units that translate a request every `gaps[unit]` ps, as far as the steps let them. */
-function play(run: Partial<RunLimits>, gaps: readonly number[], until = Infinity): Played {
-  const steps = new Steps(runLimits({ requests: 0, ...run }), gaps.length);
+function play(run: Partial<RunLimits>, gaps: readonly number[], until = Infinity, spans = false): Played {
+  const steps = new Steps(runLimits({ requests: 0, ...run }), gaps.length, spans);
   const requests = gaps.map(() => 0);
   const next = [...gaps];
   const ends: number[] = [];
@@ -102,5 +102,19 @@ describe('Steps', () => {
 
   it('skip the time in which nothing happens', () => {
     expect(play({ requests: 10 }, [1e9]).ends.length).toBeLessThan(40);
+  });
+
+  it('are one quantum long, from multiple to multiple, while units tell each other something', () => {
+    fc.assert(
+      fc.property(gaps, fc.integer({ min: 1, max: 500 }), (gaps, quantumNs) => {
+        const quantumPs = quantumNs * 1000;
+        const { ends, counted } = play({ requests: 200, quantumNs }, gaps, Infinity, true);
+        expect(counted).toBe(200);
+        expect(ends.slice(0, -1).filter((endPs) => endPs % quantumPs !== 0)).toEqual([]);
+        // A gap longer than a quantum is skipped, so that empty steps cost nothing.
+        const longest = Math.max(quantumPs, Math.min(...gaps) + quantumPs);
+        for (let i = 1; i < ends.length - 1; i++) expect(ends[i] - ends[i - 1]).toBeLessThanOrEqual(longest);
+      }),
+    );
   });
 });
