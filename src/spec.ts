@@ -196,7 +196,48 @@ export interface DeviceSpec {
   readonly link: LinkSpec;
   /** External-facing: always strict, and buffers that are not whole pages bounce. */
   readonly untrusted: boolean;
+  /** The device keeps translations itself (ATS), and asks for pages that are not there (PRI). Left out: it does not. */
+  readonly ats?: AtsSpec;
+  readonly pri?: PriSpec;
   readonly traffic: TrafficSpec;
+}
+
+/** A device's address translation cache (ATC) and the way to it. */
+export interface AtsSpec extends CacheSpec {
+  /** log2 of the leaf sizes it can hold, ascending from 12 on. */
+  readonly leafLog2: readonly number[];
+  /** The device-table entry allows ATS (AMD: I). */
+  readonly allowed: boolean;
+  /** Pages that one translation request asks for: 1 … 8. */
+  readonly requestPages: number;
+  /** Pages whose translation is asked for or whose page request is under way, at most. */
+  readonly outstanding: number;
+  /** Invalidations that the device takes before it has answered (PCIe: invalidate queue depth, 1 … 32). */
+  readonly invalidateQueue: number;
+  readonly lookupNs: number;
+  /** One way of a request or message between port and unit, apart from the wire. */
+  readonly messageNs: number;
+  /** The device's own time for one invalidation. */
+  readonly invalidateNs: number;
+  /** The unit gives an invalidation up after this. */
+  readonly invalidateTimeoutNs: number;
+}
+
+/** Page requests of a device with ATS. What its traffic would have mapped before the run is mapped when it is asked for. */
+export interface PriSpec {
+  /** Page requests outstanding at most (PCIe: outstanding page request allocation). */
+  readonly outstanding: number;
+  /** Page requests of one group at most; a group is sent `gatherNs` after the first fault that goes into it. */
+  readonly groupPages: number;
+  readonly gatherNs: number;
+  /** From the page request's arrival to the start of its handler. */
+  readonly interruptNs: number;
+  /** CPU time of one page fault, apart from the map: finding memory, bookkeeping. */
+  readonly faultNs: number;
+  /** Pages that the OS takes back a second, the oldest first; 0 = none. */
+  readonly reclaimPerSecond: number;
+  /** Slots of the unit's page request log. */
+  readonly logEntries: number;
 }
 
 /** Addresses inside one window of DMA memory that is mapped before the run starts. */

@@ -68,6 +68,14 @@ export interface KernelExports {
   /** A device whose stream may be idle goes on. */
   engineWake(engine: number, device: number): void;
   engineFinish(engine: number): void;
+  /** The response to a page request group of a device's leaves the unit. */
+  atsRespond(engine: number, device: number, group: number, code: number, atPs: number): void;
+  /** An invalidation of 2^pagesLog2 pages leaves for a device at `atPs`; the unit takes it for done at `answerPs`. */
+  atsInvalidate(engine: number, device: number, page: number, pagesLog2: number, atPs: number, answerPs: number): void;
+  /** Requests of these pages that are between a device and memory after `atPs`, as far as is known now. */
+  atsUses(engine: number, device: number, page: number, pagesLog2: number, atPs: number): number;
+  /** noteUnmapped for a device's own cache. */
+  atsUnmapped(engine: number, device: number, page: number, pages: number, atPs: number): void;
   /** Counts a value ≥ 0 in a histogram (HISTOGRAM_* of layout.ts); such values wait until there are many, or `histogramFlush`. */
   histogramRecord(histogram: number, value: number): void;
   histogramFlush(histogram: number): void;
@@ -97,11 +105,19 @@ export interface EngineHost {
   done(device: number, token: number, donePs: number, faulted: number): void;
   /** Runs an actor that is not a device. */
   other(actor: number, nowPs: number): void;
+  /** A page request has come to the unit; `group` has GROUP_LAST set in the last of its group. `access`: 1 read, 2 write. */
+  pageRequest(device: number, page: number, access: number, group: number, atPs: number): void;
   /** For engines with ENGINE_OUTSIDE. */
   readonly translate: KernelExports['translate'];
 }
 
-const NO_HOST: EngineHost = { fetch: () => 0, done: () => {}, other: () => {}, translate: () => 0 };
+const NO_HOST: EngineHost = {
+  fetch: () => 0,
+  done: () => {},
+  other: () => {},
+  pageRequest: () => {},
+  translate: () => 0,
+};
 
 export class Kernel {
   /** The engine that runs. */
@@ -120,6 +136,8 @@ export class Kernel {
       done: (device: number, token: number, donePs: number, faulted: number) =>
         this.host.done(device, token, donePs, faulted),
       other: (actor: number, nowPs: number) => this.host.other(actor, nowPs),
+      pageRequest: (device: number, page: number, access: number, group: number, atPs: number) =>
+        this.host.pageRequest(device, page, access, group, atPs),
       translate: (ctx: number, page: number, op: number, atPs: number) => this.host.translate(ctx, page, op, atPs),
     };
     this.exports = new WebAssembly.Instance(module, { env }).exports as unknown as KernelExports;

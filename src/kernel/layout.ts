@@ -106,6 +106,8 @@ export const POLICY_TAIL_WHOLE = 64; // a leaf that starts in the range is remov
 export const POLICY_SPLIT = 128; // it is split into leaves of the next level
 export const POLICY_REPORT_SIZE = 256; // unmap returns the size asked for (KVM, Intel 6.1)
 export const POLICY_REPORT_SPAN = 2048; // but takes and returns the whole entry found at its start if that is larger (Intel 6.1)
+/** Growth looks at where a leaf starts, not at its size: one larger than the table covers lands in the root (AMD 6.1). */
+export const POLICY_GROW_BY_START = 8192;
 /** One map call with a given leaf size. */
 export const POLICY_ONE_TABLE = 512; // stops at the end of the leaf table (DART, ARM)
 export const POLICY_RECHOOSE = 1024; // chooses leaf sizes anew (Intel 6.1)
@@ -211,6 +213,29 @@ export const C_LINE_MISSES = 28;
 export const C_FAST = 29; // 3 slots
 export const C_FAST_GUEST = 125; // 3 slots
 export const C_REMEMBERED = 96; // 2 slots: host, guest
+/** ATS and PRI (assembly/ats.ts): what the device's port counts. */
+export const C_PRETRANSLATED = 80; // requests that came to the unit translated
+export const C_ATS_REQUESTS = 81; // translation requests that came to the unit
+export const C_ATS_TRANSLATIONS = 82; // translations that they asked for: each is looked up as a request is
+export const C_ATS_REFUSED = 83; // of the requests: answered UR or CA, with a fault record
+export const C_ATS_EMPTY = 84; // of the requests: answered R = W = 0
+export const C_ATS_DISCARDED = 85; // answers that an invalidation overtook: asked again
+export const C_ATS_ABORTED = 86; // DMA requests that the device gave up without a translation
+export const C_ATC_LOOKUPS = 87; // first lookups
+export const C_ATC_HITS = 88;
+export const C_ATC_MERGED = 89; // misses that waited for a translation already asked for
+export const C_ATC_INVALIDATIONS = 90;
+export const C_ATC_INVALIDATION_PS = 91; // Σ from the command to the device's answer
+export const C_ATC_TIMEOUTS = 92; // invalidations given up
+export const C_ATC_LATE = 93; // uses that outlasted the answer to an invalidation of their page (sim/device-tlb.ts says when)
+export const C_PRI_REQUESTS = 94; // page requests
+export const C_PRI_GROUPS = 95;
+export const C_PRI_SUCCESS = 99; // responses by code
+export const C_PRI_INVALID = 100;
+export const C_PRI_FAILURE = 101;
+export const C_PRI_RETRIES = 102; // translations asked for again after a response
+export const C_PRI_PS = 103; // Σ over page requests, from the answer that showed the fault to the response
+export const C_PRI_FAULTS = 104; // page faults, told by an answer
 export const C_STALE = 98; // IOTLB hits on entries whose page was already unmapped, but not yet invalidated
 export const C_READS = 32; // 16 slots: [stage 0 = guest/first, 1 = host/second][level 0..7]
 export const C_PWC_LOOKUPS = 48; // 16 slots: [stage][level of the entry looked for]
@@ -455,12 +480,15 @@ export const PORT_PATTERN_SLOTS = 620; // u32: the kernel draws the pages: trans
 export const PORT_PATTERN_SHIFT = 624; // i32: log2 of transfers a page
 export const PORT_PATTERN_PAGE = 632; // f64: first page of the window
 export const PORT_PATTERN_RANDOM = 640; // u32 × 4: state of xoshiro128**
+export const PORT_ATS = 656; // pointer to the ATS record; only with PORT_FLAG_ATS
 export const PORT_BYTES = 704;
 
 export const PORT_FLAG_AHEAD = 1; // the model is asked ahead of time
 export const PORT_FLAG_LIMITED = 2; // bursts in flight are limited
 export const PORT_FLAG_TAGGED = 4; // there can be more reads than tags
 export const PORT_FLAG_PLAIN = 8; // AHEAD and LIMITED, not TAGGED, no read window, each burst one read of one length
+
+export const PORT_FLAG_ATS = 16; // the device has an ATC: its port is run by assembly/ats.ts
 
 /** What the stream of requests does next: goes on when asked, waits for a credit, starts a write's translation at STREAM_AT,
  * asks the model at STREAM_AT, waits for software. */
@@ -505,3 +533,97 @@ export const ENTRY_OP_MASK = 15;
 export const ENTRY_COUNT_SHIFT = 4;
 /** Requests that the buffer between model and port holds; longer bursts go through it in pieces. */
 export const PORT_BUFFER_ENTRIES = 16;
+
+// ---- ATS: a port whose device keeps translations (laid out by sim/ats-port.ts, run by assembly/ats.ts) -----------------------------
+export const ATS_CACHE = 0; // pointer: the ATC, of all leaf classes; 0 = no entries
+export const ATS_CLASSES = 4; // 1 … 3
+export const ATS_CLASS_LOG2 = 8; // i32 × 4: log2 of bytes, ascending
+export const ATS_HEAP = 24; // pointer to events
+export const ATS_EVENTS = 28; // i32: events there
+export const ATS_SEQ = 32; // u32: events so far, which orders those of one time
+export const ATS_FREE = 36; // pointer to the first free request record; 0
+export const ATS_READY_HEAD = 40; // request records whose turn to be sent comes before the stream's
+export const ATS_READY_TAIL = 44;
+export const ATS_MISSES = 48; // pointer to miss records × MISS_COUNT
+export const ATS_MISS_COUNT = 52;
+export const ATS_PAGES = 56; // translations that one request asks for: 1 … MISS_RESULTS
+export const ATS_FAULT_HEAD = 60; // miss records that wait for a page request
+export const ATS_FAULT_TAIL = 64;
+export const ATS_ROOM = 68; // i32: page requests that may still be outstanding; -1: no PRI
+export const ATS_GROUP_PAGES = 72;
+export const ATS_GATHERS = 76; // i32: 1 = a group is being gathered
+export const ATS_GROUP = 80; // u32: groups so far
+export const ATS_INVALIDATIONS = 84; // pointer to invalidation records × (INVALIDATION_MASK + 1)
+export const ATS_INVALIDATION_MASK = 88;
+export const ATS_INVALIDATION_NEXT = 92; // u32: invalidations so far
+export const ATS_RECORDS = 96; // pointer to request records × RECORD_COUNT
+export const ATS_RECORD_COUNT = 100;
+export const ATS_PUMP = 104; // f64: when the stream, or what is ready, may go on; Infinity
+export const ATS_LOOKUP_PS = 112; // f64
+export const ATS_MESSAGE_PS = 120; // f64: one way between port and unit, apart from the wire
+export const ATS_GATHER_PS = 128; // f64
+export const ATS_BYTES = 192;
+
+/** Events of an ATS port: a heap by (time, sequence). */
+export const EVENT_TIME = 0; // f64
+export const EVENT_SEQ = 8; // u32
+export const EVENT_KIND = 12; // u32: EVENT_* below
+export const EVENT_REF = 16; // u32: record, or what the kind says
+export const EVENT_BYTES = 24;
+export const EVENT_REQUEST = 0; // a pre-translated request comes to the unit
+export const EVENT_READ = 1; // memory has answered a read
+export const EVENT_ASK = 2; // a translation request comes to the unit
+export const EVENT_ANSWER = 3; // the unit has its answer
+export const EVENT_GOT = 4; // the answer comes to the device
+export const EVENT_GATHER = 5; // page requests are sent
+export const EVENT_PAGE = 6; // a page request comes to the unit
+export const EVENT_RESPOND = 7; // the unit sends a response: group | code << 16
+export const EVENT_RESPONSE = 8; // it comes to the device
+export const EVENT_INVALIDATE = 9; // an invalidation comes to the device
+
+/** A request record of an ATS port is a read's with more fields; READ_DONE holds its wait for a translation until it is at the unit. */
+export const READ_NEXT = 48; // pointer to the next of a list
+export const READ_PHASE = 52; // i32 PHASE_*
+export const READ_VALID = 56; // i32: ready, and its translation has not been invalidated
+export const ATS_READ_BYTES = 64;
+export const PHASE_FREE = 0;
+export const PHASE_WAITS = 1; // at the device
+export const PHASE_SENT = 2; // on the way to the unit
+export const PHASE_READS = 3; // READ_DONE: when memory has answered
+
+/** A translation that the device has asked for, and the requests that wait for it. */
+export const MISS_PAGE = 0; // f64: first page asked for
+export const MISS_FAULT_PS = 8; // f64: when the answer showed the fault
+export const MISS_PAGES = 16; // i32: pages asked for
+export const MISS_STATE = 20; // i32 MISS_STATE_*
+export const MISS_HEAD = 24; // waiting request records
+export const MISS_TAIL = 28;
+export const MISS_STALE = 32; // i32: invalidated while it was asked for
+export const MISS_ACCESS = 36; // i32: of the page request
+export const MISS_GROUP = 40; // i32: group of the page request, | 512 in the last of a group
+export const MISS_NEXT = 44; // pointer: next that waits for a page request
+export const MISS_STATUS = 48; // i32: fault code of a refused request, 0
+export const MISS_ANSWERS = 52; // i32: results
+export const MISS_RESULT = 56; // results: f64 first page, i32 log2 of bytes, i32 permissions
+export const RESULT_PAGE = 0;
+export const RESULT_LOG2 = 8;
+export const RESULT_ALLOWED = 12;
+export const RESULT_BYTES = 16;
+export const MISS_RESULTS = 8;
+export const MISS_BYTES = 192; // MISS_RESULT + MISS_RESULTS * RESULT_BYTES, rounded up
+export const MISS_STATE_FREE = 0;
+export const MISS_STATE_ASKED = 1;
+export const MISS_STATE_FAULTED = 2; // waits to be put into a group
+export const MISS_STATE_REQUESTED = 3; // page request sent
+
+export const GROUP_LAST = 512;
+export const GROUP_MASK = 511;
+export const RESPONSE_SUCCESS = 0; // PCIe base specification, table 10-6
+export const RESPONSE_INVALID = 1;
+export const RESPONSE_FAILURE = 15;
+
+/** An invalidation on its way to the device. */
+export const INVALIDATION_PAGE = 0; // f64
+export const INVALIDATION_ANSWER_PS = 8; // f64: when the unit takes it for done
+export const INVALIDATION_LOG2 = 16; // i32: log2 of pages
+export const INVALIDATION_BYTES = 24;

@@ -19,9 +19,11 @@ import {
   ENGINE_OUTSIDE,
   ENGINE_PORTS,
   ENGINE_REQUESTS,
+  GROUP_LAST,
+  GROUP_MASK,
   PORT_BYTES,
 } from '../kernel/layout.ts';
-import type { LinkSpec, MachineSpec } from '../spec.ts';
+import type { AtsSpec, LinkSpec, MachineSpec, PriSpec } from '../spec.ts';
 import type { DeviceModel } from '../traffic/device.ts';
 import { Port } from './port.ts';
 import { layTimes, timesBytes } from './times.ts';
@@ -34,6 +36,16 @@ export interface EngineDevice {
   readonly model: DeviceModel;
   /** Of the device's mapping policy. */
   readonly timer: PolicyTimer;
+  readonly ats?: AtsSpec | undefined;
+  readonly pri?: PriSpec | undefined;
+  /** Takes its page requests. */
+  readonly pager?: PageRequestHandler | undefined;
+}
+
+/** What the unit and the OS do with a device's page requests. */
+export interface PageRequestHandler {
+  /** One has come to the unit. `access`: 1 read, 2 write, 3 both; `last` of its group. */
+  pageRequest(page: number, access: number, group: number, last: boolean, atPs: number): void;
 }
 
 export interface PolicyTimer {
@@ -89,8 +101,8 @@ export class Engine implements EngineHost {
     layTimes(kernel, regions, this.pointer + ENGINE_OTHER_TIMES, otherActors(this.count));
     const ports = regions.take(PORT_BYTES * this.count);
     this.ports = devices.map(
-      ({ ctx, link, model }, device) =>
-        new Port(kernel, regions, ports + PORT_BYTES * device, { device, ctx, link, model, machine }),
+      ({ ctx, link, model, ats, pri }, device) =>
+        new Port(kernel, regions, ports + PORT_BYTES * device, { device, ctx, link, model, machine, ats, pri }),
     );
     for (const port of this.ports) port.layRest();
     this.put(ENGINE_PORTS, ports);
@@ -162,6 +174,33 @@ export class Engine implements EngineHost {
     if (actor < count) this.runSoftware(actor, nowPs);
     else if (actor < 2 * count) this.runTimer(actor - count, nowPs);
     else this.runCommands(nowPs);
+  }
+
+  pageRequest(device: number, page: number, access: number, group: number, atPs: number): void {
+    this.devices[device].pager?.pageRequest(page, access, group & GROUP_MASK, (group & GROUP_LAST) !== 0, atPs);
+    this.refreshTimer(device);
+  }
+
+  // ---- Devices with ATS --------------------------------------------------------------------------------------------------------
+
+  /** The response to a page request group (RESPONSE_* of kernel/layout.ts) leaves the unit. */
+  respond(device: number, group: number, code: number, atPs: number): void {
+    this.kernel.exports.atsRespond(this.pointer, device, group, code, atPs);
+  }
+
+  /** An invalidation of 2^pagesLog2 pages leaves for the device; the unit will take it for done at `answerPs`. */
+  invalidate(device: number, page: number, pagesLog2: number, atPs: number, answerPs: number): void {
+    this.kernel.exports.atsInvalidate(this.pointer, device, page, pagesLog2, atPs, answerPs);
+  }
+
+  /** Whether requests of these pages are, as far as is known now, between the device and memory after `atPs`. */
+  uses(device: number, page: number, pagesLog2: number, atPs: number): boolean {
+    return this.kernel.exports.atsUses(this.pointer, device, page, pagesLog2, atPs) > 0;
+  }
+
+  /** Pages that are unmapped and not yet invalidated. */
+  noteUnmapped(device: number, page: number, pages: number, atPs: number): void {
+    this.kernel.exports.atsUnmapped(this.pointer, device, page, pages, atPs);
   }
 
   private runSoftware(d: number, nowPs: number): void {

@@ -27,6 +27,7 @@ import {
   ENTRY_TOKEN,
   HISTOGRAM_BUCKETS,
   PORT_ABORT_PS,
+  PORT_ATS,
   PORT_BUFFER,
   PORT_BUFFER_ENTRIES,
   PORT_BURSTS,
@@ -39,6 +40,7 @@ import {
   PORT_ENTRIES,
   PORT_ENTRY,
   PORT_FLAG_AHEAD,
+  PORT_FLAG_ATS,
   PORT_FLAG_LIMITED,
   PORT_FLAG_PLAIN,
   PORT_FLAG_TAGGED,
@@ -86,8 +88,9 @@ import {
 } from '../kernel/layout.ts';
 import { Prng } from '../lib/prng.ts';
 import { OP_READ, PS_PER_NS } from '../request.ts';
-import type { LinkSpec, MachineSpec } from '../spec.ts';
+import type { AtsSpec, DeviceSpec, LinkSpec, MachineSpec, PriSpec } from '../spec.ts';
 import { Burst, type DeviceModel } from '../traffic/device.ts';
+import { atsBytes, layAts, SET_ASIDE } from './ats-port.ts';
 import { LatencyHistogram } from './latency.ts';
 
 export interface PortConfig {
@@ -98,6 +101,8 @@ export interface PortConfig {
   readonly link: LinkSpec;
   readonly model: DeviceModel;
   readonly machine: Pick<MachineSpec, 'latency' | 'order'>;
+  readonly ats?: AtsSpec | undefined;
+  readonly pri?: PriSpec | undefined;
 }
 
 /** How many of each thing a port holds. */
@@ -113,10 +118,15 @@ const LINE_BYTES = 64;
 /**
  * Most kernel memory that a port takes. `outstandingBursts` 0: not limited (all its reads may then be in flight anyhow).
  */
-export function portBytes(link: LinkSpec, outstandingBursts: number, order: MachineSpec['order']): number {
+export function portBytes(
+  { link, ats }: Pick<DeviceSpec, 'link' | 'ats'>,
+  outstandingBursts: number,
+  order: MachineSpec['order'],
+): number {
   const reads = roundUpPowerOfTwo(Math.max(1, link.outstanding));
   const transfers = roundUpPowerOfTwo(Math.max(1, outstandingBursts));
-  return shapeBytes({ reads, tags: reads, transfers, order });
+  const own = ats === undefined ? 0 : atsBytes(ats, reads);
+  return shapeBytes({ reads, tags: reads, transfers, order }) + own;
 }
 
 function shapeBytes({ reads, tags, transfers, order }: PortShape): number {
@@ -181,19 +191,21 @@ export class Port {
     return at;
   }
 
-  private layStream({ device, ctx, link, model, machine }: PortConfig): void {
+  private layStream({ device, ctx, link, model, machine, ats, pri }: PortConfig): void {
     const mostReads = model.outstandingBursts * model.burstCapacity;
     const limited = model.outstandingBursts < Infinity;
     const tagged = mostReads > link.outstanding;
     this.put(PORT_DEVICE, device);
     this.put(PORT_CTX, ctx);
-    const plain = model.plainReads === true && this.ahead && limited && !tagged && machine.order.readWindow === 0;
+    const simple = model.plainReads === true && this.ahead && limited && !tagged;
+    const plain = simple && machine.order.readWindow === 0 && ats === undefined;
     this.put(
       PORT_FLAGS,
       (this.ahead ? PORT_FLAG_AHEAD : 0) |
         (limited ? PORT_FLAG_LIMITED : 0) |
         (tagged ? PORT_FLAG_TAGGED : 0) |
-        (plain ? PORT_FLAG_PLAIN : 0),
+        (plain ? PORT_FLAG_PLAIN : 0) |
+        (ats === undefined ? 0 : PORT_FLAG_ATS),
     );
     this.layCredits(PORT_TRANSFERS, limited ? model.outstandingBursts : 0);
     this.layCredits(PORT_TAGS, tagged ? link.outstanding : 0);
@@ -203,7 +215,9 @@ export class Port {
     this.put(PORT_WRITE_WINDOW, machine.order.writeWindow);
     this.take(PORT_READ_ENDS, 8 * machine.order.readWindow);
     this.take(PORT_WRITE_ENDS, 8 * machine.order.writeWindow);
-    this.layReads(roundUpPowerOfTwo(Math.max(1, Math.min(link.outstanding, mostReads))));
+    const reads = roundUpPowerOfTwo(Math.max(1, Math.min(link.outstanding, mostReads)));
+    this.layReads(reads, ats === undefined ? 0 : SET_ASIDE);
+    if (ats !== undefined) this.put(PORT_ATS, layAts(this.kernel, this.regions, { ats, pri, reads, seed: device + 1 }));
     this.putTime(PORT_MEMORY_READ_PS, Math.round(machine.latency.dmaReadNs * PS_PER_NS));
     this.putTime(PORT_MEMORY_WRITE_PS, Math.round(machine.latency.dmaWriteNs * PS_PER_NS));
   }
@@ -215,7 +229,8 @@ export class Port {
     this.put(offset + CREDITS_COUNT, count);
   }
 
-  private layReads(ring: number): void {
+  /** `setAside`: requests that are not in the ring, but of bursts that are not finished. */
+  private layReads(ring: number, setAside: number): void {
     this.put(PORT_MASK, ring - 1);
     const reads = this.regions.take(ring * READ_BYTES);
     this.take(PORT_QUEUE, 4 * ring);
@@ -224,10 +239,11 @@ export class Port {
     for (let i = 0; i < ring; i++) this.view.setUint32(freeReads + 4 * i, reads + (ring - 1 - i) * READ_BYTES, true);
     this.put(PORT_FREE_READ_COUNT, ring);
     // Each unfinished burst has a read under way, but the one being issued.
-    this.take(PORT_SLOTS, (ring + 1) * BURST_SLOT_BYTES);
-    const freeSlots = this.take(PORT_FREE_SLOTS, 4 * (ring + 1));
-    for (let i = 0; i <= ring; i++) this.view.setUint32(freeSlots + 4 * i, ring - i, true);
-    this.put(PORT_FREE_SLOT_COUNT, ring + 1);
+    const slots = ring + setAside + 1;
+    this.take(PORT_SLOTS, slots * BURST_SLOT_BYTES);
+    const freeSlots = this.take(PORT_FREE_SLOTS, 4 * slots);
+    for (let i = 0; i < slots; i++) this.view.setUint32(freeSlots + 4 * i, slots - 1 - i, true);
+    this.put(PORT_FREE_SLOT_COUNT, slots);
   }
 
   private layLink(link: LinkSpec): void {

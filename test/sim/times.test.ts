@@ -23,7 +23,13 @@ describe('due times', () => {
         const due = new Array<number>(actors).fill(Infinity);
         let nowPs = 0;
         let ran: [number, number][] = [];
-        kernel.host = { fetch: () => 0, done: () => {}, translate: () => 0, other: (a, at) => ran.push([a, at]) };
+        kernel.host = {
+          fetch: () => 0,
+          done: () => {},
+          pageRequest: () => {},
+          translate: () => 0,
+          other: (a, at) => ran.push([a, at]),
+        };
         for (const { actor, delay, events } of steps) {
           due[actor % actors] = nowPs + delay;
           kernel.exports.engineSchedule(engine.pointer, actor % actors, nowPs + delay);

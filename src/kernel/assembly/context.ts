@@ -4,7 +4,7 @@ import {
   CACHE_CLOCK, CACHE_LINKS, CACHE_REPLACEMENT, CACHE_SLOTS, CACHE_STAMPS, CTX_ALLOWED, CTX_BDF, CTX_CACHE,
   CTX_DTE_STAMP, CTX_EPOCH, CTX_GUEST_LEVELS, CTX_GUEST_ROOT, CTX_HOST_ROOT, CTX_MODE, CTX_PASID, CTX_PASID_STAMP,
   CTX_SPACE, CTX_SPACE_TAG, C_DTE_HITS, C_DTE_LOOKUPS, C_DTE_READS, C_PASID_HITS, C_PASID_LOOKUPS, C_PASID_READS,
-  C_REMEMBERED, FAULT_BLOCKED, FAULT_DTE, FAULT_GUEST_TABLE, FAULT_PASID, KEY_GUEST_LOG2, REPLACE_FIFO, REPLACE_LRU,
+  C_REMEMBERED, FAULT_ATS, FAULT_BLOCKED, FAULT_DTE, FAULT_GUEST_TABLE, FAULT_PASID, KEY_GUEST_LOG2, REPLACE_FIFO, REPLACE_LRU,
   REPLACE_RANDOM, SLOT_BYTES, SLOT_META, SLOT_READY, SLOT_VALUE, TRACE_DTE_HIT, TRACE_DTE_READ, TRACE_PASID_HIT,
   TRACE_PASID_READ, UNIT_DEVICE_CACHE, UNIT_DEVICE_TABLE, UNIT_EPOCH, UNIT_GUEST_RULE, UNIT_HOST_RULE,
   UNIT_PASID_CACHE,
@@ -58,11 +58,31 @@ function remember(): void {
   store<u32>(ctx, spaceTag(space), CTX_SPACE_TAG);
   store<u64>(ctx, hostRoot, CTX_HOST_ROOT);
   store<u64>(ctx, guestRoot, CTX_GUEST_ROOT);
-  store<i32>(ctx, <i32>(dte0 >> 61) & 3, CTX_ALLOWED);
+  store<i32>(ctx, entryAllows(), CTX_ALLOWED);
   store<i32>(ctx, mode, CTX_MODE);
   store<i32>(ctx, guestLevels, CTX_GUEST_LEVELS);
   store<usize>(ctx, 0, CTX_CACHE);
   store<u32>(ctx, load<u32>(unit, UNIT_EPOCH), CTX_EPOCH);
+}
+
+/** What the device-table entry allows: bit 0 reads (IR), bit 1 writes (IW), bit 2 ATS (I). */
+export function entryAllows(): i32 {
+  return (<i32>(dte0 >> 61) & 3) | (<i32>(dte1 >> 30) & ALLOWS_ATS);
+}
+export const ALLOWS_ATS = 4;
+
+/** Whether a request of this device may come translated: its device-table entry alone decides. Returns 0 or a fault code. */
+export function checkTranslated(): i32 {
+  if (load<u32>(ctx, CTX_EPOCH) == load<u32>(unit, UNIT_EPOCH)) {
+    space = load<u64>(ctx, CTX_SPACE) & 0xffff;
+    renew(load<usize>(unit, UNIT_DEVICE_CACHE), load<usize>(ctx, CTX_DTE_STAMP));
+    count(C_REMEMBERED);
+    return (load<i32>(ctx, CTX_ALLOWED) & ALLOWS_ATS) != 0 ? 0 : FAULT_ATS;
+  }
+  const code = deviceEntry();
+  space = code == 0 ? dte1 & 0xffff : 0;
+  if (code != 0 || (dte0 & 3) != 3 || (dte0 & DTE_RESERVED) != 0) return FAULT_DTE;
+  return (entryAllows() & ALLOWS_ATS) != 0 ? 0 : FAULT_ATS;
 }
 
 /** Takes up what the requester remembers, and counts and renews the uses of its device and PASID entries. */

@@ -1,10 +1,12 @@
 // The engine of one unit: devices, cores, timers and commands in the order of simulated time (sim/engine.ts says how).
 
 import {
-  ENGINE_DEVICES, ENGINE_DEVICE_TIMES, ENGINE_NOW, ENGINE_OTHER_TIMES, ENGINE_OUTSIDE, ENGINE_PORTS, ENGINE_REQUESTS,
-  PORT_BYTES, PORT_CTX, PORT_DEVICE, PORT_FLAGS, PORT_FLAG_PLAIN, PORT_READ_AT, PORT_SOFTWARE_AT, PORT_STATE, PORT_STREAM_AT, PORT_TOLD, READ_OP, READ_PAGE,
+  ATS_PUMP, ENGINE_DEVICES, ENGINE_DEVICE_TIMES, ENGINE_NOW, ENGINE_OTHER_TIMES, ENGINE_OUTSIDE, ENGINE_PORTS, ENGINE_REQUESTS, EVENT_RESPOND,
+  PORT_ATS, PORT_BYTES, PORT_CTX, PORT_DEVICE, PORT_FLAGS, PORT_FLAG_ATS, PORT_FLAG_PLAIN, PORT_READ_AT, PORT_SOFTWARE_AT, PORT_STATE, PORT_STREAM_AT, PORT_TOLD, READ_OP, READ_PAGE,
   STREAM_HOLDS_WRITE, STREAM_IDLE, TIMES_LEVEL, TIMES_MIN,
 } from '../layout';
+import { atsEvent, markUnmapped, pump, startInvalidation, usesOf } from './ats';
+import { addEvent, firstEventPs, takeEvent } from './events';
 import { finishPort, nextRead, plainStep, readTranslated, resume, settle, writePage, writeTranslated } from './port';
 import { firstActor, setTime } from './times';
 import { translate } from './translate';
@@ -74,6 +76,10 @@ function step(engine: usize, device: i32, nowPs: f64): void {
 }
 
 function anyStep(engine: usize, port: usize, nowPs: f64): void {
+  if ((load<i32>(port, PORT_FLAGS) & PORT_FLAG_ATS) != 0) {
+    atsStep(engine, port, nowPs);
+    return;
+  }
   if (load<f64>(port, PORT_READ_AT) < load<f64>(port, PORT_STREAM_AT)) {
     const read = nextRead(port);
     readTranslated(engine, port, read, translateRead(engine, port, read, nowPs));
@@ -84,6 +90,52 @@ function anyStep(engine: usize, port: usize, nowPs: f64): void {
     resume(port);
   }
   advance(engine, port);
+}
+
+/** All that a device with an ATC has to do now. */
+function atsStep(engine: usize, port: usize, nowPs: f64): void {
+  const ats = load<usize>(port, PORT_ATS);
+  if (firstEventPs(ats) <= nowPs) {
+    const event = takeEvent(ats);
+    atsEvent(engine, port, <i32>(event >> 32), <u32>event, nowPs);
+  }
+  advanceAts(engine, port, nowPs);
+}
+
+function advanceAts(engine: usize, port: usize, nowPs: f64): void {
+  pump(engine, port, nowPs);
+  tellSoftware(engine, port);
+  scheduleAts(engine, port);
+}
+
+/** Waits for the port's next event. */
+function scheduleAts(engine: usize, port: usize): void {
+  const ats = load<usize>(port, PORT_ATS);
+  setTime(engine + ENGINE_DEVICE_TIMES, load<i32>(port, PORT_DEVICE), min(firstEventPs(ats), load<f64>(ats, ATS_PUMP)));
+}
+
+/** The response of software to a page request group leaves the unit at `atPs`. */
+export function atsRespond(engine: usize, device: i32, group: i32, code: i32, atPs: f64): void {
+  const port = portOf(engine, device);
+  addEvent(load<usize>(port, PORT_ATS), EVENT_RESPOND, (<u32>code << 16) | <u32>group, max(atPs, load<f64>(engine, ENGINE_NOW)));
+  scheduleAts(engine, port);
+}
+
+/** The unit sends an invalidation of 2^pagesLog2 pages at `atPs`, and will take it for done at `answerPs`. */
+export function atsInvalidate(engine: usize, device: i32, page: f64, pagesLog2: i32, atPs: f64, answerPs: f64): void {
+  const port = portOf(engine, device);
+  startInvalidation(port, page, pagesLog2, max(atPs, load<f64>(engine, ENGINE_NOW)), answerPs);
+  scheduleAts(engine, port);
+}
+
+/** How many requests of these pages are between the device and memory after `atPs`, as far as is known now. */
+export function atsUses(engine: usize, device: i32, page: f64, pagesLog2: i32, atPs: f64): i32 {
+  return usesOf(portOf(engine, device), page, pagesLog2, atPs);
+}
+
+/** `pages` pages from `page` on were unmapped and are not yet invalidated: uses of the ATC's entries count as stale from `atPs` on. */
+export function atsUnmapped(engine: usize, device: i32, page: f64, pages: f64, atPs: f64): void {
+  markUnmapped(portOf(engine, device), page, pages, atPs);
 }
 
 // @ts-ignore: decorator
@@ -99,13 +151,18 @@ function translateRead(engine: usize, port: usize, read: usize, nowPs: f64): f64
 function advance(engine: usize, port: usize): void {
   settle(engine, port);
   const device = load<i32>(port, PORT_DEVICE);
-  if (load<i32>(port, PORT_TOLD) != 0) {
-    store<i32>(port, 0, PORT_TOLD);
-    engineSchedule(engine, device, load<f64>(port, PORT_SOFTWARE_AT));
-  }
+  tellSoftware(engine, port);
   const streamPs = load<f64>(port, PORT_STREAM_AT);
   const readPs = load<f64>(port, PORT_READ_AT);
   setTime(engine + ENGINE_DEVICE_TIMES, device, streamPs < readPs ? streamPs : readPs);
+}
+
+// @ts-ignore: decorator
+@inline
+function tellSoftware(engine: usize, port: usize): void {
+  if (load<i32>(port, PORT_TOLD) == 0) return;
+  store<i32>(port, 0, PORT_TOLD);
+  engineSchedule(engine, load<i32>(port, PORT_DEVICE), load<f64>(port, PORT_SOFTWARE_AT));
 }
 
 /** Makes `atPs` (now, if it has passed) the one time at which an actor that is not a device is due. */
@@ -119,6 +176,10 @@ export function engineSchedule(engine: usize, actor: i32, atPs: f64): void {
 export function engineWake(engine: usize, device: i32): void {
   const port = portOf(engine, device);
   if (load<i32>(port, PORT_STATE) == STREAM_IDLE) resume(port);
+  if ((load<i32>(port, PORT_FLAGS) & PORT_FLAG_ATS) != 0) {
+    advanceAts(engine, port, load<f64>(engine, ENGINE_NOW));
+    return;
+  }
   advance(engine, port);
 }
 

@@ -33,7 +33,7 @@ declare function tellDone(device: i32, token: f64, donePs: f64, faulted: i32): v
 
 // @ts-ignore: decorator
 @inline
-function addTo(at: usize, amount: f64): void {
+export function addTo(at: usize, amount: f64): void {
   store<f64>(at, load<f64>(at) + amount);
 }
 
@@ -49,13 +49,13 @@ function later(a: f64, b: f64): f64 {
 /** When the next credit is there. Only while COUNT > 0. */
 // @ts-ignore: decorator
 @inline
-function earliestCredit(credits: usize): f64 {
+export function earliestCredit(credits: usize): f64 {
   return load<f64>(load<usize>(credits, CREDITS_TIMES) + (load<u32>(credits, CREDITS_HEAD) << 3));
 }
 
 // @ts-ignore: decorator
 @inline
-function takeCredit(credits: usize): void {
+export function takeCredit(credits: usize): void {
   store<u32>(credits, (load<u32>(credits, CREDITS_HEAD) + 1) & load<u32>(credits, CREDITS_MASK), CREDITS_HEAD);
   store<u32>(credits, load<u32>(credits, CREDITS_COUNT) - 1, CREDITS_COUNT);
 }
@@ -63,7 +63,7 @@ function takeCredit(credits: usize): void {
 /** A credit comes back at `atPs`. Times mostly come back in order, so that an insertion looks at one place. */
 // @ts-ignore: decorator
 @inline
-function giveCredit(credits: usize, atPs: f64): void {
+export function giveCredit(credits: usize, atPs: f64): void {
   const times = load<usize>(credits, CREDITS_TIMES);
   const mask = load<u32>(credits, CREDITS_MASK);
   const head = load<u32>(credits, CREDITS_HEAD);
@@ -154,7 +154,7 @@ function fetch(engine: usize, port: usize): i32 {
   return STREAM_RUNS;
 }
 
-function refill(port: usize, atPs: f64): bool {
+export function refill(port: usize, atPs: f64): bool {
   if (load<u32>(port, PORT_PATTERN_SLOTS) != 0) {
     drawPages(port);
     return true;
@@ -207,7 +207,7 @@ function isEarliest(port: usize, creditPs: f64): bool {
   return load<i32>(port, PORT_PENDING_COUNT) == 0 || creditPs <= firstPendingDone(port);
 }
 
-function openSlot(port: usize, count: i32, token: f64): void {
+export function openSlot(port: usize, count: i32, token: f64): void {
   const free = load<u32>(port, PORT_FREE_SLOT_COUNT) - 1;
   store<u32>(port, free, PORT_FREE_SLOT_COUNT);
   const index = load<u32>(load<usize>(port, PORT_FREE_SLOTS) + (free << 2));
@@ -262,7 +262,7 @@ function issueNext(port: usize): i32 {
 
 // @ts-ignore: decorator
 @inline
-function nextEntry(port: usize, entry: usize): void {
+export function nextEntry(port: usize, entry: usize): void {
   store<usize>(port, entry + ENTRY_BYTES, PORT_ENTRY);
   store<i32>(port, load<i32>(port, PORT_ENTRIES) - 1, PORT_ENTRIES);
   store<i32>(port, load<i32>(port, PORT_LEFT) - 1, PORT_LEFT);
@@ -289,18 +289,18 @@ function issueWrite(port: usize, bytes: i32): i32 {
 /** Time on the wire, a whole number of picoseconds. */
 // @ts-ignore: decorator
 @inline
-function wireTime(port: usize, bytes: f64): f64 {
+export function wireTime(port: usize, bytes: f64): f64 {
   return floor(bytes * load<f64>(port, PORT_PS_PER_BYTE) + 0.5);
 }
 
 /** Packets that `bytes` need. */
 // @ts-ignore: decorator
 @inline
-function packets(bytes: i32, limitBytes: i32): i32 {
+export function packets(bytes: i32, limitBytes: i32): i32 {
   return bytes <= limitBytes ? 1 : (bytes + limitBytes - 1) / limitBytes;
 }
 
-function sizeRead(port: usize, bytes: i32): void {
+export function sizeRead(port: usize, bytes: i32): void {
   const requests = packets(bytes, load<i32>(port, PORT_MAX_READ_REQUEST));
   const completions = packets(bytes, load<i32>(port, PORT_MAX_PAYLOAD));
   store<i32>(port, bytes, PORT_SIZED_BYTES);
@@ -525,7 +525,7 @@ export function resume(port: usize): void {
 }
 
 /** One request of a burst is complete; with the last one the model is told. */
-function finishRequest(port: usize, index: i32, endPs: f64, aborted: i32): void {
+export function finishRequest(port: usize, index: i32, endPs: f64, aborted: i32): void {
   const slot = load<usize>(port, PORT_SLOTS) + index * BURST_SLOT_BYTES;
   const donePs = max(load<f64>(slot, SLOT_DONE), endPs);
   const faulted = load<i32>(slot, SLOT_FAULTED) | aborted;

@@ -5,16 +5,19 @@ import {
   CTX_ALLOWED, CTX_BDF, CTX_CACHE, CTX_CLASS, CTX_CLASS_SHIFT, CTX_COUNTERS, CTX_DTE_STAMP, CTX_EPOCH,
   CTX_GUEST_LEVELS, CTX_GUEST_ROOT, CTX_HOST_ROOT, CTX_INDEX, CTX_L1, CTX_MODE, CTX_PASID, CTX_PASID_STAMP, CTX_SPACE,
   CTX_SPACE_TAG, CTX_UNIT, C_COLD, C_DEPTH, C_FAST, C_FAST_GUEST, C_FAULTS, C_HITS, C_L1_HITS, C_LOOKUPS, C_MERGED,
-  C_REMEMBERED, C_UNTRANSLATED, C_WALK_PS, C_WALK_WAIT_PS, DEPTH_SLOTS, FAULT_READ, FAULT_WRITE, LOG_ACCESS, LOG_BDF,
-  LOG_BYTES, LOG_CODE, LOG_DOMAIN, LOG_INDEX, LOG_PAGE, LOG_PASID, LOG_TIME, REPLACE_FIFO, REPLACE_LRU,
-  REPLACE_RANDOM, SLOT_BYTES, SLOT_KEY0, SLOT_KEY1, SLOT_META, SLOT_READY, SLOT_VALUE, TRACE_IOTLB_HIT, UNIT_CLASSES,
-  UNIT_CLASS_LOG2, UNIT_DEVICE_CACHE, UNIT_EPOCH, UNIT_FLAGS, UNIT_FLAG_BARE, UNIT_FLAG_NO_FRACTURE, UNIT_GUEST_RULE,
-  UNIT_HISTORY, UNIT_HIT_PS, UNIT_HOST_RULE, UNIT_IOTLB, UNIT_L1_HIT_PS, UNIT_LOG, UNIT_LOG_ENTRIES, UNIT_LOG_HEAD,
-  UNIT_LOG_OVERFLOW, UNIT_NEXT_START, UNIT_OVERHEAD_PS, UNIT_PASID_CACHE, UNIT_SHADOW, UNIT_START_PS, UNIT_WALKERS,
-  UNIT_WALKER_COUNT,
+  C_REMEMBERED, C_UNTRANSLATED, C_WALK_PS, C_WALK_WAIT_PS, DEPTH_SLOTS, FAULT_ATS, FAULT_NOT_PRESENT, FAULT_READ,
+  FAULT_USER, FAULT_WRITE, LOG_ACCESS, LOG_BDF, LOG_BYTES, LOG_CODE, LOG_DOMAIN, LOG_INDEX, LOG_PAGE, LOG_PASID,
+  LOG_TIME, REPLACE_FIFO, REPLACE_LRU, REPLACE_RANDOM, SLOT_BYTES, SLOT_KEY0, SLOT_KEY1, SLOT_META, SLOT_READY,
+  SLOT_VALUE, TRACE_IOTLB_HIT, UNIT_CLASSES, UNIT_CLASS_LOG2, UNIT_DEVICE_CACHE, UNIT_EPOCH, UNIT_FLAGS,
+  UNIT_FLAG_BARE, UNIT_FLAG_NO_FRACTURE, UNIT_GUEST_RULE, UNIT_HISTORY, UNIT_HIT_PS, UNIT_HOST_RULE, UNIT_IOTLB,
+  UNIT_L1_HIT_PS, UNIT_LOG, UNIT_LOG_ENTRIES, UNIT_LOG_HEAD, UNIT_LOG_OVERFLOW, UNIT_NEXT_START, UNIT_OVERHEAD_PS,
+  UNIT_PASID_CACHE, UNIT_SHADOW, UNIT_START_PS, UNIT_WALKERS, UNIT_WALKER_COUNT,
 } from '../layout';
 import { find, findScanned, indexOf, insert, insertPlain, setOf, spaceTag, tagOf, tagWith, touch } from './cache';
-import { guestLevels, guestRoot, hostRoot, mode, recall, recallSpace, renew, resolveContext, space } from './context';
+import {
+  ALLOWS_ATS, checkTranslated, entryAllows, guestLevels, guestRoot, hostRoot, mode, recall, recallSpace, renew,
+  resolveContext, space,
+} from './context';
 import { missCause, shadowAccess } from './history';
 import { count, record } from './read';
 import {
@@ -95,6 +98,55 @@ function shortHit(home: usize, requester: usize, page: u64, access: i32, atPs: f
   hitPage = page;
   hitUnit = home;
   return done;
+}
+
+/** What happens to a request that fails: it is aborted with a record; unless it asks for a translation. */
+const ABORTS = 0;
+const ASKS = 1; // faults that the device may mend are its own business: R = W = 0
+const ASKS_MORE = 2; // pages beyond the one that is needed: no fault is
+let purpose = ABORTS;
+/** Fault code of the last translation request, if it was one that the unit refuses. */
+let refused = 0;
+
+/** Whether an answer with R = W = 0 tells the device of this fault (VT-d 4.1, section 7.1.3: qualified faults). */
+function isRecoverable(code: i32): bool {
+  return code == FAULT_NOT_PRESENT || code == FAULT_READ || code == FAULT_WRITE || code == FAULT_USER;
+}
+
+/** Fault code for which the last translation request was refused (UR or CA); 0. */
+export function isUnrecoverable(): i32 {
+  return refused;
+}
+
+/**
+ * A translation request (ATS): which accesses are allowed is the answer (state's outPermissions, outSizeLog2), not a reason
+ * to fail. Returns as translate does; -1 - time for a page that has no translation.
+ */
+export function translateAts(requester: usize, page: f64, atPs: f64, more: bool): f64 {
+  const home = load<usize>(requester, CTX_UNIT);
+  const input = pageOf(page);
+  begin(home, requester, atPs);
+  purpose = more ? ASKS_MORE : ASKS;
+  refused = 0;
+  let code = 0;
+  const known = load<u32>(requester, CTX_EPOCH) == load<u32>(home, UNIT_EPOCH);
+  if (known) recall();
+  else code = resolveContext(0);
+  const allowed = known ? load<i32>(requester, CTX_ALLOWED) : entryAllows();
+  if (code == 0 && (allowed & ALLOWS_ATS) == 0) code = FAULT_ATS;
+  const done = code == 0 ? proceed(input, 0) : abort(code, input, 0, atPs + costPs);
+  purpose = ABORTS;
+  result(outPage, outSizeLog2, outPermissions & allowed);
+  return done;
+}
+
+/** A request with a translated address: passed, if the device's entry allows ATS. Returns as translate does. */
+export function preTranslated(requester: usize, page: f64, access: i32, atPs: f64): f64 {
+  begin(load<usize>(requester, CTX_UNIT), requester, atPs);
+  hitRecord = 0;
+  const code = checkTranslated();
+  if (code == 0) result(pageOf(page), 12, access);
+  return code == 0 ? atPs + costPs : abort(code, pageOf(page), access, atPs + costPs);
 }
 
 /** The context is known: pass, look up, walk. */
@@ -410,6 +462,10 @@ function denied(page: u64, access: i32, atPs: f64): f64 {
 /** Ends a request with a record in the event ring; a full ring loses the record, not the count. */
 function abort(code: i32, page: u64, access: i32, atPs: f64): f64 {
   fault(code);
+  if (purpose != ABORTS) {
+    if (purpose == ASKS_MORE || isRecoverable(code)) return -1 - atPs;
+    refused = code;
+  }
   count(C_FAULTS);
   const head = load<u32>(unit, UNIT_LOG_HEAD);
   if (head >= load<u32>(unit, UNIT_LOG_ENTRIES)) {
