@@ -6,6 +6,7 @@ import {
   POLICY_BY_FETCH,
   POLICY_BY_STEP,
   POLICY_CLEAR_ABOVE,
+  POLICY_GROW_BY_START,
   POLICY_HOLE_SKIP,
   POLICY_KEEP,
   POLICY_ONE_TABLE,
@@ -38,7 +39,7 @@ export const GENERIC_PT: MapPolicy = {
 
 /** drivers/iommu/amd/io_pgtable.c and io_pgtable_v2.c (6.1). */
 export const AMD_6_1: MapPolicy = {
-  flags: POLICY_REPLACE | POLICY_CLEAR_ABOVE | POLICY_BY_FETCH,
+  flags: POLICY_REPLACE | POLICY_CLEAR_ABOVE | POLICY_BY_FETCH | POLICY_GROW_BY_START,
   free: RULE_FREE_NEVER,
   occupied: EEXIST,
   range: ERANGE,

@@ -2,7 +2,7 @@
 // pt_compute_best_pgsize). Where Linux's drivers disagree about what a call means, POLICY_* decides.
 
 import {
-  LV_INDEX_MASK, LV_LEAF_BITS, LV_SHIFT, LV_TABLE_BITS, POLICY_CLEAR_ABOVE, POLICY_KEEP, POLICY_ONE_TABLE,
+  LV_INDEX_MASK, LV_LEAF_BITS, LV_SHIFT, LV_TABLE_BITS, POLICY_CLEAR_ABOVE, POLICY_GROW_BY_START, POLICY_KEEP, POLICY_ONE_TABLE,
   POLICY_RECHOOSE, POLICY_REPLACE, POLICY_TABLE_IF_EMPTY, PT_FREED_TABLES, PT_LEAF_ITEMS, PT_LEVELS, PT_ROOT,
   RULE_ADDRESS, RULE_ADDRESS_HIGH, RULE_ADDRESS_HIGH_SHIFT, RULE_ADDRESS_SHIFT, RULE_CONTIG_KIND, RULE_CONTIG_ONES,
   RULE_CONTIG_VALUE, RULE_ERRNOS, RULE_FLAGS, RULE_FLAG_GROWS, RULE_GRANULE_LOG2, RULE_LEVELS, RULE_LEVELS_MAX,
@@ -161,6 +161,14 @@ function mapRun(first: u64, firstTarget: u64, size: i32, count: u64): i32 {
   let target = firstTarget;
   let left = count;
   if (left == 0) return 0;
+  while (left != 0 && outgrows(page, level)) {
+    const error = fillRoot(page, target, size, <i32>items);
+    if (error != 0) return error;
+    page += <u64>1 << <u64>size;
+    target += <u64>1 << <u64>size;
+    left--;
+  }
+  if (left == 0) return 0;
   if (grow(page + (left << <u64>size) - 1, level) != 0) return ENOMEM;
   if (level >= load<i32>(table, PT_LEVELS)) return EINVAL;
   while (left != 0) {
@@ -176,6 +184,19 @@ function mapRun(first: u64, firstTarget: u64, size: i32, count: u64): i32 {
     left -= fits;
   }
   return 0;
+}
+
+/** Whether a leaf of this level is larger than the table covers and does not make it grow: see POLICY_GROW_BY_START. */
+function outgrows(page: u64, level: i32): bool {
+  if ((policy & POLICY_GROW_BY_START) == 0 || (load<i32>(rule, RULE_FLAGS) & RULE_FLAG_GROWS) == 0) return false;
+  return level >= load<i32>(table, PT_LEVELS) && grow(page, 0) == 0 && level >= load<i32>(table, PT_LEVELS);
+}
+
+/** Linux 6.1's alloc_pte then stops at the root, and its caller writes as many slots there as the leaf has at its own level. */
+function fillRoot(page: u64, target: u64, size: i32, items: i32): i32 {
+  const level = load<i32>(table, PT_LEVELS) - 1;
+  const slot = load<u32>(table, PT_ROOT) + (indexOf(recordOf(level), page) << 3);
+  return fill(slot, level, target, size, items, 1);
 }
 
 /** Writes `leaves` leaves, each in `items` equal slots. */

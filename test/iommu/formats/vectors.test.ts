@@ -11,12 +11,6 @@ import { createKernel } from '../../support/kernel.ts';
 const folder = new URL('../../vectors/', import.meta.url);
 const files = readdirSync(folder).filter((name) => /-linux\d\d\.(small|random)\.jsonl\.gz$/.test(name));
 
-/** Quirk records that differ, each with its reason. */
-const EXCEPTIONS: Readonly<Record<string, string>> = {
-  'amdv1-linux61/small/146':
-    'Linux 6.1 does not grow the table for a page larger than it covers and writes past its level; this mapper grows it',
-};
-
 const host = new RecordHost(createKernel(512 << 20));
 
 describe('tables as Linux builds them', () => {
@@ -32,8 +26,7 @@ describe('tables as Linux builds them', () => {
       const record = JSON.parse(line) as JsonObject;
       const differences = compareRecords(record, runTableRecord(host, record));
       if (record.class === 'strict') strict++;
-      if (EXCEPTIONS[record.id as string] !== undefined) expect(differences).not.toEqual([]);
-      else if (differences.length > 0) failures.push(`${record.id as string}: ${differences.slice(0, 3).join('; ')}`);
+      if (differences.length > 0) failures.push(`${record.id as string}: ${differences.slice(0, 3).join('; ')}`);
     }
     expect(failures).toEqual([]);
     expect(strict).toBeGreaterThan(15);
