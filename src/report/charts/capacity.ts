@@ -1,11 +1,11 @@
 /** Miss-ratio curve: the IOTLB hit ratio for every capacity, from one pass. */
-import type { Chart, Drawing, Row, SeriesName } from './chart.ts';
+import type { Chart, Drawing, Row, SeriesName, Spec } from './chart.ts';
 import { NARROW } from './chart.ts';
 import { type CapacityRow, type Dataset, spread, spreadNote } from './dataset.ts';
 import { linear, sideAxis, spreadLabels, tooltip } from './layout.ts';
 import { number } from './metrics.ts';
 import { shortened, textWidth } from './text-width.ts';
-import { colour, FONT_SIZE, SERIES } from './theme.ts';
+import { FONT_SIZE, SERIES } from './theme.ts';
 
 export const capacity: Chart = { id: 'hit-ratio-by-capacity', draw };
 
@@ -30,23 +30,7 @@ function draw(data: Dataset): Drawing | undefined {
       }),
     ),
   );
-  const ends = series.map(({ name }) => rows.findLast((row) => row.series === name)!);
-  const { toPx, toValue } = linear(0, 1, HEIGHT_PX);
-  const heights = spreadLabels(
-    ends.map((row) => row.ratio as number),
-    HEIGHT_PX,
-    LABEL_GAP_PX,
-    toPx,
-    toValue,
-  );
-  const labels = ends.map(
-    (row, i): Row => ({
-      series: row.series,
-      label: shortened(row.series as string, LABEL_CHARACTERS),
-      entries: row.entries,
-      ratio: heights[i],
-    }),
-  );
+  const labels = series.length < 2 ? [] : labelRows(rows, series);
   return {
     title: 'Hit ratio by capacity',
     caption: `The IOTLB hit ratio that each number of entries would give, from one pass over the same lookups.${spreadNote(shown.length, curves.length)}`,
@@ -61,51 +45,60 @@ function draw(data: Dataset): Drawing | undefined {
       ],
     },
     ...(series.length > 1 ? { series } : {}),
-    spec: (width) => {
-      const names = series.map(({ name }) => name);
-      const room =
-        series.length > 1
-          ? 14 + Math.max(...names.map((name) => textWidth(shortened(name, LABEL_CHARACTERS), FONT_SIZE)))
-          : 8;
-      const all = rows.map((row) => row.entries as number);
-      const scale = { type: 'log', base: 2, domain: [Math.min(...all), Math.max(...all)], nice: false };
-      const x = {
-        field: 'entries',
-        type: 'quantitative',
-        scale,
-        axis: { title: 'IOTLB capacity (entries)', format: 'd', grid: true, tickCount: width < NARROW ? 5 : 10 },
-      };
-      const y = { field: 'ratio', type: 'quantitative', scale: { domain: [0, 1] }, axis: sideAxis('IOTLB hit ratio') };
-      const color = {
-        field: 'series',
-        type: 'nominal',
-        scale: { domain: names, range: series.map((one) => one.colour) },
-        legend: null,
-      };
-      const tip = tooltip({ Point: 'series', 'IOTLB entries': 'entriesText', 'Hit ratio': 'text' });
-      const text = {
-        data: { name: 'labels' },
-        mark: { type: 'text', align: 'left', dx: 8, baseline: 'middle', color: colour('ink') },
-        encoding: { x, y, text: { field: 'label' }, color },
-      };
-      return {
-        width: width - 62 - room,
-        height: HEIGHT_PX,
-        layer: [
-          {
-            data: { name: 'rows' },
-            mark: { type: 'line', strokeWidth: 2, interpolate: 'step-after' },
-            encoding: { x, y, color },
-          },
-          {
-            data: { name: 'rows' },
-            mark: { type: 'point', filled: true, size: 50, opacity: 0 },
-            encoding: { x, y, color, tooltip: tip },
-          },
-          ...(series.length > 1 ? [text] : []),
-        ],
-      };
-    },
+    spec: (width) => view(rows, series, width),
+  };
+}
+
+/** Names beside the ends of the lines. */
+function labelRows(rows: readonly Row[], series: readonly SeriesName[]): Row[] {
+  const ends = series.map(({ name }) => rows.findLast((row) => row.series === name)!);
+  const { toPx, toValue } = linear(0, 1, HEIGHT_PX);
+  const heights = spreadLabels(
+    ends.map((row) => row.ratio as number),
+    HEIGHT_PX,
+    LABEL_GAP_PX,
+    toPx,
+    toValue,
+  );
+  return ends.map((row, i) => ({
+    series: row.series,
+    label: shortened(row.series as string, LABEL_CHARACTERS),
+    entries: row.entries,
+    ratio: heights[i],
+  }));
+}
+
+function view(rows: readonly Row[], series: readonly SeriesName[], width: number): Spec {
+  const domain = series.map(({ name }) => name);
+  const isSingle = series.length < 2;
+  const longest = Math.max(...domain.map((name) => textWidth(shortened(name, LABEL_CHARACTERS), FONT_SIZE)));
+  const color = {
+    field: 'series',
+    type: 'nominal',
+    scale: { domain, range: series.map((one) => one.colour) },
+    legend: null,
+  };
+  const x = { field: 'entries', type: 'quantitative', ...entriesAxis(rows, width) };
+  const y = { field: 'ratio', type: 'quantitative', scale: { domain: [0, 1] }, axis: sideAxis('IOTLB hit ratio') };
+  const tip = tooltip({ Point: 'series', 'IOTLB entries': 'entriesText', 'Hit ratio': 'text' });
+  const [data, labels] = [{ name: 'rows' }, { name: 'labels' }];
+  const text = { mark: { type: 'text', align: 'left', dx: 8, baseline: 'middle' }, data: labels };
+  return {
+    width: width - 62 - (isSingle ? 8 : 14 + longest),
+    height: HEIGHT_PX,
+    layer: [
+      { data, mark: { type: 'line', strokeWidth: 2, interpolate: 'step-after' }, encoding: { x, y, color } },
+      { data, mark: { type: 'point', filled: true, size: 50, opacity: 0 }, encoding: { x, y, color, tooltip: tip } },
+      ...(isSingle ? [] : [{ ...text, encoding: { x, y, text: { field: 'label' }, color } }]),
+    ],
+  };
+}
+
+function entriesAxis(rows: readonly Row[], width: number): object {
+  const all = rows.map((row) => row.entries as number);
+  return {
+    scale: { type: 'log', base: 2, domain: [Math.min(...all), Math.max(...all)], nice: false },
+    axis: { title: 'IOTLB capacity (entries)', format: 'd', grid: true, tickCount: width < NARROW ? 5 : 10 },
   };
 }
 

@@ -1,10 +1,10 @@
 /** Two varied numbers at once: a metric as the colour of cells. */
-import type { Chart, Drawing, Row } from './chart.ts';
+import type { Chart, Drawing, Row, Spec } from './chart.ts';
 import { NARROW } from './chart.ts';
 import { type Dataset, metric } from './dataset.ts';
-import { labelRoom, tooltip } from './layout.ts';
-import { amount, axisTitle, metricText, number } from './metrics.ts';
-import { numericPaths, sweepAxis, valueText } from './sweep-axis.ts';
+import { labelRoom, sideAxis, tooltip } from './layout.ts';
+import { amount, axisTitle, metricText, type MetricText, number } from './metrics.ts';
+import { numericPaths, sweepAxis, type SweepAxis, valueText } from './sweep-axis.ts';
 import { textWidth } from './text-width.ts';
 import { FONT_SIZE } from './theme.ts';
 
@@ -27,6 +27,7 @@ function draw(data: Dataset): Drawing | undefined {
   if (name === undefined) return undefined;
   const text = metricText(name);
   const rows = cells(data, across, up, name);
+  if (rows.length === 0) return undefined;
   const [least, most] = [rows.reduce(lower), rows.reduce(higher)];
   const where = (row: Row): string => `${row.text} at ${x.title} ${row.x}, ${y.title} ${row.y}`;
   return {
@@ -42,63 +43,42 @@ function draw(data: Dataset): Drawing | undefined {
         { field: 'text', heading: axisTitle(text) },
       ],
     },
-    spec: (width) => {
-      const labels = y.values.map(y.text);
-      const plot = width - labelRoom(labels, width) - 44;
-      const room = Math.max(...x.values.map((value) => textWidth(x.text(value), FONT_SIZE))) + 10;
-      const step = Math.ceil((x.values.length * room) / plot);
-      const rowPx = Math.max(3, Math.min(24, Math.floor(420 / labels.length)));
-      const rowStep = Math.ceil(16 / rowPx);
-      return {
-        width: plot,
-        height: rowPx * labels.length,
-        data: { name: 'rows' },
-        mark: { type: 'rect' },
-        encoding: {
-          x: {
-            field: 'x',
-            type: 'nominal',
-            sort: x.values.map(x.text),
-            axis: {
-              title: x.title,
-              ticks: false,
-              labelAngle: 0,
-              values: x.values.filter((_, i) => i % step === 0).map(x.text),
-            },
-          },
-          y: {
-            field: 'y',
-            type: 'nominal',
-            sort: [...labels].reverse(),
-            axis: {
-              title: y.title,
-              titleAngle: 0,
-              titleAlign: 'left',
-              titleAnchor: 'end',
-              titleX: 0,
-              titleY: -8,
-              titleBaseline: 'bottom',
-              ticks: false,
-              values: labels.filter((_, i) => i % rowStep === 0),
-            },
-          },
-          color: {
-            field: 'value',
-            type: 'quantitative',
-            scale: { type: 'quantize', domain: [least.value, most.value], range: STEPS },
-            legend: {
-              title: axisTitle(text),
-              orient: 'bottom',
-              type: 'symbol',
-              format: '.3~r',
-              columns: width < NARROW ? 2 : 4,
-            },
-          },
-          tooltip: tooltip({ [x.title]: 'x', [y.title]: 'y', [axisTitle(text)]: 'text' }),
-        },
-      };
+    spec: (width) => view(x, y, text, [least.value as number, most.value as number], width),
+  };
+}
+
+function view(x: SweepAxis, y: SweepAxis, text: MetricText, domain: readonly number[], width: number): Spec {
+  const rows = y.values.map(y.text);
+  const plot = width - labelRoom(rows, width) - 44;
+  const rowPx = Math.max(3, Math.min(24, Math.floor(420 / rows.length)));
+  const title = axisTitle(text);
+  const legend = { title, orient: 'bottom', type: 'symbol', format: '.3~r', columns: width < NARROW ? 2 : 4 };
+  return {
+    width: plot,
+    height: rowPx * rows.length,
+    data: { name: 'rows' },
+    mark: { type: 'rect' },
+    encoding: {
+      x: { field: 'x', type: 'nominal', sort: x.values.map(x.text), axis: acrossAxis(x, plot) },
+      y: { field: 'y', type: 'nominal', sort: [...rows].reverse(), axis: upAxis(y, rowPx) },
+      color: { field: 'value', type: 'quantitative', scale: { type: 'quantize', domain, range: STEPS }, legend },
+      tooltip: tooltip({ [x.title]: 'x', [y.title]: 'y', [title]: 'text' }),
     },
   };
+}
+
+/** As many values as there is room for. */
+function acrossAxis(x: SweepAxis, plot: number): object {
+  const texts = x.values.map(x.text);
+  const room = Math.max(...texts.map((text) => textWidth(text, FONT_SIZE))) + 10;
+  const step = Math.ceil((texts.length * room) / plot);
+  return { title: x.title, ticks: false, labelAngle: 0, values: texts.filter((_, i) => i % step === 0) };
+}
+
+function upAxis(y: SweepAxis, rowPx: number): object {
+  const step = Math.ceil(16 / rowPx);
+  const values = y.values.map(y.text).filter((_, i) => i % step === 0);
+  return sideAxis(y.title, { values, titleY: -8, labelExpr: 'datum.label', domain: true });
 }
 
 const lower = (a: Row, b: Row): Row => ((b.value as number) < (a.value as number) ? b : a);

@@ -2,7 +2,7 @@
 import type { Chart, Drawing, Row, SeriesName, Spec } from './chart.ts';
 import { NARROW } from './chart.ts';
 import { type Bucket, type Dataset, type Point, spread, spreadNote } from './dataset.ts';
-import { sideAxis, TIME_LABEL, tooltip } from './layout.ts';
+import { sideAxis, NUMBER_LABEL, tooltip } from './layout.ts';
 import { legendColumns } from './stacked.ts';
 import { number, percent } from './metrics.ts';
 import { SERIES } from './theme.ts';
@@ -106,7 +106,7 @@ function view(
     field: 'ns',
     type: 'quantitative',
     scale,
-    axis: { title, labelExpr: TIME_LABEL, tickCount: width < NARROW ? 4 : 8, grid: true },
+    axis: { title, labelExpr: NUMBER_LABEL, tickCount: width < NARROW ? 4 : 8, grid: true },
   };
   const y = {
     field: 'share',

@@ -5,6 +5,8 @@ import { textWidth } from './text-width.ts';
 import { colour, FONT_SIZE } from './theme.ts';
 
 export const WIDE_POINTS = 24;
+/** Labels of an axis: thousands in full, from a hundred thousand on shortened. */
+export const NUMBER_LABEL = 'format(datum.value, abs(datum.value) < 100000 ? ",.4~r" : ".3~s")';
 const ROW_PX = 26;
 /** Between views that stand side by side. */
 const GAP_PX = 22;
@@ -38,6 +40,7 @@ export function topAxis(title: string, extra: object = {}): object {
     domain: false,
     ticks: false,
     tickCount: 4,
+    labelExpr: NUMBER_LABEL,
     ...extra,
   };
 }
@@ -55,6 +58,7 @@ export function sideAxis(title: string, extra: object = {}): object {
     domain: false,
     ticks: false,
     tickCount: 5,
+    labelExpr: NUMBER_LABEL,
     ...extra,
   };
 }
@@ -131,6 +135,3 @@ export function linearDomain(values: readonly number[]): [number, number] {
   const base = low >= 0 ? 0 : low * 1.06;
   return [base, high > base ? high + (high - base) * 0.06 : base + 1];
 }
-
-/** Labels of an axis of times: thousands in full, from a hundred thousand on shortened. */
-export const TIME_LABEL = 'format(datum.value, datum.value < 100000 ? ",.4~r" : ".3~s")';

@@ -22,6 +22,21 @@ const TITLES: Readonly<Record<string, string>> = {
   cpu_ns_per_gb: 'CPU time a gigabyte',
   cpu_ns_total: 'CPU time',
   operations_per_s: 'Operations a second',
+  cpu_ns_per_operation: 'CPU time an operation',
+  dma_cpu_ns_per_operation: 'DMA-API CPU time an operation',
+  cpu_ns_per_map: 'CPU time a map',
+  cpu_ns_per_unmap: 'CPU time an unmap',
+  cpu_ns_lock: 'CPU time waiting for locks',
+  cpu_utilisation: 'CPU utilisation',
+  command_utilisation: 'Command processor utilisation',
+  wait_ns_per_completion: 'CPU wait a completion',
+  stale_ns_mean: 'Stale after unmap, mean',
+  stale_ns_max: 'Stale after unmap, longest',
+  vm_exits: 'Exits to the hypervisor',
+  vm_exits_per_gb: 'Exits to the hypervisor a gigabyte',
+  hypervisor_cpu_ns: 'Hypervisor CPU time',
+  hypervisor_cpu_ns_per_gb: 'Hypervisor CPU time a gigabyte',
+  pinned_bytes: 'Guest memory kept in place',
 };
 
 export interface MetricText {
@@ -33,15 +48,28 @@ export interface MetricText {
   readonly scale: number;
 }
 
-/** CPU times come in ns and reach millions: axes say milliseconds. */
-const MILLISECONDS: Readonly<Record<string, string>> = { cpu_ns_per_gb: 'ms/GB', cpu_ns_total: 'ms' };
+/** Sums of ns and bytes have many digits: axes say milliseconds and MiB. Latencies stay in ns. */
+const SCALED: Readonly<Record<string, { readonly unit: string; readonly scale: number }>> = {
+  'ns/GB': { unit: 'ms/GB', scale: 1e-6 },
+  bytes: { unit: 'MiB', scale: 1 / (1 << 20) },
+};
+const MILLISECONDS = { unit: 'ms', scale: 1e-6 };
+/** Columns whose ns are sums over a run, or waits of a whole flush interval. */
+const LONG_TIMES =
+  /^(cpu_ns_(total|map|unmap|wait|lock)|hypervisor_cpu_ns|sim_duration_ns|warmup_ns|stale_ns_(mean|max))$/;
 
 /** Title and unit of a column; a name that is no column stands for itself. */
 export function metricText(name: string): MetricText {
   const column = SUMMARY_COLUMNS.find((candidate) => candidate.name === name);
-  const title = TITLES[name] ?? column?.meaning ?? name;
-  const unit = MILLISECONDS[name] ?? column?.unit ?? '';
-  return { name, title, unit, scale: name in MILLISECONDS ? 1e-6 : 1 };
+  const unit = column?.unit ?? '';
+  const scaled = LONG_TIMES.test(name) ? MILLISECONDS : (SCALED[unit] ?? { unit, scale: 1 });
+  return { name, title: titleOf(name, column?.meaning), ...scaled };
+}
+
+/** Some meanings only continue that of the column before. */
+function titleOf(name: string, meaning: string | undefined): string {
+  const isWhole = meaning !== undefined && !/^(The same|Of these)/.test(meaning);
+  return TITLES[name] ?? (isWhole ? meaning : name.replaceAll('_', ' '));
 }
 
 /** `Throughput (Gbit/s)` */

@@ -2,7 +2,7 @@
 import type { Chart, Drawing, Row, Spec } from './chart.ts';
 import { type Dataset, metric, type Point, spread, spreadNote } from './dataset.ts';
 import { legendColumns } from './stacked.ts';
-import { panels, rowAxis, rowsHeight, TIME_LABEL, tooltip, topAxis, WIDE_POINTS } from './layout.ts';
+import { panels, rowAxis, rowsHeight, tooltip, topAxis, WIDE_POINTS } from './layout.ts';
 import { number } from './metrics.ts';
 import { colour } from './theme.ts';
 
@@ -71,7 +71,7 @@ function view(
     field: 'value',
     type: 'quantitative',
     scale: { type: 'log', domain, nice: false },
-    axis: topAxis(title, { labelExpr: TIME_LABEL }),
+    axis: topAxis(title),
   };
   const names = MARKS.map(({ name }) => name);
   const legend = legendWidth === 0 ? null : { symbolType: 'circle', columns: legendColumns(names, legendWidth) };

@@ -26,7 +26,7 @@ const MEASURES: readonly Measure[] = [
 ];
 
 function draw(data: Dataset): Drawing | undefined {
-  const timed = data.detailed.filter((point) => point.timeline.length > 1);
+  const timed = data.detailed.filter((point) => point.timeline.length > 2);
   const shown = spread(timed, SERIES.length);
   if (shown.length === 0 || data.intervalNs <= 0) return undefined;
   const series = shown.map((point, i): SeriesName => ({ name: point.label, colour: SERIES[i] }));
@@ -39,7 +39,7 @@ function draw(data: Dataset): Drawing | undefined {
   })).filter(({ own }) => own.length > 0);
   return {
     title: 'Over time',
-    caption: `Intervals of simulated time from the start of measurement, all devices together, first seed.${spreadNote(shown.length, data.points.length)}`,
+    caption: `Intervals of simulated time from the start of measurement, all devices together, first seed; without the last, unfinished one.${spreadNote(shown.length, data.points.length)}`,
     description: `Lines in ${panels.length} panels over simulated time in ${unit.name}. ${panels.map(({ measure, own }) => `${measure.title}: ${number(Math.min(...own.map((row) => row.value as number)))} to ${number(Math.max(...own.map((row) => row.value as number)))}`).join('; ')}.`,
     data: { rows, labels: panels.flatMap(({ own, panel }) => labelRows(own, series, panel)) },
     table: {
@@ -69,7 +69,9 @@ function timeUnit(lastNs: number): TimeUnit {
 }
 
 function rowsOf(point: Point, intervalNs: number, unit: TimeUnit): Row[] {
-  const joined = join(point.timeline, Math.ceil(point.timeline.length / MOST_INTERVALS));
+  // A run ends within an interval: its last one looks like a collapse.
+  const whole = point.timeline.slice(0, -1);
+  const joined = join(whole, Math.ceil(whole.length / MOST_INTERVALS));
   return joined.flatMap(({ interval, count }) =>
     MEASURES.flatMap(({ title, value }, panel) => {
       const amount = value(interval, intervalNs * count);
