@@ -18,17 +18,14 @@ import { passthrough } from '../driver/policies/passthrough.ts';
 import type { MappingPolicy } from '../driver/policy.ts';
 import { type CommandHandler, CommandQueue, ringIn } from '../iommu/command-queue.ts';
 import { amdCommands } from '../iommu/commands/amd.ts';
-import { powerOfTwo } from '../iommu/commands/command.ts';
 import { vtdCommands } from '../iommu/commands/vtd.ts';
 import { amdFaults, EventLog, type Fault, ILLEGAL_COMMAND, vtdFaults } from '../iommu/event-log.ts';
-import { Arena, PageTable } from '../iommu/page-table.ts';
+import { PageTable } from '../iommu/page-table.ts';
 import type { DteSettings } from '../iommu/structures/amd-device-table.ts';
 import { logIn } from '../iommu/record-log.ts';
 import { IommuUnit } from '../iommu/unit.ts';
 import { type Kernel, type KernelExports, Regions } from '../kernel/kernel.ts';
-import { ARENA_BYTES } from '../kernel/layout.ts';
 import { Prng } from '../lib/prng.ts';
-import { PAGE_BYTES } from '../request.ts';
 import {
   cachesNotPresent,
   type DeviceSpec,
@@ -48,6 +45,7 @@ import { type Sharing, UnitDomainTable } from './domain-table.ts';
 import { Engine } from './engine.ts';
 import type { UnitReport } from './gang.ts';
 import { readHostTable } from './guest-memory.ts';
+import { othersPages } from './iova-share.ts';
 import {
   type Mail,
   MAIL_A,
@@ -70,20 +68,19 @@ import {
   type DomainPlan,
   eventLogOffset,
   frontBytes,
-  gcr3Levels,
   guestBufferSize,
   type MemoryPlan,
   type Space,
   type UnitPlan,
 } from './memory-plan.ts';
 import { RemoteQueue } from './remote-queue.ts';
+import { TablePool } from './table-pool.ts';
 import { HOST_FORMAT, type TableRules } from './table-rules.ts';
 import { VirtualMachines } from './virtual-machines.ts';
 
 /** Streams of random numbers: a device's traffic has its index; memory and units have theirs above. */
 const MEMORY_STREAM = 4294967296;
 const UNIT_STREAM = 2 * MEMORY_STREAM;
-const PAGES_32BIT = 0x100000;
 const DOMAIN_IDS = 65_536;
 
 /** One device with its driver. */
@@ -110,29 +107,6 @@ interface UnitDomain {
 }
 
 type DomainParts = Pick<UnitDomain, 'table' | 'attach'> & Pick<DmaDomainConfig, 'targets' | 'hypervisor'>;
-
-/** Where the page tables of some of the unit's devices come from; GCR3 tables come from the front of it. */
-class TablePool {
-  readonly space: Space;
-  readonly arena: Arena;
-  /** The space's first address as the tables' pointers see it. */
-  readonly address: number;
-  private nextGcr3 = 0;
-
-  constructor(kernel: Kernel, regions: Regions, space: Space, address: number, front: number) {
-    this.space = space;
-    this.address = address;
-    const at = regions.take(ARENA_BYTES);
-    this.arena = new Arena(kernel, at, space.base + front, space.bytes - front, BigInt(address + front));
-  }
-
-  /** Offset of the pages of one more GCR3 table. */
-  takeGcr3(pasid: number): number {
-    const offset = this.nextGcr3;
-    this.nextGcr3 += (gcr3Levels(pasid) + 1) * PAGE_BYTES;
-    return offset;
-  }
-}
 
 export class UnitSystem implements CommandHandler {
   readonly plan: UnitPlan;
@@ -251,11 +225,8 @@ export class UnitSystem implements CommandHandler {
   }
 
   illegalCommand(address: number, timePs: number): void {
-    const page = Math.floor(address / PAGE_BYTES);
-    this.commandFaults.push({
-      ...{ timePs, device: -1, bdf: 0, domain: 0, pasid: -1, code: ILLEGAL_COMMAND, access: 0 },
-      page,
-    });
+    const none = { device: -1, bdf: 0, domain: 0, pasid: -1, access: 0 };
+    this.commandFaults.push({ ...none, timePs, code: ILLEGAL_COMMAND, page: address });
   }
 
   drainedAt(): number {
@@ -623,24 +594,4 @@ function coreCount({ os }: RunSpec, devices: readonly DevicePlan[]): number {
 
 function defersInvalidation(tenant: TenantSpec): boolean {
   return tenant.mode !== 'passthrough' && effectivePolicy(tenant) === 'lazy';
-}
-
-/**
- * IOVA pages of the other units of a domain: each unit's allocator has an equal part below 4 GiB and above, so that none has
- * to ask the others.
- */
-function othersPages(index: number, units: number, maskBits: number): [number, number][] {
-  const ranges: [number, number][] = [];
-  const end = powerOfTwo(maskBits - 12);
-  for (const [from, to] of [
-    [1, Math.min(end, PAGES_32BIT)],
-    [PAGES_32BIT, end],
-  ]) {
-    const share = Math.floor((to - from) / units);
-    const first = from + index * share;
-    const next = index === units - 1 ? to : first + share;
-    if (first > from) ranges.push([from, first - 1]);
-    if (next < to) ranges.push([next, to - 1]);
-  }
-  return ranges;
 }
