@@ -37,6 +37,7 @@ const FAULTS: Readonly<Record<number, string>> = {
   [FAULT_PASID]: 'pasid_invalid',
   [FAULT_GUEST_TABLE]: 'guest_table_fault',
   [FAULT_ATS]: 'ats_not_allowed',
+  [-1]: 'illegal_command', // ILLEGAL_COMMAND of iommu/event-log.ts
 };
 
 export function faultName(code: number): string {

@@ -59,7 +59,7 @@ describe('AMD event log records', () => {
   });
 
   it('of an illegal command holds its physical address', () => {
-    const record = amdFaults.encode({ ...PLAIN, code: ILLEGAL_COMMAND, page: 0x7_0000_0010 });
+    const record = amdFaults.encode({ ...PLAIN, bdf: 0, code: ILLEGAL_COMMAND, page: 0x7_0000_0010 });
     const { name, fields } = decodeEvent(record);
     expect([name, fields.address, fields.DeviceID]).toEqual(['ILLEGAL_COMMAND_ERROR', 0x7_0000_0010n, 0n]);
   });

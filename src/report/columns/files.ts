@@ -428,16 +428,20 @@ function* timelineRows(run: RunResult): Generator<TimeRow> {
 
 interface FaultRow extends InRun {
   readonly fault: FaultRecord;
-  readonly device: DeviceResult;
-  readonly tenant: number;
+  /** Not there for what the command processor found: no device asked for it. */
+  readonly device: DeviceResult | undefined;
 }
 const ACCESS = ['', 'r', 'w', 'a'];
 const FAULT_COLUMNS: readonly Column<FaultRow>[] = [
   ...KEY,
   number('time_ns', 'ns', 'When the fault was found', 'simulated', ({ fault }) => fault.timePs / PS),
-  tenantName,
-  text('device', 'Name of the device', ({ device }) => device.name),
-  text('bdf', 'Requester ID: bus:device.function in hex', ({ device }) => bdfText(device.bdf)),
+  text('tenant', 'Name of the tenant', ({ run, device }) =>
+    device === undefined ? '' : run.spec.tenants[device.tenant].name,
+  ),
+  text('device', 'Name of the device; empty for an illegal command', ({ device }) => device?.name ?? ''),
+  text('bdf', 'Requester ID: bus:device.function in hex', ({ device }) =>
+    device === undefined ? '' : bdfText(device.bdf),
+  ),
   number('domain', '', 'Domain', 'from the device entry', ({ fault }) => fault.domain),
   number('pasid', '', 'PASID; empty without', 'from the request', ({ fault }) =>
     fault.pasid < 0 ? undefined : fault.pasid,
@@ -454,8 +458,7 @@ const FAULT_COLUMNS: readonly Column<FaultRow>[] = [
 function* faultRows(run: RunResult): Generator<FaultRow> {
   const byIndex = new Map(run.devices.map((device) => [device.index, device]));
   for (const fault of run.faults) {
-    const device = byIndex.get(fault.device)!;
-    yield { run, fault, device, tenant: device.tenant };
+    yield { run, fault, device: byIndex.get(fault.device) };
   }
 }
 
