@@ -7,6 +7,7 @@
  * model does not have (interrupts, ATS, clocks) are left out.
  */
 import {
+  C_ATS_REQUESTS,
   C_DTE_HITS,
   C_DTE_LOOKUPS,
   C_DTE_READS,
@@ -24,6 +25,8 @@ import {
   C_PWC_LOOKUPS,
   C_TRANSLATED,
   C_UNTRANSLATED,
+  C_PRETRANSLATED,
+  C_PRI_REQUESTS,
 } from '../../kernel/layout.ts';
 import type { UnitResult } from '../../stats/result.ts';
 import { hitsOf, readsOf } from './totals.ts';
@@ -89,6 +92,7 @@ const smmu = event('smmuv3_pmcg', (code) => `event=${hex(code, 1)}`);
 
 const AMD: readonly PmuEvent[] = [
   amd(0x01, 0, 'mem_pass_untrans', 'requests passed untranslated', (c) => c[C_UNTRANSLATED]),
+  amd(0x02, 0, 'mem_pass_pretrans', 'requests that arrived translated (ATS)', (c) => c[C_PRETRANSLATED]),
   amd(0x04, 0, 'mem_target_abort', 'requests aborted by a fault', (c) => c[C_FAULTS]),
   amd(0x05, 0, 'mem_trans_total', 'requests that needed translation', (c) => c[C_TRANSLATED]),
   amd(0x06, 0, 'mem_iommu_tlb_pte_hit', 'first IOTLB lookups that hit a 4 KiB leaf', (c) => c[C_HITS]),
@@ -124,6 +128,7 @@ const DMAR: readonly PmuEvent[] = [
   dmar(0x001, 1, 'iommu_mrds', 'entries read from page tables, device table and PASID tables', (c) => {
     return tableReads(c) + structureReads(c);
   }),
+  dmar(0x040, 1, 'pg_req_posted', 'page requests (PRI)', (c) => c[C_PRI_REQUESTS]),
   dmar(0x001, 2, 'ctxt_cache_lookup', 'device-table cache lookups', (c) => c[C_DTE_LOOKUPS]),
   dmar(0x002, 2, 'ctxt_cache_hit', 'device-table cache hits', (c) => c[C_DTE_HITS]),
   dmar(0x004, 2, 'pasid_cache_lookup', 'PASID cache lookups', (c) => c[C_PASID_LOOKUPS]),
@@ -186,6 +191,8 @@ const ARM: readonly PmuEvent[] = [
   }),
   smmu(0x4, 0, 'trans_table_walk_access', 'page-table entries read by walks', tableReads),
   smmu(0x5, 0, 'config_struct_access', 'device-table and PASID entries read', structureReads),
+  smmu(0x6, 0, 'pcie_ats_trans_rq', 'translation requests of devices (ATS)', (c) => c[C_ATS_REQUESTS]),
+  smmu(0x7, 0, 'pcie_ats_trans_passed', 'requests that arrived translated (ATS)', (c) => c[C_PRETRANSLATED]),
 ];
 
 export const PMU_EVENTS: readonly PmuEvent[] = [...AMD, ...DMAR, ...IIO, ...ARM];
