@@ -11,7 +11,7 @@ import { type DriverCpu, Lock } from './cpu.ts';
 import type { IovaAllocator } from './iova-allocator.ts';
 import { alignedPieces, invalidationSizeLog2, type KernelEraRules } from './kernel-era.ts';
 import type { DmaSteps } from './policy.ts';
-import type { CommandTarget, FlushCause, Hypervisor } from './viommu/hypervisor.ts';
+import type { CommandTarget, DeviceTlbTarget, FlushCause, Hypervisor } from './viommu/hypervisor.ts';
 
 /** What a domain needs of a page table (iommu/page-table.ts). */
 export interface DomainTable {
@@ -28,6 +28,14 @@ export interface InvalidationTarget extends CommandTarget {
   /** The queue's lock: of all domains that send to it. */
   readonly lock: Lock;
 }
+
+/** Where a copy of every invalidation goes for a device that keeps translations itself. */
+export interface DeviceInvalidationTarget extends DeviceTlbTarget {
+  readonly lock: Lock;
+}
+
+/** Size of an invalidation of everything, log2 of bytes. */
+const EVERYTHING_LOG2 = 64;
 
 export interface DmaDomainConfig {
   readonly table: DomainTable;
@@ -69,6 +77,7 @@ export class DmaDomain implements DmaSteps {
   private readonly targets: readonly InvalidationTarget[];
   /** The first target of each unit: one completion wait each. */
   private readonly units: readonly InvalidationTarget[];
+  private readonly deviceTlbs: DeviceInvalidationTarget[] = [];
   private readonly rules: KernelEraRules;
   private readonly dropsWalkCaches: boolean;
   private readonly costs: CostsPs;
@@ -91,6 +100,11 @@ export class DmaDomain implements DmaSteps {
     this.costs = costsPs(config.costs);
     this.hypervisor = config.hypervisor;
     this.npCache = config.npCache ?? false;
+  }
+
+  /** From now on every invalidation goes to this device too. */
+  addDeviceTlb(target: DeviceInvalidationTarget): void {
+    this.deviceTlbs.push(target);
   }
 
   map(cpu: DriverCpu, physicalPage: number, pages: number, prot: number): number {
@@ -200,6 +214,22 @@ export class DmaDomain implements DmaSteps {
       else cpu.waitUntil(port.submitPages(cpu.freePs, domain, pasid, page, sizeLog2, walkCaches));
       cpu.drop(lock);
     }
+    for (const target of this.deviceTlbs) this.flushDevice(cpu, cause, target, page, sizeLog2);
+  }
+
+  /** After the unit's own caches, so that the device does not ask for what is still in there (device_flush_iotlb). */
+  private flushDevice(
+    cpu: DriverCpu,
+    cause: FlushCause,
+    target: DeviceInvalidationTarget,
+    page: number,
+    sizeLog2: number,
+  ): void {
+    const { port, lock, bdf, pasid } = target;
+    this.beforeSubmit(cpu, lock);
+    if (this.hypervisor !== undefined) this.hypervisor.deviceTlb?.(cpu, cause, target, page, sizeLog2);
+    else cpu.waitUntil(port.submitDeviceTlb(cpu.freePs, bdf, pasid, page, sizeLog2));
+    cpu.drop(lock);
   }
 
   /** `pages` from `page` on: what has changed, where one range has. */
@@ -212,6 +242,7 @@ export class DmaDomain implements DmaSteps {
       else cpu.waitUntil(port.submitAll(cpu.freePs, domain, pasid));
       cpu.drop(lock);
     }
+    for (const target of this.deviceTlbs) this.flushDevice(cpu, cause, target, 0, EVERYTHING_LOG2);
     this.complete(cpu, cause);
   }
 

@@ -3,6 +3,7 @@ import type { Mapper, PageList } from '../traffic/mapper.ts';
 import type { BounceBuffers } from './bounce.ts';
 import { type Core, DriverAccount, DriverCpu } from './cpu.ts';
 import type { DmaMemory } from './memory.ts';
+import type { Pager } from './pager.ts';
 import type { MappingPolicy } from './policy.ts';
 
 const PAGE_BYTES = 4096;
@@ -16,6 +17,8 @@ export interface DeviceDriver {
   readonly memory: DmaMemory;
   /** Of an untrusted device. */
   readonly bounce?: BounceBuffers | undefined;
+  /** Of a device whose static mappings are made when it asks for them (driver/pager.ts). */
+  readonly pager?: ((cpu: DriverCpu) => Pick<Pager, 'reserve'>) | undefined;
 }
 
 export class DeviceMapper implements Mapper {
@@ -25,6 +28,7 @@ export class DeviceMapper implements Mapper {
   private readonly driver: DeviceDriver;
   private readonly cpu: DriverCpu;
   private readonly policy: MappingPolicy;
+  private readonly pager: Pick<Pager, 'reserve'> | undefined;
   /** The mappers of all queues, by queue. */
   private readonly queues: DeviceMapper[];
 
@@ -36,6 +40,7 @@ export class DeviceMapper implements Mapper {
     this.driver = driver;
     this.cpu = new DriverCpu(driver.cores[queue % driver.cores.length], this.account);
     this.policy = driver.policy;
+    this.pager = first === undefined ? driver.pager?.(this.cpu) : first.pager;
   }
 
   forQueue(queue: number): DeviceMapper {
@@ -62,7 +67,8 @@ export class DeviceMapper implements Mapper {
 
   mapStatic(physicalPage: number, pages: number, prot: number): number {
     this.cpu.setup = true;
-    const iovaPage = this.policy.map(this.cpu, physicalPage, pages, prot);
+    const { pager, policy, cpu } = this;
+    const iovaPage = pager?.reserve(physicalPage, pages, prot) ?? policy.map(cpu, physicalPage, pages, prot);
     this.cpu.setup = false;
     return iovaPage;
   }

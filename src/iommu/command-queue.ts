@@ -58,8 +58,10 @@ export interface CommandHandler {
   invalidatePasid?(domain: number, pasid: number, atPs: number): void;
   /** The translations that a device with ATS keeps: 2^sizeLog2 bytes around `page` (64: all). */
   invalidateDeviceTlb?(bdf: number, pasid: number, page: number, sizeLog2: number, atPs: number): void;
+  /** When the device takes another invalidation, ≥ atPs: until then the processor waits. */
+  deviceTlbRoomAt?(bdf: number, atPs: number): number;
   /** When the device will have answered an invalidation sent at `atPs`: what a later completion wait waits for. */
-  deviceTlbDoneAt?(bdf: number, atPs: number): number;
+  deviceTlbDoneAt?(bdf: number, atPs: number, page: number, sizeLog2: number): number;
   /** Walks ahead of use: `count` pages of 2^sizeLog2 bytes from `page` on. */
   prefetch?(bdf: number, pasid: number, page: number, sizeLog2: number, count: number, atPs: number): void;
   /** The answer to a page request group. `status`: 0 success, 1 invalid, 15 failure. */
@@ -229,6 +231,31 @@ export class CommandQueue implements CommandPort {
     return this.submit(nowPs, command);
   }
 
+  /** Drops what a device with ATS keeps of the aligned 2^sizeLog2 bytes around `page`. `pasid` -1: its untagged translations. */
+  submitDeviceTlb(nowPs: number, bdf: number, pasid: number, page: number, sizeLog2: number): number {
+    const command = this.command.clear(DEVICE_TLB);
+    command.device = bdf;
+    command.pasid = pasid;
+    command.page = page;
+    command.sizeLog2 = sizeLog2;
+    return this.submit(nowPs, command);
+  }
+
+  /** The answer to a page request group. `status`: 0 success, 1 invalid, 15 failure. */
+  submitPageResponse(nowPs: number, bdf: number, pasid: number, group: number, status: number): number {
+    const command = this.command.clear(PPR_RESPONSE);
+    command.device = bdf;
+    command.pasid = pasid;
+    command.data = group;
+    command.status = status;
+    return this.submit(nowPs, command);
+  }
+
+  /** Physical address of the command that the processor reads. */
+  get fetchAddress(): number {
+    return this.addressOf(this.fetched);
+  }
+
   /** Empties every cache: one command or several. */
   submitEverything(nowPs: number): number {
     let atPs = nowPs;
@@ -387,7 +414,9 @@ export class CommandQueue implements CommandPort {
     if (kind === WAIT) donePs = Math.max(donePs, handler.drainedAt(donePs), times[DEVICE_TLBS]) + this.waitPs;
     if (kind === DEVICE_TLB && handler.deviceTlbDoneAt !== undefined) {
       this.encoding.decode(this.words, slot * COMMAND_WORDS, kind, this.read);
-      times[DEVICE_TLBS] = Math.max(times[DEVICE_TLBS], handler.deviceTlbDoneAt(this.read.device, donePs));
+      const { device, page, sizeLog2 } = this.read;
+      donePs = handler.deviceTlbRoomAt?.(device, donePs) ?? donePs;
+      times[DEVICE_TLBS] = Math.max(times[DEVICE_TLBS], handler.deviceTlbDoneAt(device, donePs, page, sizeLog2));
     }
     this.commands++;
     this.byKind[kind]++;

@@ -8,6 +8,7 @@
  */
 import {
   FAULT_ATS,
+  FAULT_ATS_TIMEOUT,
   FAULT_BLOCKED,
   FAULT_CANONICAL,
   FAULT_DTE,
@@ -39,7 +40,7 @@ export interface Fault {
   readonly code: number;
   /** 1 read, 2 write, 3 both. */
   readonly access: number;
-  /** IOVA / 4096; of an illegal command: its physical address. */
+  /** IOVA / 4096; of an illegal command, or one that a device did not answer: its physical address. */
   readonly page: number;
 }
 
@@ -83,6 +84,7 @@ const AMD_EVENTS: Readonly<Record<number, readonly [EventName, Flags]>> = {
   [FAULT_MEMORY]: ['PAGE_TAB_HARDWARE_ERROR', { type: 1 }], // target abort
   [FAULT_DTE]: ['ILLEGAL_DEV_TABLE_ENTRY', {}],
   [FAULT_ATS]: ['INVALID_DEVICE_REQUEST', { type: 1, TR: 1 }],
+  [FAULT_ATS_TIMEOUT]: ['IOTLB_INV_TIMEOUT', {}],
 };
 const FLAGS_SHIFT = 48n;
 const FLAGS_MASK = 0xfffn;
@@ -91,7 +93,9 @@ const WRITES = 2;
 export const amdFaults: FaultEncoding = {
   encode({ code, bdf, domain, pasid, access, page }) {
     const [event, flags] = AMD_EVENTS[code];
-    if (code === ILLEGAL_COMMAND) return encodeEvent(event, { address: BigInt(page) });
+    if (code === ILLEGAL_COMMAND || code === FAULT_ATS_TIMEOUT) {
+      return encodeEvent(event, { DeviceID: bdf, address: BigInt(page) });
+    }
     const tagged =
       pasid < 0 ? { DomainOrPASID: domain } : { GN: 1, DomainOrPASID: pasid & 0xffff, PASIDHigh: pasid >> 16 };
     const address = BigInt.asUintN(64, BigInt(page) << 12n);
@@ -127,6 +131,8 @@ const VTD_REASONS: Readonly<Record<number, readonly [number, number]>> = {
   [FAULT_USER]: [VTD.REASON_READ, VTD.REASON_USER],
   [FAULT_MEMORY]: [VTD.REASON_TABLE_ACCESS, VTD.REASON_FIRST_ACCESS],
   [FAULT_DTE]: [VTD.REASON_CONTEXT_INVALID, VTD.REASON_CONTEXT_INVALID],
+  // VT-d tells software by its fault status register (IQE), which has no record.
+  [ILLEGAL_COMMAND]: [VTD.REASON_CONTEXT_INVALID, VTD.REASON_CONTEXT_INVALID],
   [FAULT_BLOCKED]: [VTD.REASON_BLOCKED, VTD.REASON_BLOCKED],
   [FAULT_ATS]: [VTD.REASON_BLOCKED, VTD.REASON_BLOCKED],
   [FAULT_PASID]: [VTD.REASON_PASID_NOT_PRESENT, VTD.REASON_PASID_NOT_PRESENT],

@@ -16,7 +16,7 @@ export interface PageRequest {
   readonly page: number;
   /** 1 read, 2 write, 3 both. */
   readonly access: number;
-  /** Last of its group: software answers the group. AMD's record has no such bit: every request there is answered. */
+  /** Last of its group: software answers the group. */
   readonly last: boolean;
 }
 
@@ -31,14 +31,19 @@ const pageOf = (address: bigint): number => Number(address >> 12n);
 const addressOf = (page: number): bigint => BigInt.asUintN(64, BigInt(page) << 12n);
 const accessOf = (reads: boolean, writes: boolean): number => (reads ? READS : 0) | (writes ? WRITES : 0);
 
+/** AMD: bit 9 of the record's tag says that it is the last of its group (Linux drivers/iommu/amd/ppr.c). */
+const AMD_LAST = 0x200;
+const AMD_GROUP = 0x1ff;
+
 export const amdPageRequests: PageRequestEncoding = {
-  encode({ bdf, pasid, group, page, access }) {
+  encode({ bdf, pasid, group, page, access, last }) {
     const flags =
       ((access & READS) !== 0 ? PPR_FLAGS.READ : 0) |
       ((access & WRITES) !== 0 ? PPR_FLAGS.WRITE : 0) |
       (pasid >= 0 ? PPR_FLAGS.GN : 0);
     const type = PPR_TYPE_PAGE_SERVICE;
-    return encodePpr({ DeviceID: bdf, PASID: Math.max(0, pasid), tag: group, flags, type, address: addressOf(page) });
+    const tag = group | (last ? AMD_LAST : 0);
+    return encodePpr({ DeviceID: bdf, PASID: Math.max(0, pasid), tag, flags, type, address: addressOf(page) });
   },
 
   decode(record) {
@@ -47,10 +52,10 @@ export const amdPageRequests: PageRequestEncoding = {
     return {
       bdf: Number(DeviceID),
       pasid: has(PPR_FLAGS.GN) ? Number(PASID) : -1,
-      group: Number(tag),
+      group: Number(tag) & AMD_GROUP,
       page: pageOf(address),
       access: accessOf(has(PPR_FLAGS.READ), has(PPR_FLAGS.WRITE)),
-      last: true,
+      last: (Number(tag) & AMD_LAST) !== 0,
     };
   },
 };

@@ -7,6 +7,8 @@ import {
   CACHE_DROPPED,
   CACHE_EVICTIONS,
   CACHE_FILLS,
+  C_ATC_HITS,
+  C_ATC_LOOKUPS,
   C_DEPTH,
   C_DTE_HITS,
   C_DTE_LOOKUPS,
@@ -274,6 +276,11 @@ export class IommuUnit {
     this.put(UNIT_SHADOW, layCache(this.kernel, this.regions, shadow, 1));
   }
 
+  /** A cache outside the unit whose counts belong to it: a device's ATC. */
+  addCache(name: string, spec: CacheSpec, pointer: number): void {
+    if (pointer !== 0) this.caches.push({ name, spec, pointer, base: new Float64Array(3) });
+  }
+
   /** Makes every hit go the general way, which counts stale uses: the short way is closed to units with a shadow cache. */
   private watch(): void {
     if (this.kernel.view.getUint32(this.pointer + UNIT_SHADOW, true) !== 0) return;
@@ -448,6 +455,7 @@ function sum(counters: Float64Array, first: number, slots: number): number {
 function lookupsOf(name: string, total: Float64Array): { lookups: number; hits: number } {
   const l1Hits = total[C_L1_HITS];
   const hits = total[C_HITS] + total[C_HITS + 1] + total[C_HITS + 2] + total[C_HITS + 3];
+  if (name === 'atc') return { lookups: total[C_ATC_LOOKUPS], hits: total[C_ATC_HITS] };
   if (name === 'iotlb_l1') return { lookups: total[C_LOOKUPS], hits: l1Hits };
   if (name === 'iotlb') return { lookups: total[C_LOOKUPS] - l1Hits, hits: hits - l1Hits };
   if (name === 'nested_tlb') return { lookups: total[C_NTLB_LOOKUPS], hits: total[C_NTLB_HITS] };

@@ -18,9 +18,11 @@ import {
   type TenantSpec,
   type TrafficSpec,
 } from '../spec.ts';
+import { resolveAts } from './ats.ts';
 import { FORMATS, type FormatFacts, type FormatName } from './formats.ts';
 import { presetByName } from './presets/index.ts';
 import { LINUX_SINGLE_QUEUE, type Preset, type PresetCache } from './presets/preset.ts';
+import { merge, resolveCache } from './resolve-cache.ts';
 import {
   type CacheInput,
   type DeviceInput,
@@ -83,12 +85,6 @@ function resolveMachine(preset: Preset, input: MachineInput, report: Report): Ma
   };
 }
 
-/** `base` with the values that `over` has. */
-function merge<T extends object>(base: T, over: { readonly [K in keyof T]?: T[K] | undefined } | undefined): T {
-  const given = Object.entries(over ?? {}).filter(([, value]) => value !== undefined);
-  return { ...base, ...Object.fromEntries(given) };
-}
-
 function resolveIotlb(base: Preset['machine']['iotlb'], input: MachineInput['iotlb'], report: Report): IotlbSpec {
   const leafLog2 = input?.leafLog2 ?? base.leafLog2;
   if (leafLog2.some((log2, i) => i > 0 && log2 <= leafLog2[i - 1])) {
@@ -115,27 +111,6 @@ function resolveWalkCaches(
   return Array.from({ length: levels }, (_, i) => {
     return resolveCache(`${path}.level${i + 1}`, base[i] ?? none, input?.[`level${i + 1}`], report);
   });
-}
-
-function resolveCache(path: string, base: PresetCache, over: CacheInput | undefined, report: Report): CacheSpec {
-  const {
-    entries,
-    ways: wanted,
-    replacement,
-    index,
-  } = merge(
-    { entries: base.entries, ways: base.ways, replacement: base.replacement, index: base.index },
-    over && { entries: over.entries, ways: over.ways, replacement: over.replacement, index: over.index },
-  );
-  const ways = wanted === 'full' || entries === 0 ? Math.max(1, entries) : wanted;
-  if (entries > 0 && entries % ways !== 0) {
-    const place = over?.entries === undefined ? `${path}.ways` : `${path}.entries`;
-    report(place, `${entries} entries cannot be divided into sets of ${ways} ways; expected a multiple, or ways: full`);
-  }
-  if (replacement === 'plru' && (ways & (ways - 1)) !== 0) {
-    report(`${path}.replacement`, `plru needs a power of two of ways, not ${ways}`);
-  }
-  return { entries, ways, replacement, index };
 }
 
 // ---- os and run ------------------------------------------------------------------------------------------------------
@@ -326,6 +301,12 @@ function resolveTenant(
       tenantCopy: at.copy,
       tenantHost: host,
       domain: device.domain ?? (tenant.domain === 'shared' ? 'shared' : undefined),
+      ats: resolveAts(
+        `${path}.devices.${key}`,
+        device,
+        { mode: tenant.mode, shares: device.domain !== undefined || tenant.domain === 'shared' },
+        report,
+      ),
     };
     const traffic = resolveTraffic(`${group.path}.traffic`, device.traffic, report);
     return names
@@ -434,6 +415,7 @@ interface DeviceGroup {
   readonly tenantCopy: number;
   readonly tenantHost: StageSpec;
   readonly domain: string | undefined;
+  readonly ats: Pick<DeviceSpec, 'ats' | 'pri'>;
 }
 
 /** Sharing needs a table that the DMA API maps into. (All devices of a VM without an IOMMU are in one domain anyway.) */
@@ -488,6 +470,7 @@ function resolveDevice(
     pasid: device.pasid ?? -1,
     link: resolveLink(machine.link, device.link),
     untrusted: device.untrusted ?? false,
+    ...group.ats,
     traffic,
   };
 }

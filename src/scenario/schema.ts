@@ -305,6 +305,38 @@ const traffic = z.discriminatedUnion('model', [
     .describe('Requests of a trace'),
 ]);
 
+const ats = z
+  .strictObject({
+    ...cacheShape,
+    leafLog2: z
+      .array(integer(12, 48, 'log2 of a leaf size'))
+      .min(1, { error: () => 'expected at least one leaf size' })
+      .max(3, { error: () => 'expected at most 3 leaf sizes' })
+      .describe('log2 of the leaf sizes that can be held, ascending from 12 on')
+      .optional(),
+    allowed: flag('The device-table entry allows ATS').optional(),
+    requestPages: integer(1, 8, 'Pages that one translation request asks for').optional(),
+    outstanding: integer(1, 512, 'Pages asked for at most, until they can be used').optional(),
+    invalidateQueue: integer(1, 32, 'Invalidations that the device takes before it has answered').optional(),
+    lookupNs: ns('Lookup in the ATC', 1e6).optional(),
+    messageNs: ns('One way of a request or message between port and unit, apart from the wire', 1e6).optional(),
+    invalidateNs: ns("The device's own time for one invalidation", 1e12).optional(),
+    invalidateTimeoutNs: ns('The unit gives an invalidation up after this', 1e12).optional(),
+  })
+  .describe('ATS: the device keeps translations in a cache of its own (ATC)');
+
+const pri = z
+  .strictObject({
+    outstanding: integer(1, 512, 'Page requests outstanding at most').optional(),
+    groupPages: integer(1, 512, 'Page requests of one group at most').optional(),
+    gatherNs: ns('Time for which a group is gathered after its first fault', 1e9).optional(),
+    interruptNs: ns("From a page request's arrival to the start of its handler", 1e9).optional(),
+    faultNs: ns('CPU time of one page fault, apart from the map', 1e9).optional(),
+    reclaimPerSecond: real(0, 1e9, 'Pages that the OS takes back a second, oldest first; 0 = none').optional(),
+    logEntries: integer(1, 65_536, "Slots of the unit's page request log").optional(),
+  })
+  .describe('PRI: pages are mapped when the device asks for them, not before the run');
+
 const device = z.strictObject({
   count: integer(1, MAX_DEVICES, 'So many devices alike').optional(),
   unit: integer(0, MAX_UNITS - 1, 'IOMMU unit; left out = spread over all units in turn').optional(),
@@ -319,6 +351,8 @@ const device = z.strictObject({
   pasid: integer(0, (1 << 20) - 1, 'PASID of the requests; left out = none').optional(),
   untrusted: flag('External-facing: always strict, and what is not whole pages goes through bounce buffers').optional(),
   link: link.describe('Link of this device where it differs from the machine').optional(),
+  ats: ats.optional(),
+  pri: pri.optional(),
   traffic,
 });
 
@@ -435,6 +469,8 @@ export type DeviceInput = TenantInput['devices'][string];
 export type TrafficInput = DeviceInput['traffic'];
 export type StageInput = NonNullable<TenantInput['host']>;
 export type LinkInput = NonNullable<MachineInput['link']>;
+export type AtsInput = NonNullable<DeviceInput['ats']>;
+export type PriInput = NonNullable<DeviceInput['pri']>;
 export type CacheInput = z.output<typeof cache>;
 export type AnswerInput = z.output<typeof answer>;
 export type MeasuredInput = z.output<typeof measured>;

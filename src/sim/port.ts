@@ -14,6 +14,7 @@ import { assert } from '../lib/assert.ts';
 import { roundUpPowerOfTwo } from '../lib/bits.ts';
 import type { Kernel, Regions } from '../kernel/kernel.ts';
 import {
+  ATS_CACHE,
   BURST_SLOT_BYTES,
   CREDITS_COUNT,
   CREDITS_MASK,
@@ -334,6 +335,12 @@ export class Port {
     }
     const burst = new Burst(this.model.burstCapacity);
     return this.model.nextBurst(nowPs, burst) ? burst.page[0] : undefined;
+  }
+
+  /** The device's ATC; 0: it has none. */
+  get atc(): number {
+    const ats = this.view.getUint32(this.pointer + PORT_ATS, true);
+    return ats === 0 ? 0 : this.view.getUint32(ats + ATS_CACHE, true);
   }
 
   /** Leaves where the kernel looks for it when the model's software wants to run. */

@@ -7,25 +7,29 @@
  * in a guest, the guest's DMA API.
  */
 import { BounceBuffers, BouncePool } from '../driver/bounce.ts';
-import { Core, Lock } from '../driver/cpu.ts';
+import { Core, type DriverCpu, Lock } from '../driver/cpu.ts';
 import { DmaDomain, type DmaDomainConfig, type InvalidationTarget } from '../driver/domain.ts';
 import { IovaAllocator } from '../driver/iova-allocator.ts';
 import { KERNEL_ERAS } from '../driver/kernel-era.ts';
 import { DeviceMapper } from '../driver/mapper.ts';
 import { DmaMemory } from '../driver/memory.ts';
+import { Pager } from '../driver/pager.ts';
 import { policies } from '../driver/policies/index.ts';
 import { passthrough } from '../driver/policies/passthrough.ts';
 import type { MappingPolicy } from '../driver/policy.ts';
 import { type CommandHandler, CommandQueue, ringIn } from '../iommu/command-queue.ts';
 import { amdCommands } from '../iommu/commands/amd.ts';
 import { vtdCommands } from '../iommu/commands/vtd.ts';
+import { amdPageRequests, vtdPageRequests } from '../iommu/ppr-log.ts';
 import { amdFaults, EventLog, type Fault, ILLEGAL_COMMAND, vtdFaults } from '../iommu/event-log.ts';
 import { PageTable } from '../iommu/page-table.ts';
 import type { DteSettings } from '../iommu/structures/amd-device-table.ts';
 import { logIn } from '../iommu/record-log.ts';
 import { IommuUnit } from '../iommu/unit.ts';
 import { type Kernel, type KernelExports, Regions } from '../kernel/kernel.ts';
+import { FAULT_ATS_TIMEOUT } from '../kernel/layout.ts';
 import { Prng } from '../lib/prng.ts';
+import { PS_PER_NS } from '../request.ts';
 import {
   cachesNotPresent,
   type DeviceSpec,
@@ -40,9 +44,10 @@ import {
 import type { FaultRecord } from '../stats/result.ts';
 import { devices as deviceFactories } from '../traffic/devices/index.ts';
 import type { DeviceModel } from '../traffic/device.ts';
+import { AtsDevices } from './ats-devices.ts';
 import { writeDte, writeGcr3 } from './device-tables.ts';
 import { type Sharing, UnitDomainTable } from './domain-table.ts';
-import { Engine } from './engine.ts';
+import { Engine, type EngineDevice, type PageRequestHandler, type PolicyTimer } from './engine.ts';
 import type { UnitReport } from './gang.ts';
 import { readHostTable } from './guest-memory.ts';
 import { othersPages } from './iova-share.ts';
@@ -92,6 +97,8 @@ export interface DeviceSystem {
   readonly policy: MappingPolicy;
   /** Not there for a device that passes through. */
   readonly domain: DmaDomain | undefined;
+  /** Of a device whose pages are mapped when it asks for them. */
+  readonly pager: Pager | undefined;
 }
 
 type Dma = Pick<DeviceSystem, 'policy' | 'domain'>;
@@ -126,6 +133,7 @@ export class UnitSystem implements CommandHandler {
   private readonly domains = new Map<number, UnitDomain>();
   /** By domain ID: 1 = its devices go through one host table and nothing else. */
   private readonly plainDomains = new Uint8Array(DOMAIN_IDS);
+  private readonly ats: AtsDevices;
   private readonly eventLog: EventLog;
   /** Found by the command processor, not by a request. */
   private commandFaults: Fault[] = [];
@@ -174,19 +182,43 @@ export class UnitSystem implements CommandHandler {
     this.cores = Array.from({ length: coreCount(spec, devices) }, (_, cpu) => new Core(cpu));
     const { regions, plan, commands: port } = this;
     this.virtualMachines = new VirtualMachines({ spec, kernel, rules, memory, plan, regions, port });
-    this.devices = devices.map((device) => this.buildDevice(device));
+    this.ats = this.buildAts(isIntel);
+    this.devices = devices.map((device, index) => this.buildDevice(device, index));
     this.engine = new Engine({
       kernel,
       regions: this.regions,
-      devices: this.devices.map(({ ctx, model, policy, plan }) => ({
-        ctx,
-        model,
-        timer: policy,
-        link: plan.spec.link,
-      })),
+      devices: this.devices.map((device) => this.engineDevice(device)),
       machine,
       ...(translate === undefined ? {} : { translate }),
       commands: this.commands,
+    });
+    this.devices.forEach(({ plan: { spec } }, d) => {
+      if (spec.ats !== undefined) this.iommu.addCache('atc', spec.ats, this.engine.ports[d].atc);
+    });
+  }
+
+  private engineDevice({ ctx, model, policy, plan: { spec }, pager }: DeviceSystem): EngineDevice {
+    const { link, ats, pri, bdf } = spec;
+    const pageRequest: PageRequestHandler['pageRequest'] = (page, access, group, last, atPs) =>
+      this.ats.pageRequest(bdf, page, access, group, last, atPs);
+    const timer = pager === undefined ? policy : earlierOf(policy, pager);
+    return { ctx, model, timer, link, ats, pri, pager: { pageRequest } };
+  }
+
+  private buildAts(isIntel: boolean): AtsDevices {
+    const { kernel, commands, spec } = this;
+    return new AtsDevices({
+      kernel,
+      commands,
+      engine: () => this.engine,
+      encoding: isIntel ? vtdPageRequests : amdPageRequests,
+      machine: spec.machine,
+      timedOut: ({ spec: { index, bdf } }, address, timePs) => {
+        // VT-d says so in a status register (ITE), not in a record.
+        if (isIntel) return;
+        const fault = { device: index, bdf, domain: 0, pasid: -1, code: FAULT_ATS_TIMEOUT, access: 0 };
+        this.commandFaults.push({ timePs, ...fault, page: address });
+      },
     });
   }
 
@@ -227,6 +259,22 @@ export class UnitSystem implements CommandHandler {
   illegalCommand(address: number, timePs: number): void {
     const none = { device: -1, bdf: 0, domain: 0, pasid: -1, access: 0 };
     this.commandFaults.push({ ...none, timePs, code: ILLEGAL_COMMAND, page: address });
+  }
+
+  deviceTlbRoomAt(bdf: number, atPs: number): number {
+    return this.ats.roomAt(bdf, atPs);
+  }
+
+  deviceTlbDoneAt(bdf: number, atPs: number, page: number, sizeLog2: number): number {
+    return this.ats.doneAt(bdf, atPs, page, sizeLog2);
+  }
+
+  invalidateDeviceTlb(bdf: number, pasid: number, page: number, sizeLog2: number, atPs: number): void {
+    this.ats.invalidate(bdf, pasid, page, sizeLog2, atPs);
+  }
+
+  completePpr(bdf: number, _pasid: number, group: number, status: number, atPs: number): void {
+    this.ats.respond(bdf, group, status, atPs);
   }
 
   drainedAt(): number {
@@ -295,6 +343,9 @@ export class UnitSystem implements CommandHandler {
   }
 
   private noteUnmapped(domain: number, page: number, pages: number, atPs: number): void {
+    this.devices.forEach(({ plan }, d) => {
+      if (plan.spec.ats !== undefined && plan.domain === domain) this.engine.noteUnmapped(d, page, pages, atPs);
+    });
     for (const pasid of this.pasidsOf(domain, this.plan.unit)) {
       this.iommu.noteUnmapped(domain, pasid, page, pages, atPs);
     }
@@ -322,7 +373,7 @@ export class UnitSystem implements CommandHandler {
 
   // ---- Set-up ----------------------------------------------------------------------------------------------------------------
 
-  private buildDevice(plan: DevicePlan): DeviceSystem {
+  private buildDevice(plan: DevicePlan, index: number): DeviceSystem {
     const { spec, footprint, firstPage } = plan;
     const tenant = this.spec.tenants[plan.tenant];
     const ctx = this.iommu.requester(spec.bdf, spec.pasid, spec.index);
@@ -334,10 +385,33 @@ export class UnitSystem implements CommandHandler {
     const bounce = spec.untrusted
       ? new BounceBuffers(this.bouncePool(this.ownerOf(plan, tenant), memory), policy, costs)
       : undefined;
-    const mapper = new DeviceMapper({ policy, cores: this.pin(spec), memory, bounce });
+    if (spec.ats !== undefined) this.ats.add({ device: index, ctx, spec });
+    let pager: Pager | undefined;
+    const build = (cpu: DriverCpu): Pager => (pager = this.buildPager(cpu, plan, tenant, dma.domain!));
+    const demand = spec.pri === undefined || dma.domain === undefined ? undefined : build;
+    const mapper = new DeviceMapper({ policy, cores: this.pin(spec), memory, bounce, pager: demand });
     const rng = new Prng(this.spec.seed, spec.index);
     const model = deviceFactories[spec.traffic.model]({ spec, rng, mapper, packetNs: costs.packetNs });
-    return { plan, ctx, model, mapper, policy, domain: dma.domain };
+    return { plan, ctx, model, mapper, policy, domain: dma.domain, pager };
+  }
+
+  private buildPager(cpu: DriverCpu, { spec }: DevicePlan, tenant: TenantSpec, steps: DmaDomain): Pager {
+    const { invalidateSubmitNs, exitNs } = this.spec.os.costs;
+    const { bdf, pasid } = spec;
+    const { interruptNs, faultNs, reclaimPerSecond } = spec.pri!;
+    const pager = new Pager({
+      steps,
+      cpu,
+      read: () => this.ats.read(bdf),
+      respond: (group, code, nowPs) => this.commands.submitPageResponse(nowPs, bdf, pasid, group, code),
+      interruptPs: Math.round(interruptNs * PS_PER_NS),
+      faultPs: Math.round(faultNs * PS_PER_NS),
+      submitPs: Math.round(invalidateSubmitNs * PS_PER_NS),
+      exitPs: tenant.mode === 'nested' ? Math.round(exitNs * PS_PER_NS) : 0,
+      reclaimPs: reclaimPerSecond > 0 ? Math.round(1e12 / reclaimPerSecond) : Infinity,
+    });
+    this.ats.setPager(bdf, pager);
+    return pager;
   }
 
   /** The unit's cores in the order in which the device's queues use them: queues are dealt to cores in turn. */
@@ -372,7 +446,8 @@ export class UnitSystem implements CommandHandler {
   private passThrough({ spec, domain, tenant }: DevicePlan): Dma {
     const host = this.memory.tenants[tenant].guest?.host;
     const { levels: mode, root } = host === undefined ? { levels: 0, root: 0n } : readHostTable(this.kernel, host);
-    writeDte(this.kernel, this.plan.deviceTable, spec.bdf, { domain, mode, root, ats: false, ppr: false });
+    const ats = spec.ats?.allowed === true;
+    writeDte(this.kernel, this.plan.deviceTable, spec.bdf, { domain, mode, root, ats, ppr: false });
     return { policy: passthrough(), domain: undefined };
   }
 
@@ -380,6 +455,10 @@ export class UnitSystem implements CommandHandler {
     let domain = this.domains.get(plan.domain);
     if (domain === undefined) this.domains.set(plan.domain, (domain = this.buildDomain(plan, tenant)));
     domain.attach(plan);
+    const { ats, bdf, pasid } = plan.spec;
+    if (ats?.allowed === true) {
+      domain.dma.addDeviceTlb({ port: this.commands, lock: this.queueLock(this.ownerOf(plan, tenant)), bdf, pasid });
+    }
     // Linux never defers flushes of untrusted devices.
     const name = plan.spec.untrusted ? 'strict' : effectivePolicy(tenant);
     let policy = domain.policies.get(name);
@@ -522,7 +601,8 @@ export class UnitSystem implements CommandHandler {
   }
 
   private writeEntry({ spec, domain }: DevicePlan, settings: Pick<DteSettings, 'mode' | 'root' | 'guest'>): void {
-    writeDte(this.kernel, this.plan.deviceTable, spec.bdf, { ...settings, domain, ats: false, ppr: false });
+    const ats = spec.ats?.allowed === true;
+    writeDte(this.kernel, this.plan.deviceTable, spec.bdf, { ...settings, domain, ats, ppr: spec.pri !== undefined });
   }
 
   /** A GCR3 table that leads to the table, and what the device-table entry says of it. */
@@ -577,6 +657,16 @@ export class UnitSystem implements CommandHandler {
     }
     return pages;
   }
+}
+
+/** Two timers as one. */
+function earlierOf(a: PolicyTimer, b: PolicyTimer): PolicyTimer {
+  return {
+    timerAt: () => Math.min(a.timerAt(), b.timerAt()),
+    timer(nowPs) {
+      for (const timer of [a, b]) if (timer.timerAt() <= nowPs) timer.timer(nowPs);
+    },
+  };
 }
 
 function queuesOf({ traffic }: DeviceSpec): number {

@@ -5,7 +5,7 @@
  */
 import type { CommandPort } from '../../iommu/command-queue.ts';
 import type { DriverCpu } from '../cpu.ts';
-import { type CommandTarget, type FlushCause, type Hypervisor, polledAt } from './hypervisor.ts';
+import { type CommandTarget, type DeviceTlbTarget, type FlushCause, type Hypervisor, polledAt } from './hypervisor.ts';
 
 export interface ForwardingConfig {
   /** One exit with all that is done in it, but the command's own time at the unit, ps. */
@@ -16,17 +16,15 @@ export interface ForwardingConfig {
   readonly batched: boolean;
 }
 
-interface Pending {
-  readonly target: CommandTarget;
-  readonly page: number;
-  /** -1: the whole domain. */
-  readonly sizeLog2: number;
-  readonly walkCaches: boolean;
-}
+type WaitPort = Pick<CommandPort, 'completionWait'>;
+/** Sends a command to the real unit at a time; returns when the sender may go on. */
+type Pending = (atPs: number) => number;
 
 export class ForwardingHypervisor implements Hypervisor {
   private readonly config: ForwardingConfig;
   private pending: Pending[] = [];
+  /** Where they go. */
+  private readonly ports = new Set<WaitPort>();
 
   constructor(config: ForwardingConfig) {
     this.config = config;
@@ -40,40 +38,38 @@ export class ForwardingHypervisor implements Hypervisor {
     sizeLog2: number,
     walkCaches: boolean,
   ): void {
-    this.take(cpu, cause, { target, page, sizeLog2, walkCaches });
+    const { port, domain, pasid } = target;
+    this.take(cpu, cause, port, (atPs) => port.submitPages(atPs, domain, pasid, page, sizeLog2, walkCaches));
   }
 
-  all(cpu: DriverCpu, cause: FlushCause, target: CommandTarget): void {
-    this.take(cpu, cause, { target, page: 0, sizeLog2: -1, walkCaches: true });
+  all(cpu: DriverCpu, cause: FlushCause, { port, domain, pasid }: CommandTarget): void {
+    this.take(cpu, cause, port, (atPs) => port.submitAll(atPs, domain, pasid));
+  }
+
+  deviceTlb(cpu: DriverCpu, cause: FlushCause, target: DeviceTlbTarget, page: number, sizeLog2: number): void {
+    const { port, bdf, pasid } = target;
+    this.take(cpu, cause, port, (atPs) => port.submitDeviceTlb(atPs, bdf, pasid, page, sizeLog2));
   }
 
   complete(cpu: DriverCpu, cause: FlushCause): void {
     if (this.pending.length > 0) this.exit(cpu, cause);
   }
 
-  private take(cpu: DriverCpu, cause: FlushCause, command: Pending): void {
+  private take(cpu: DriverCpu, cause: FlushCause, port: WaitPort, command: Pending): void {
     if (cpu.setup) return; // nothing is cached before the run
     this.pending.push(command);
+    this.ports.add(port);
     if (!this.config.batched) this.exit(cpu, cause);
   }
 
   /** The vCPU comes back when the real unit has done what was pending. */
   private exit(cpu: DriverCpu, cause: FlushCause): void {
     let atPs = cpu.freePs + this.config.exitPs;
-    const ports = new Set<CommandPort>();
-    for (const command of this.pending) {
-      atPs = forward(atPs, command);
-      ports.add(command.target.port);
-    }
-    for (const port of ports) atPs = polledAt(atPs, port.completionWait(atPs), this.config.pollPs);
+    for (const command of this.pending) atPs = command(atPs);
+    for (const port of this.ports) atPs = polledAt(atPs, port.completionWait(atPs), this.config.pollPs);
     cpu.account.vmExitsInvalidate++;
     cpu.exitUntil(atPs, cause);
     this.pending = [];
+    this.ports.clear();
   }
-}
-
-function forward(atPs: number, { target, page, sizeLog2, walkCaches }: Pending): number {
-  const { port, domain, pasid } = target;
-  if (sizeLog2 < 0) return port.submitAll(atPs, domain, pasid);
-  return port.submitPages(atPs, domain, pasid, page, sizeLog2, walkCaches);
 }

@@ -12,6 +12,19 @@ export interface CommandTarget {
   readonly pasid: number;
 }
 
+/** Of a command queue (iommu/command-queue.ts): what domains of devices with ATS need besides. */
+export interface DeviceTlbPort {
+  submitDeviceTlb(nowPs: number, bdf: number, pasid: number, page: number, sizeLog2: number): number;
+  completionWait(nowPs: number): number;
+}
+
+/** A device with ATS: it keeps translations itself. `pasid` -1: they have none. */
+export interface DeviceTlbTarget {
+  readonly port: DeviceTlbPort;
+  readonly bdf: number;
+  readonly pasid: number;
+}
+
 /** Why the guest sends: a vIOMMU that caches not-present entries is told of maps too. */
 export type FlushCause = 'map' | 'unmap';
 
@@ -34,6 +47,8 @@ export interface Hypervisor {
   ): void;
   /** The same for everything of the domain; `pages` from `page` on are what has changed. */
   all(cpu: DriverCpu, cause: FlushCause, target: CommandTarget, page: number, pages: number): void;
+  /** INVALIDATE_IOTLB_PAGES: what a device with ATS keeps of the range (2^sizeLog2 bytes, 64: everything). */
+  deviceTlb?(cpu: DriverCpu, cause: FlushCause, target: DeviceTlbTarget, page: number, sizeLog2: number): void;
   /** The guest's completion wait: when this returns, all commands since the last one have taken effect. */
   complete(cpu: DriverCpu, cause: FlushCause): void;
 }
