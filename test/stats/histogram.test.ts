@@ -4,13 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { Regions } from '../../src/kernel/kernel.ts';
 import { HISTOGRAM_BUCKETS, HISTOGRAM_BYTES } from '../../src/kernel/layout.ts';
 import { LatencyHistogram } from '../../src/sim/latency.ts';
-import {
-  bucketLow,
-  emptyHistogram,
-  meanOf,
-  mergeHistograms,
-  quantileOf,
-} from '../../src/stats/histogram.ts';
+import { bucketLow, emptyHistogram, meanOf, mergeHistograms, quantileOf } from '../../src/stats/histogram.ts';
 import { createKernel } from '../support/kernel.ts';
 
 const QUANTILES = [0, 0.01, 0.25, 0.5, 0.9, 0.99, 0.999, 1];
