@@ -162,6 +162,8 @@ export function checkCounters(counters: Float64Array, requests: number): string[
   const hits = sumSlots(counters, C_HITS, HIT_CLASSES);
   const causes = sumSlots(counters, C_COLD, 4);
   const reads = sumSlots(counters, C_READS, STAGES * LEVELS);
+  // What came to be translated: not what came translated, nor what the device gave up, but what it asked for.
+  const reached = requests - at(C_PRETRANSLATED) - at(C_ATS_ABORTED) + at(C_ATS_TRANSLATIONS);
   const depths = counters.subarray(C_DEPTH, C_DEPTH + DEPTH_SLOTS);
   const depthReads = depths.reduce((sum, walks, depth) => sum + walks * depth, 0);
   const rules: readonly (readonly [name: string, holds: boolean])[] = [
@@ -169,13 +171,18 @@ export function checkCounters(counters: Float64Array, requests: number): string[
     ['translated = lookups', at(C_TRANSLATED) === at(C_LOOKUPS)],
     ['lookups ≤ all lookups', at(C_LOOKUPS) <= at(C_LOOKUPS_ALL)],
     ['L1 hits ≤ hits', at(C_L1_HITS) <= hits],
-    ['stale uses ≤ hits + merged', at(C_STALE) <= hits + at(C_MERGED)],
+    ['stale uses ≤ hits + merged', at(C_STALE) <= hits + at(C_MERGED) + at(C_PRETRANSLATED) + at(C_ATC_HITS)],
     ['merged + walks = misses', at(C_MERGED) + at(C_WALKS) === at(C_MISSES)],
     ['causes are counted for all misses or none', causes === 0 || causes === at(C_MISSES)],
     ['walks by depth = walks', sumSlots(counters, C_DEPTH, DEPTH_SLOTS) === at(C_WALKS)],
     ['reads by depth ≤ reads', depthReads <= reads],
-    ['translated + untranslated ≤ requests', at(C_TRANSLATED) + at(C_UNTRANSLATED) <= requests],
-    ['what is neither has faulted', requests - at(C_TRANSLATED) - at(C_UNTRANSLATED) <= at(C_FAULTS)],
+    ['translated + untranslated ≤ requests', at(C_TRANSLATED) + at(C_UNTRANSLATED) <= reached],
+    ['what is neither has faulted', reached - at(C_TRANSLATED) - at(C_UNTRANSLATED) <= at(C_FAULTS)],
+    ['ATC hits + merged ≤ lookups', at(C_ATC_HITS) + at(C_ATC_MERGED) <= at(C_ATC_LOOKUPS)],
+    ['translation requests ≤ translations', at(C_ATS_REQUESTS) <= at(C_ATS_TRANSLATIONS)],
+    ['refused + empty ≤ translation requests', at(C_ATS_REFUSED) + at(C_ATS_EMPTY) <= at(C_ATS_REQUESTS)],
+    ['page request groups ≤ page requests', at(C_PRI_GROUPS) <= at(C_PRI_REQUESTS)],
+    ['time-outs ≤ ATC invalidations', at(C_ATC_TIMEOUTS) <= at(C_ATC_INVALIDATIONS)],
     ['device-entry hits + reads = lookups', at(C_DTE_HITS) + at(C_DTE_READS) === at(C_DTE_LOOKUPS)],
     ['PASID hits ≤ lookups', at(C_PASID_HITS) <= at(C_PASID_LOOKUPS)],
     ['nested TLB hits ≤ lookups', at(C_NTLB_HITS) <= at(C_NTLB_LOOKUPS)],

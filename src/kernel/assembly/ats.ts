@@ -24,7 +24,7 @@ import {
   STREAM_RUNS, CREDITS_COUNT,
 } from '../layout';
 import { drop, find, insert, setOf, tagOf, touch } from './cache';
-import { addEvent } from './events';
+import { addEvent, firstEventPs, takeEvent } from './events';
 import { recordPs } from './histogram';
 import {
   addTo, earliestCredit, finishRequest, giveCredit, nextEntry, openSlot, packets, refill, sizeRead, takeCredit, wireTime,
@@ -306,6 +306,15 @@ function finish(port: usize, request: usize, donePs: f64, aborted: i32): void {
   }
   addTo(port + PORT_BURSTS, 1);
   if ((flags & PORT_FLAG_LIMITED) != 0) giveCredit(port + PORT_TRANSFERS, donePs);
+}
+
+/** Completes the reads that have been at the unit: the end of the run. */
+export function finishAts(port: usize): void {
+  const ats = recordsOf(port);
+  for (let atPs = firstEventPs(ats); atPs != Infinity; atPs = firstEventPs(ats)) {
+    const event = takeEvent(ats);
+    if (<i32>(event >> 32) == EVENT_READ) complete(port, <u32>event, atPs);
+  }
 }
 
 /** The device gives a request up: it has no translation. */

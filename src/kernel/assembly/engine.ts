@@ -5,7 +5,7 @@ import {
   PORT_ATS, PORT_BYTES, PORT_CTX, PORT_DEVICE, PORT_FLAGS, PORT_FLAG_ATS, PORT_FLAG_PLAIN, PORT_READ_AT, PORT_SOFTWARE_AT, PORT_STATE, PORT_STREAM_AT, PORT_TOLD, READ_OP, READ_PAGE,
   STREAM_HOLDS_WRITE, STREAM_IDLE, TIMES_LEVEL, TIMES_MIN,
 } from '../layout';
-import { atsEvent, markUnmapped, pump, startInvalidation, usesOf } from './ats';
+import { atsEvent, finishAts, markUnmapped, pump, startInvalidation, usesOf } from './ats';
 import { addEvent, firstEventPs, takeEvent } from './events';
 import { finishPort, nextRead, plainStep, readTranslated, resume, settle, writePage, writeTranslated } from './port';
 import { firstActor, setTime } from './times';
@@ -185,5 +185,9 @@ export function engineWake(engine: usize, device: i32): void {
 
 /** Completes the reads that have been translated: the end of the run. */
 export function engineFinish(engine: usize): void {
-  for (let device = 0; device < load<i32>(engine, ENGINE_DEVICES); device++) finishPort(portOf(engine, device));
+  for (let device = 0; device < load<i32>(engine, ENGINE_DEVICES); device++) {
+    const port = portOf(engine, device);
+    if ((load<i32>(port, PORT_FLAGS) & PORT_FLAG_ATS) != 0) finishAts(port);
+    else finishPort(port);
+  }
 }

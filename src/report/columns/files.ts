@@ -12,6 +12,7 @@ import type {
   UnitResult,
 } from '../../stats/result.ts';
 import { bdfText, faultName } from '../names.ts';
+import { ATS_COLUMNS } from './ats.ts';
 import { type Column, over, ratio, type ResultFile } from './column.ts';
 import { MRC_COLUMNS, mrcRows } from './mrc.ts';
 import { PMU_EVENTS, type PmuRow } from './pmu.ts';
@@ -96,6 +97,7 @@ export const SUMMARY_COLUMNS: readonly Column<RunRow>[] = [
   invalidatedEntries,
   ...over(CPU_COLUMNS, totalsOfRow),
   ...over(DETAIL_COLUMNS, totalsOfRow),
+  ...over(ATS_COLUMNS, totalsOfRow),
   ...over(EXIT_COLUMNS, totalsOfRow),
   ...over(GUEST_COLUMNS, ({ run }: RunRow) => ({ run, tenants: [...run.spec.tenants.keys()] })),
   PRIVATE_SPACE_COLUMN,
@@ -140,6 +142,7 @@ const ALL_TOTALS = [
   ...DRIVER_COLUMNS,
   ...CPU_COLUMNS,
   ...DETAIL_COLUMNS,
+  ...ATS_COLUMNS,
   ...EXIT_COLUMNS,
 ];
 
