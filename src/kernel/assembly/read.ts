@@ -71,35 +71,39 @@ export function lineSet(cache: usize, at: usize): usize {
   return load<usize>(cache, CACHE_TAGS) + ((<u32>(at >> 6) & load<u32>(cache, CACHE_MASK)) << 6);
 }
 
-/** Ways of such a set that hold the line, bit n = way n. */
+/**
+ * Whether such a set holds the line, which then is the newest. All eight stamps are written, not the one: its place would be known
+ * only after the tags have come, and until then the processor holds back the loads that follow. The clock is watched elsewhere
+ * (`settle`).
+ */
 // @ts-ignore: decorator
 @inline
-export function lineWays(set: usize, at: usize): u32 {
+export function hitsLine(cache: usize, set: usize, at: usize): bool {
   const wanted = i32x4.splat(<i32>(at >> 6));
-  const low = i32x4.bitmask(i32x4.eq(wanted, v128.load(set)));
-  return low | (i32x4.bitmask(i32x4.eq(wanted, v128.load(set, 16))) << 4);
+  const low = i32x4.eq(wanted, v128.load(set));
+  const high = i32x4.eq(wanted, v128.load(set, 16));
+  if (!v128.any_true(v128.or(low, high))) return false;
+  const clock = load<u32>(cache, CACHE_CLOCK) + 1;
+  store<u32>(cache, clock, CACHE_CLOCK);
+  const newest = i32x4.splat(<i32>clock);
+  v128.store(set, v128.bitselect(newest, v128.load(set, 32), low), 32);
+  v128.store(set, v128.bitselect(newest, v128.load(set, 48), high), 48);
+  return true;
 }
 
-/** Brings a line into such a set. Returns the way that it took, as a bit (and perhaps higher ones). */
+/** Brings a line into such a set, in the place of the oldest; empty ways have stamp 0. */
 // @ts-ignore: decorator
 @inline
-export function bringLine(set: usize, at: usize): u32 {
+export function bringLine(cache: usize, set: usize, at: usize): void {
   const low = v128.load(set, 32);
   const high = v128.load(set, 48);
   let least = i32x4.min_u(low, high);
   least = i32x4.min_u(least, v128.shuffle<i32>(least, least, 2, 3, 0, 1));
   least = i32x4.min_u(least, v128.shuffle<i32>(least, least, 1, 0, 3, 2));
   const ways = i32x4.bitmask(i32x4.eq(least, low)) | (i32x4.bitmask(i32x4.eq(least, high)) << 4);
-  store<u32>(set + (ctz(ways) << 2), <u32>(at >> 6));
-  return ways;
-}
-
-/** Makes the lowest of these ways the newest. The clock is watched elsewhere (`settle`). */
-// @ts-ignore: decorator
-@inline
-export function useWay(cache: usize, set: usize, ways: u32): void {
   const clock = load<u32>(cache, CACHE_CLOCK) + 1;
   store<u32>(cache, clock, CACHE_CLOCK);
+  store<u32>(set + (ctz(ways) << 2), <u32>(at >> 6));
   store<u32>(set + (ctz(ways) << 2), clock, 32);
 }
 

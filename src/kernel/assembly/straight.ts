@@ -2,11 +2,12 @@
 // read without a call (UNIT_FLAG_STRAIGHT). What walk.ts would do entry by entry, at a fraction of its cost.
 
 import {
-  CTX_COUNTERS, C_READS, FAULT_GUEST_TABLE, FAULT_MEMORY, FAULT_NOT_PRESENT, RULE_PERM_XOR, RULE_PRESENT, RULE_READ,
-  RULE_STEPS, RULE_WRITE, STEP_BITS, STEP_GO_MASK, STEP_GO_VALUE, STEP_INDEX_MASK, STEP_LEAF_MASK, STEP_LEAF_VALUE,
-  STEP_LOG2, STEP_PERM_IGNORE, STEP_SHIFT, UNIT_LINE_CACHE, WINDOW_COUNT, WINDOW_LOG2, WINDOW_TABLE,
+  CTX_COUNTERS, C_READS, FAULT_GUEST_TABLE, FAULT_MEMORY, FAULT_NOT_PRESENT, RULE_ADDRESS, RULE_ADDRESS_HIGH,
+  RULE_ADDRESS_SHIFT, RULE_PERM_XOR, RULE_PRESENT, RULE_READ, RULE_STEPS, RULE_WRITE, STEP_BITS, STEP_GO_MASK,
+  STEP_GO_VALUE, STEP_INDEX_MASK, STEP_LEAF_MASK, STEP_LEAF_VALUE, STEP_LOG2, STEP_PERM_IGNORE, STEP_SHIFT,
+  UNIT_LINE_CACHE, WINDOW_COUNT, WINDOW_LOG2, WINDOW_TABLE,
 } from '../layout';
-import { bringLine, lineSet, lineWays, settle, useWay, windowed } from './read';
+import { bringLine, hitsLine, lineSet, settle, windowed } from './read';
 import { addReads, ctx, fault, outPage, result, unit } from './state';
 import { LEAF, addressOf, after, finish, outOfRange } from './word';
 
@@ -44,6 +45,8 @@ function descend(stage: i32, rule: usize, level: i32, root: u64, granted: u64, p
   const counters = ctx + CTX_COUNTERS + (<usize>(C_READS + (stage << 3)) << 3);
   let counter = counters + (<usize>level << 3);
   let step = rule + RULE_STEPS + (level << STEP_LOG2);
+  // Most formats hold addresses as they are: one test that is always right, instead of shifts that need their own register.
+  const isSimple = load<u64>(rule, RULE_ADDRESS_HIGH) == 0 && load<i32>(rule, RULE_ADDRESS_SHIFT) == 0;
   let table = root;
   let permissions = granted;
   let code = FAULT_MEMORY;
@@ -60,12 +63,10 @@ function descend(stage: i32, rule: usize, level: i32, root: u64, granted: u64, p
     const at: usize = load<u32>(backed) + offset;
     if (lines != 0) {
       const set = lineSet(lines, at);
-      let ways = lineWays(set, at);
-      if (ways == 0) {
-        ways = bringLine(set, at);
+      if (!hitsLine(lines, set, at)) {
+        bringLine(lines, set, at);
         lost++;
       }
-      useWay(lines, set, ways);
     }
     const entry = load<u64>(at);
     if ((entry & load<u64>(rule, RULE_PRESENT)) == 0) {
@@ -91,7 +92,7 @@ function descend(stage: i32, rule: usize, level: i32, root: u64, granted: u64, p
       break;
     }
     permissions &= allowed | load<u64>(step, STEP_PERM_IGNORE);
-    table = addressOf(rule, entry);
+    table = isSimple ? entry & load<u64>(rule, RULE_ADDRESS) : addressOf(rule, entry);
     step -= 1 << STEP_LOG2;
     counter -= 8;
   }
@@ -176,12 +177,10 @@ export function straightGuest(rule: usize, top: i32, root: u64, page: u64, hostR
     }
     if (lines != 0) {
       const set = lineSet(lines, at);
-      let ways = lineWays(set, at);
-      if (ways == 0) {
-        ways = bringLine(set, at);
+      if (!hitsLine(lines, set, at)) {
+        bringLine(lines, set, at);
         lost++;
       }
-      useWay(lines, set, ways);
     }
     const entry = load<u64>(at);
     if ((entry & load<u64>(rule, RULE_PRESENT)) == 0) return settled(fault(FAULT_NOT_PRESENT));
