@@ -107,7 +107,10 @@ export interface EngineHost {
   other(actor: number, nowPs: number): void;
   /** A page request has come to the unit; `group` has GROUP_LAST set in the last of its group. `access`: 1 read, 2 write. */
   pageRequest(device: number, page: number, access: number, group: number, atPs: number): void;
-  /** For engines with ENGINE_OUTSIDE. */
+  /**
+   * For engines with ENGINE_OUTSIDE. Of ports with ATS: access 0 is a translation request, whose answer is 4 KiB with all rights; 8
+   * is added in a pre-translated request.
+   */
   readonly translate: KernelExports['translate'];
 }
 

@@ -8,7 +8,7 @@ import {
   CACHE_PAD, CACHE_RESIDENT, CACHE_SETS, CACHE_SLOTS, CACHE_TAGS, CACHE_WAYS, CTX_COUNTERS, C_ATC_HITS, C_ATC_LATE, C_ATC_LOOKUPS,
   C_ATC_MERGED, C_ATS_ABORTED, C_ATS_DISCARDED, C_ATS_EMPTY, C_ATS_REFUSED, C_ATS_REQUESTS, C_ATS_TRANSLATIONS,
   C_PRETRANSLATED, C_PRI_FAILURE, C_PRI_FAULTS, C_PRI_GROUPS, C_PRI_INVALID, C_PRI_PS, C_PRI_REQUESTS, C_PRI_RETRIES, C_PRI_SUCCESS,
-  C_STALE, ENGINE_DRAINED, ENGINE_REQUESTS, ENTRY_COUNT_SHIFT, ENTRY_EARLIEST, ENTRY_KIND, ENTRY_LENGTH, ENTRY_OP_MASK,
+  C_STALE, ENGINE_DRAINED, ENGINE_OUTSIDE, ENGINE_REQUESTS, ENTRY_COUNT_SHIFT, ENTRY_EARLIEST, ENTRY_KIND, ENTRY_LENGTH, ENTRY_OP_MASK,
   ENTRY_PAGE, ENTRY_TOKEN, EVENT_ANSWER, EVENT_ASK, EVENT_GATHER, EVENT_GOT, EVENT_INVALIDATE, EVENT_PAGE, EVENT_READ,
   EVENT_REQUEST, EVENT_RESPOND, EVENT_RESPONSE, GROUP_LAST, GROUP_MASK, INVALIDATION_ANSWER_PS, INVALIDATION_BYTES,
   INVALIDATION_LOG2, INVALIDATION_PAGE, META_UNMAPPED_SHIFT, MISS_ACCESS, MISS_ANSWERS, MISS_BYTES, MISS_FAULT_PS, MISS_GROUP,
@@ -29,7 +29,7 @@ import { recordPs } from './histogram';
 import {
   addTo, earliestCredit, finishRequest, giveCredit, nextEntry, openSlot, packets, refill, sizeRead, takeCredit, wireTime,
 } from './port';
-import { outPermissions, outSizeLog2 } from './state';
+import { outPermissions, outSizeLog2, result } from './state';
 import { isUnrecoverable, preTranslated, translateAts } from './translate';
 
 const OP_WRITE = 2;
@@ -41,6 +41,12 @@ const PROBES: u64 = 32;
 // @ts-ignore: decorator
 @external("env", "pageRequest")
 declare function tellPageRequest(device: i32, page: f64, access: i32, group: i32, atPs: f64): void;
+
+/** See assembly/engine.ts. `op`: 0 asks for a translation, which is then one of 4 KiB that allows everything; OP_TRANSLATED is added. */
+// @ts-ignore: decorator
+@external("env", "translate")
+declare function translateOutside(ctx: usize, page: f64, op: i32, atPs: f64): f64;
+const OP_TRANSLATED = 8;
 
 // @ts-ignore: decorator
 @inline
@@ -77,7 +83,7 @@ function messagePs(port: usize, payload: i32): f64 {
 export function atsEvent(engine: usize, port: usize, kind: i32, ref: u32, nowPs: f64): void {
   if (kind == EVENT_REQUEST) arrive(engine, port, ref, nowPs);
   else if (kind == EVENT_READ) complete(port, ref, nowPs);
-  else if (kind == EVENT_ASK) lookUp(port, ref, nowPs);
+  else if (kind == EVENT_ASK) lookUp(engine, port, ref, nowPs);
   else if (kind == EVENT_ANSWER) answer(port, ref, nowPs);
   else if (kind == EVENT_GOT) take(engine, port, ref, nowPs);
   else if (kind == EVENT_GATHER) gather(port, nowPs);
@@ -252,7 +258,10 @@ function arrive(engine: usize, port: usize, request: usize, nowPs: f64): void {
   const bytes = <f64>load<i32>(request, READ_LENGTH);
   store<f64>(engine, load<f64>(engine, ENGINE_REQUESTS) + 1, ENGINE_REQUESTS);
   tally(port, C_PRETRANSLATED, 1);
-  const donePs = preTranslated(load<usize>(port, PORT_CTX), page, op, nowPs);
+  const ctx = load<usize>(port, PORT_CTX);
+  const donePs = load<i32>(engine, ENGINE_OUTSIDE) != 0
+    ? translateOutside(ctx, page, op | OP_TRANSLATED, nowPs)
+    : preTranslated(ctx, page, op, nowPs);
   const aborted = donePs < 0;
   const endPs = aborted ? -1 - donePs : donePs;
   recordPs(port + PORT_TRANSLATION, load<f64>(request, READ_DONE) + endPs - nowPs);
@@ -442,7 +451,7 @@ function ask(port: usize, miss: usize, readyPs: f64): void {
 }
 
 /** At the unit: each page is translated as a request's would be; the first that cannot be ends the answer. */
-function lookUp(port: usize, miss: usize, nowPs: f64): void {
+function lookUp(engine: usize, port: usize, miss: usize, nowPs: f64): void {
   const pages = load<i32>(miss, MISS_PAGES);
   const first = load<f64>(miss, MISS_PAGE);
   let endPs = nowPs;
@@ -453,23 +462,29 @@ function lookUp(port: usize, miss: usize, nowPs: f64): void {
     const page = first + <f64>i;
     if (answers > 0 && covers(lastResult(miss, answers), page)) continue;
     tally(port, C_ATS_TRANSLATIONS, 1);
-    const donePs = translateAts(load<usize>(port, PORT_CTX), page, nowPs, i > 0);
+    const donePs = translateFor(engine, load<usize>(port, PORT_CTX), page, nowPs, i > 0);
     endPs = max(endPs, donePs < 0 ? -1 - donePs : donePs);
     if (donePs < 0) {
       if (i == 0) store<i32>(miss, isUnrecoverable(), MISS_STATUS);
       break;
     }
     if (outPermissions == 0) break;
-    const result = miss + MISS_RESULT + <usize>answers * RESULT_BYTES;
-    store<f64>(result, page, RESULT_PAGE);
-    store<i32>(result, max(12, outSizeLog2), RESULT_LOG2);
-    store<i32>(result, outPermissions, RESULT_ALLOWED);
+    const at = miss + MISS_RESULT + <usize>answers * RESULT_BYTES;
+    store<f64>(at, page, RESULT_PAGE);
+    store<i32>(at, max(12, outSizeLog2), RESULT_LOG2);
+    store<i32>(at, outPermissions, RESULT_ALLOWED);
     answers++;
   }
   store<i32>(miss, answers, MISS_ANSWERS);
   if (load<i32>(miss, MISS_STATUS) != 0) tally(port, C_ATS_REFUSED, 1);
   else if (answers == 0) tally(port, C_ATS_EMPTY, 1);
   addEvent(recordsOf(port), EVENT_ANSWER, <u32>miss, endPs);
+}
+
+function translateFor(engine: usize, ctx: usize, page: f64, nowPs: f64, more: bool): f64 {
+  if (load<i32>(engine, ENGINE_OUTSIDE) == 0) return translateAts(ctx, page, nowPs, more);
+  result(<u64>page, 12, 3);
+  return translateOutside(ctx, page, 0, nowPs);
 }
 
 // @ts-ignore: decorator
