@@ -108,10 +108,12 @@ export interface EngineHost {
   /** A page request has come to the unit; `group` has GROUP_LAST set in the last of its group. `access`: 1 read, 2 write. */
   pageRequest(device: number, page: number, access: number, group: number, atPs: number): void;
   /**
-   * For engines with ENGINE_OUTSIDE. Of ports with ATS: access 0 is a translation request, whose answer is 4 KiB with all rights; 8
+   * For engines with BETWEEN_IMPORT. Of ports with ATS: access 0 is a translation request, whose answer is 4 KiB with all rights; 8
    * is added in a pre-translated request.
    */
   readonly translate: KernelExports['translate'];
+  /** For engines with BETWEEN_LOG: the log is full and must be taken. */
+  recorded(): void;
 }
 
 const NO_HOST: EngineHost = {
@@ -120,6 +122,7 @@ const NO_HOST: EngineHost = {
   other: () => {},
   pageRequest: () => {},
   translate: () => 0,
+  recorded: () => {},
 };
 
 export class Kernel {
@@ -142,6 +145,7 @@ export class Kernel {
       pageRequest: (device: number, page: number, access: number, group: number, atPs: number) =>
         this.host.pageRequest(device, page, access, group, atPs),
       translate: (ctx: number, page: number, op: number, atPs: number) => this.host.translate(ctx, page, op, atPs),
+      recorded: () => this.host.recorded(),
     };
     this.exports = new WebAssembly.Instance(module, { env }).exports as unknown as KernelExports;
     this.view = new DataView(memory.buffer);

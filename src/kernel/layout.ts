@@ -386,10 +386,26 @@ export const ENGINE_DRAINED = 8; // f64: when everything translated so far is do
 export const ENGINE_REQUESTS = 16; // f64: translated since the start
 export const ENGINE_PORTS = 24; // pointer to ports × DEVICES
 export const ENGINE_DEVICES = 28;
-export const ENGINE_OUTSIDE = 32; // i32: 1 = requests are translated by the import `translate`
+/** i32: what stands between the engine and the unit: nothing, the import `translate`, a log of the IOTLB's references. */
+export const ENGINE_BETWEEN = 32;
+export const BETWEEN_NOTHING = 0;
+export const BETWEEN_IMPORT = 1;
+export const BETWEEN_LOG = 2;
+export const ENGINE_REFERENCES = 36; // pointer to the log
+export const ENGINE_REFERENCE_COUNT = 40; // i32: references in it
 export const ENGINE_DEVICE_TIMES = 64; // due times of the devices
 export const ENGINE_OTHER_TIMES = 128; // of software (by device), timers (by device), the command processor
 export const ENGINE_BYTES = 192;
+
+// ---- Log of IOTLB references: columns of REFERENCE_ENTRIES (i32) each ---------------------------------------------------------------
+export const REFERENCE_ENTRIES = 4096;
+export const REFERENCE_LOW = 0; // the page's low 32 bits, in units of the leaf class
+export const REFERENCE_WHAT = 16384; // bits 1:0 leaf class, REFERENCE_* flags, from REFERENCE_HIGH_LOG2 the page's upper bits
+export const REFERENCE_WHO = 32768; // requester index of the run
+export const REFERENCE_BYTES = 49152;
+export const REFERENCE_UPPER = 4; // a hit of the first level
+export const REFERENCE_UNFILLED = 8; // the walk failed; no leaf is known
+export const REFERENCE_HIGH_LOG2 = 4;
 
 /** Due times of a number of actors: a tree of minima, eight children a node, whose lowest level are the times. */
 export const TIMES_MIN = 0; // f64: the least; Infinity

@@ -10,18 +10,23 @@
  */
 import type { EngineHost, Kernel, KernelExports, Regions } from '../kernel/kernel.ts';
 import {
+  BETWEEN_IMPORT,
+  BETWEEN_LOG,
+  BETWEEN_NOTHING,
+  ENGINE_BETWEEN,
   ENGINE_BYTES,
   ENGINE_DEVICE_TIMES,
   ENGINE_DEVICES,
   ENGINE_DRAINED,
   ENGINE_NOW,
   ENGINE_OTHER_TIMES,
-  ENGINE_OUTSIDE,
   ENGINE_PORTS,
+  ENGINE_REFERENCES,
   ENGINE_REQUESTS,
   GROUP_LAST,
   GROUP_MASK,
   PORT_BYTES,
+  REFERENCE_BYTES,
 } from '../kernel/layout.ts';
 import type { AtsSpec, LinkSpec, MachineSpec, PriSpec } from '../spec.ts';
 import type { DeviceModel } from '../traffic/device.ts';
@@ -66,6 +71,8 @@ export interface EngineConfig {
   readonly machine: Pick<MachineSpec, 'latency' | 'order'>;
   /** Translates in place of the unit, which costs a call a request. */
   readonly translate?: KernelExports['translate'];
+  /** The IOTLB's references are logged; told when the log is full, and has to empty it (ENGINE_REFERENCE_COUNT). */
+  readonly recorded?: () => void;
   readonly commands: CommandProcessor;
 }
 
@@ -75,13 +82,20 @@ function otherActors(devices: number): number {
 }
 
 /** Kernel memory of an engine, without its ports. */
-export function engineBytes(devices: number): number {
-  return ENGINE_BYTES + timesBytes(devices) + timesBytes(otherActors(devices)) + 256;
+export function engineBytes(devices: number, records = false): number {
+  const log = records ? REFERENCE_BYTES + 64 : 0;
+  return ENGINE_BYTES + timesBytes(devices) + timesBytes(otherActors(devices)) + log + 256;
+}
+
+function between({ translate, recorded }: EngineConfig): number {
+  if (translate !== undefined) return BETWEEN_IMPORT;
+  return recorded === undefined ? BETWEEN_NOTHING : BETWEEN_LOG;
 }
 
 export class Engine implements EngineHost {
   readonly ports: readonly Port[];
   readonly translate: KernelExports['translate'];
+  readonly recorded: () => void;
   readonly pointer: number;
   private readonly kernel: Kernel;
   private readonly devices: readonly EngineDevice[];
@@ -96,7 +110,9 @@ export class Engine implements EngineHost {
     this.commands = config.commands;
     this.translate = config.translate ?? kernel.exports.translate;
     this.pointer = regions.take(ENGINE_BYTES);
-    this.put(ENGINE_OUTSIDE, config.translate === undefined ? 0 : 1);
+    this.recorded = config.recorded ?? (() => {});
+    this.put(ENGINE_BETWEEN, between(config));
+    if (config.recorded !== undefined) this.put(ENGINE_REFERENCES, regions.take(REFERENCE_BYTES));
     layTimes(kernel, regions, this.pointer + ENGINE_DEVICE_TIMES, this.count);
     layTimes(kernel, regions, this.pointer + ENGINE_OTHER_TIMES, otherActors(this.count));
     const ports = regions.take(PORT_BYTES * this.count);

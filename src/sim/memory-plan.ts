@@ -297,7 +297,7 @@ class Planner {
     // A shadowed device has two tables.
     const records = (2 * devices.length + 4) * TABLE_RECORD_BYTES + readerTlbBytes(this.spec, assisted.length);
     const ports = devices.reduce((sum, { spec }) => sum + portBytes(spec, outstanding(spec), machine.order), 0);
-    const engine = engineBytes(devices.length) + ports;
+    const engine = engineBytes(devices.length, run.mrc !== undefined) + ports;
     const structures = this.take(unitBytes(machine, devices.length, historyPages) + records + engine);
     let bytes = 0;
     const unitGuests = new Map<number, Space>();

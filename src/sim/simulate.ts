@@ -136,8 +136,8 @@ class RunPart {
     this.units = share.dealt[share.member].map((unit) => {
       const { mrc } = spec.run;
       const tap = mrc === undefined ? undefined : new MrcTap(kernel, spec, memory.units[unit], mrc);
-      const system = new UnitSystem(spec, kernel, rules, memory, unit, tap?.translate);
-      tap?.watchCommands(system.iommu.pointer);
+      const system = new UnitSystem(spec, kernel, rules, memory, unit, tap?.recorded);
+      tap?.watch(system.engine.pointer, system.iommu.pointer);
       system.start();
       return { system, counted: new CountedPart(system), timeline: new Timeline(system, intervalPs), tap };
     });

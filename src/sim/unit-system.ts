@@ -26,7 +26,7 @@ import { PageTable } from '../iommu/page-table.ts';
 import type { DteSettings } from '../iommu/structures/amd-device-table.ts';
 import { logIn } from '../iommu/record-log.ts';
 import { IommuUnit } from '../iommu/unit.ts';
-import { type Kernel, type KernelExports, Regions } from '../kernel/kernel.ts';
+import { type Kernel, Regions } from '../kernel/kernel.ts';
 import { FAULT_ATS_TIMEOUT } from '../kernel/layout.ts';
 import { Prng } from '../lib/prng.ts';
 import { PS_PER_NS } from '../request.ts';
@@ -149,14 +149,14 @@ export class UnitSystem implements CommandHandler {
   /** Queues that have been given a core. */
   private pinned = 0;
 
-  /** Guest memory must have been built. `translate`: stands between the engine and the kernel's, to look on. */
+  /** Guest memory must have been built. `recorded`: the IOTLB's references are logged (see EngineConfig). */
   constructor(
     spec: RunSpec,
     kernel: Kernel,
     rules: TableRules,
     memory: MemoryPlan,
     unit: number,
-    translate?: KernelExports['translate'],
+    recorded?: () => void,
   ) {
     const { machine } = spec;
     this.spec = spec;
@@ -189,7 +189,7 @@ export class UnitSystem implements CommandHandler {
       regions: this.regions,
       devices: this.devices.map((device) => this.engineDevice(device)),
       machine,
-      ...(translate === undefined ? {} : { translate }),
+      ...(recorded === undefined ? {} : { recorded }),
       commands: this.commands,
     });
     this.devices.forEach(({ plan: { spec } }, d) => {

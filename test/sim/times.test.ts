@@ -28,6 +28,7 @@ describe('due times', () => {
           done: () => {},
           pageRequest: () => {},
           translate: () => 0,
+          recorded: () => {},
           other: (a, at) => ran.push([a, at]),
         };
         for (const { actor, delay, events } of steps) {

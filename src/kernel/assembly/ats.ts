@@ -5,10 +5,10 @@ import {
   ATS_CACHE, ATS_CLASSES, ATS_CLASS_LOG2, ATS_FAULT_HEAD, ATS_FAULT_TAIL, ATS_FREE, ATS_GATHERS, ATS_GATHER_PS, ATS_GROUP,
   ATS_GROUP_PAGES, ATS_INVALIDATIONS, ATS_INVALIDATION_MASK, ATS_INVALIDATION_NEXT, ATS_LOOKUP_PS, ATS_MESSAGE_PS, ATS_MISSES,
   ATS_MISS_COUNT, ATS_PAGES, ATS_PUMP, ATS_READY_HEAD, ATS_READY_TAIL, ATS_READ_BYTES, ATS_RECORDS, ATS_RECORD_COUNT, ATS_ROOM,
-  CACHE_PAD, CACHE_RESIDENT, CACHE_SETS, CACHE_SLOTS, CACHE_TAGS, CACHE_WAYS, CTX_COUNTERS, C_ATC_HITS, C_ATC_LATE, C_ATC_LOOKUPS,
+  BETWEEN_IMPORT, CACHE_PAD, CACHE_RESIDENT, CACHE_SETS, CACHE_SLOTS, CACHE_TAGS, CACHE_WAYS, CTX_COUNTERS, C_ATC_HITS, C_ATC_LATE, C_ATC_LOOKUPS,
   C_ATC_MERGED, C_ATS_ABORTED, C_ATS_DISCARDED, C_ATS_EMPTY, C_ATS_REFUSED, C_ATS_REQUESTS, C_ATS_TRANSLATIONS,
   C_PRETRANSLATED, C_PRI_FAILURE, C_PRI_FAULTS, C_PRI_GROUPS, C_PRI_INVALID, C_PRI_PS, C_PRI_REQUESTS, C_PRI_RETRIES, C_PRI_SUCCESS,
-  C_STALE, ENGINE_DRAINED, ENGINE_OUTSIDE, ENGINE_REQUESTS, ENTRY_COUNT_SHIFT, ENTRY_EARLIEST, ENTRY_KIND, ENTRY_LENGTH, ENTRY_OP_MASK,
+  C_STALE, ENGINE_BETWEEN, ENGINE_DRAINED, ENGINE_REQUESTS, ENTRY_COUNT_SHIFT, ENTRY_EARLIEST, ENTRY_KIND, ENTRY_LENGTH, ENTRY_OP_MASK,
   ENTRY_PAGE, ENTRY_TOKEN, EVENT_ANSWER, EVENT_ASK, EVENT_GATHER, EVENT_GOT, EVENT_INVALIDATE, EVENT_PAGE, EVENT_READ,
   EVENT_REQUEST, EVENT_RESPOND, EVENT_RESPONSE, GROUP_LAST, GROUP_MASK, INVALIDATION_ANSWER_PS, INVALIDATION_BYTES,
   INVALIDATION_LOG2, INVALIDATION_PAGE, META_UNMAPPED_SHIFT, MISS_ACCESS, MISS_ANSWERS, MISS_BYTES, MISS_FAULT_PS, MISS_GROUP,
@@ -29,8 +29,9 @@ import { recordPs } from './histogram';
 import {
   addTo, earliestCredit, finishRequest, giveCredit, nextEntry, openSlot, packets, refill, sizeRead, takeCredit, wireTime,
 } from './port';
+import { askAts } from './references';
 import { outPermissions, outSizeLog2, result } from './state';
-import { isUnrecoverable, preTranslated, translateAts } from './translate';
+import { isUnrecoverable, preTranslated } from './translate';
 
 const OP_WRITE = 2;
 const OP_ATOMIC = 3;
@@ -259,7 +260,7 @@ function arrive(engine: usize, port: usize, request: usize, nowPs: f64): void {
   store<f64>(engine, load<f64>(engine, ENGINE_REQUESTS) + 1, ENGINE_REQUESTS);
   tally(port, C_PRETRANSLATED, 1);
   const ctx = load<usize>(port, PORT_CTX);
-  const donePs = load<i32>(engine, ENGINE_OUTSIDE) != 0
+  const donePs = load<i32>(engine, ENGINE_BETWEEN) == BETWEEN_IMPORT
     ? translateOutside(ctx, page, op | OP_TRANSLATED, nowPs)
     : preTranslated(ctx, page, op, nowPs);
   const aborted = donePs < 0;
@@ -482,7 +483,7 @@ function lookUp(engine: usize, port: usize, miss: usize, nowPs: f64): void {
 }
 
 function translateFor(engine: usize, ctx: usize, page: f64, nowPs: f64, more: bool): f64 {
-  if (load<i32>(engine, ENGINE_OUTSIDE) == 0) return translateAts(ctx, page, nowPs, more);
+  if (load<i32>(engine, ENGINE_BETWEEN) != BETWEEN_IMPORT) return askAts(engine, ctx, page, nowPs, more);
   result(<u64>page, 12, 3);
   return translateOutside(ctx, page, 0, nowPs);
 }

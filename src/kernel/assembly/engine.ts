@@ -1,13 +1,14 @@
 // The engine of one unit: devices, cores, timers and commands in the order of simulated time (sim/engine.ts says how).
 
 import {
-  ATS_PUMP, ENGINE_DEVICES, ENGINE_DEVICE_TIMES, ENGINE_NOW, ENGINE_OTHER_TIMES, ENGINE_OUTSIDE, ENGINE_PORTS, ENGINE_REQUESTS, EVENT_RESPOND,
+  ATS_PUMP, ENGINE_BETWEEN, ENGINE_DEVICES, ENGINE_DEVICE_TIMES, ENGINE_NOW, ENGINE_OTHER_TIMES, ENGINE_PORTS, ENGINE_REQUESTS, EVENT_RESPOND,
   PORT_ATS, PORT_BYTES, PORT_CTX, PORT_DEVICE, PORT_FLAGS, PORT_FLAG_ATS, PORT_FLAG_PLAIN, PORT_READ_AT, PORT_SOFTWARE_AT, PORT_STATE, PORT_STREAM_AT, PORT_TOLD, READ_OP, READ_PAGE,
   STREAM_HOLDS_WRITE, STREAM_IDLE, TIMES_LEVEL, TIMES_MIN,
 } from '../layout';
 import { atsEvent, finishAts, markUnmapped, pump, startInvalidation, usesOf } from './ats';
 import { addEvent, firstEventPs, takeEvent } from './events';
 import { finishPort, nextRead, plainStep, readTranslated, resume, settle, writePage, writeTranslated } from './port';
+import { translateAside } from './references';
 import { firstActor, setTime } from './times';
 import { translate } from './translate';
 
@@ -17,10 +18,6 @@ const OP_WRITE = 2;
 // @ts-ignore: decorator
 @external("env", "other")
 declare function runOther(actor: i32, nowPs: f64): void;
-/** Translates in place of the unit (tests, and users who watch). */
-// @ts-ignore: decorator
-@external("env", "translate")
-declare function translateOutside(ctx: usize, page: f64, op: i32, atPs: f64): f64;
 
 // @ts-ignore: decorator
 @inline
@@ -31,7 +28,7 @@ function portOf(engine: usize, device: i32): usize {
 // @ts-ignore: decorator
 @inline
 function ask(engine: usize, ctx: usize, page: f64, op: i32, atPs: f64): f64 {
-  return load<i32>(engine, ENGINE_OUTSIDE) != 0 ? translateOutside(ctx, page, op, atPs) : translate(ctx, page, op, atPs);
+  return load<i32>(engine, ENGINE_BETWEEN) != 0 ? translateAside(engine, ctx, page, op, atPs) : translate(ctx, page, op, atPs);
 }
 
 /** Handles the events before `untilPs`, at most until `budget` more requests are translated. */

@@ -92,9 +92,14 @@ export class MrcAnalysis {
   /** A lookup of 4 KiB page `page`, which lies in a leaf of class `leaf`. */
   reference(space: number, leaf: number, page: number): void {
     const unit = pageOfClass(page, this.config.classPagesLog2[leaf]);
+    this.refer(space, leaf, Math.floor(unit / LOW_BITS), unit | 0);
+  }
+
+  /** The same with the page in units of its class: its low 32 bits, and those above. */
+  refer(space: number, leaf: number, high: number, low: number): void {
     const at = this.waiting++;
-    this.tag[at] = this.tags.of(space, leaf, unit);
-    this.low[at] = unit | 0;
+    this.tag[at] = this.tags.of(space, leaf, high);
+    this.low[at] = low;
     if (this.waiting === BATCH) this.flush();
   }
 

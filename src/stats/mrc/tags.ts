@@ -13,10 +13,9 @@ export class Tags {
   private readonly lastHigh: number[] = [];
   private readonly lastTag: number[] = [];
 
-  /** `page` in units of the class. */
-  of(space: number, leaf: number, page: number): number {
+  /** `high`: the bits of the page above its low 32. */
+  of(space: number, leaf: number, high: number): number {
     const slot = (space << CLASS_BITS) | leaf;
-    const high = page < LOW_BITS ? 0 : Math.floor(page / LOW_BITS);
     return this.lastHigh[slot] === high ? this.lastTag[slot] : this.find(slot, high);
   }
 
