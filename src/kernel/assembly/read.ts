@@ -108,6 +108,8 @@ export function bringLine(cache: usize, set: usize, at: usize): void {
 }
 
 /** Adds counts and costs of reads: so many in all, and of them so many that the line cache missed. */
+// @ts-ignore: decorator
+@inline
 export function settle(lines: usize, all: i32, missed: i32): void {
   if (lines == 0) {
     addReads(<f64>all * load<f64>(unit, UNIT_MEMORY_PS), all);

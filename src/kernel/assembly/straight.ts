@@ -139,6 +139,8 @@ export function rangeFault(rule: usize, top: i32, page: u64): i32 {
 }
 
 /** The rest of a stage's walk from a table of `level`, for pages in its range. Leaves the result and returns 0, or FAULT_*. */
+// @ts-ignore: decorator
+@inline
 export function straight(stage: i32, rule: usize, level: i32, root: u64, permissions: u64, page: u64): i32 {
   const code = descend(stage, rule, level, root, permissions, page);
   return settled(code == 0 ? 0 : goOn(code, stage, rule, page));

@@ -1,9 +1,9 @@
 // The one walker: every table of every format, for the hardware's walks and for software's look-ups.
 //
-// A format is a rule block (see layout.ts and iommu/formats). The walk keeps the AND of the permission bits of all entries and
-// looks at reserved bits as it goes; when anything is wrong it ends, and `explainFault` finds the code that the architecture
-// reports first. Walk caches are consulted before and filled during the walk; each read is counted by (stage, level) and costs
-// what `lineCost` says.
+// A format is a rule block (see layout.ts and iommu/formats); word.ts says what an entry means by it. The walk keeps the AND of the
+// permission bits of all entries and looks at reserved bits as it goes; when anything is wrong it ends, and `classify` finds the
+// code that the architecture reports first. Walk caches are consulted before and filled during the walk; each read is counted by
+// (stage, level) and paid. Walks that need none of that take straight.ts.
 
 import {
   ARENA_ADDRESS, ARENA_BASE, CACHE_RESIDENT, CACHE_SLOTS, C_NTLB_HITS, C_NTLB_LOOKUPS, C_PWC_HITS, C_PWC_LOOKUPS,
