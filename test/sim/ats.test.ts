@@ -181,6 +181,17 @@ describe('a device with an ATC', () => {
     expect(it.count(layout.C_ATC_HITS)).toBe(1);
   });
 
+  it('counts uses of pages that are unmapped and not yet invalidated', () => {
+    const it = world([...reads([7]), ...reads([8], 900), ...reads([7], 1000), ...reads([7], 2000)], {
+      timer: { timerAt: () => Infinity, timer: () => {} },
+    });
+    run(it, 950_000);
+    it.engine.noteUnmapped(0, 7, 1, 1_500_000);
+    run(it);
+    expect(it.count(layout.C_ATC_HITS)).toBe(2);
+    expect(it.count(layout.C_STALE)).toBe(1); // the one at 2000 ns
+  });
+
   it('without entries asks for every request', () => {
     const it = world(reads([7, 7]), { ats: { entries: 0, ways: 1 } });
     run(it);
@@ -274,9 +285,9 @@ class SlowAtc {
   readonly grants = new Map<number, number[]>();
   readonly drops = new Map<number, number[]>();
 
-  /** A use decided at `ns` is right if the page has been granted after the last drop before it. */
+  /** A use decided at `ns` is right if the page has been granted after the last drop before it; at one instant any order is. */
   allows(page: number, ns: number): boolean {
-    const last = (times: number[] | undefined): number => Math.max(-1, ...(times ?? []).filter((at) => at <= ns));
+    const last = (times: number[] | undefined): number => Math.max(-1, ...(times ?? []).filter((at) => at < ns));
     return last(this.grants.get(page)) > last(this.drops.get(page));
   }
 }
