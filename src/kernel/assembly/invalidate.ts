@@ -2,13 +2,13 @@
 // a larger one by a sweep over the cache.
 
 import {
-  CACHE_PAD, CACHE_SETS, CACHE_SLOTS, CACHE_TAGS, CACHE_WAYS, KEY_GUEST_LOG2, LV_SHIFT, RULE_LEVEL0, RULE_LEVEL_BYTES, RULE_LEVELS, SLOT_BYTES, SLOT_KEY0, SLOT_KEY1, UNIT_CLASSES,
-  INVALIDATE_NO_GUESTS, INVALIDATE_PDE, META_UNMAPPED_SHIFT, SLOT_META, UNIT_CLASS_LOG2, UNIT_DEVICE_CACHE, UNIT_GUEST_RULE, UNIT_HOST_RULE, UNIT_IOTLB, UNIT_L1_COUNT, UNIT_L1_FIRST, UNIT_NESTED_TLB, UNIT_PASID_CACHE, UNIT_PWC, UNIT_SHADOW, UNIT_UNMAPPED,
+  CACHE_PAD, CACHE_RESIDENT, CACHE_SETS, CACHE_SLOTS, CACHE_TABLE, CACHE_TAGS, CACHE_WAYS, KEY_GUEST_LOG2, LV_SHIFT, RULE_LEVEL0, RULE_LEVEL_BYTES, RULE_LEVELS, SLOT_BYTES, SLOT_KEY0, SLOT_KEY1, UNIT_CLASSES,
+  INVALIDATE_NO_GUESTS, INVALIDATE_PDE, META_UNMAPPED_SHIFT, SLOT_META, UNIT_CLASS_LOG2, UNIT_DEVICE_CACHE, UNIT_GUEST_RULE, UNIT_HISTORY, UNIT_HOST_RULE, UNIT_IOTLB, UNIT_L1_COUNT, UNIT_L1_FIRST, UNIT_NESTED_TLB, UNIT_PASID_CACHE, UNIT_PWC, UNIT_SHADOW, UNIT_UNMAPPED,
 } from '../layout';
 import { newEpoch } from './context';
-import { drop, find, setOf, tagOf } from './cache';
+import { drop, find, findScanned, setOf, spaceTag, tagOf, tagWith } from './cache';
 import { noteDropped } from './history';
-import { begin, unit } from './state';
+import { begin, pageOf, unit } from './state';
 import { GUEST, HOST } from './walk';
 
 /** Most probes before a sweep is cheaper; measured break-even for a 512-entry cache is about 40. */
@@ -25,19 +25,22 @@ function matches(key1: u64, space: u64, spaceMask: u64): bool {
   return (key1 & spaceMask) == space;
 }
 
-/** Drops entries of a cache whose keys are page numbers shifted right by `shift` and whose class bits are `tagged`. */
-function dropRange(cache: usize, space: u64, spaceMask: u64, page: u64, pagesLog2: i32, shift: u64, tagged: u64): void {
+/** Drops entries of a cache that is not empty, whose keys are page numbers shifted right by `shift`, of one leaf class. */
+function dropRange(cache: usize, space: u64, spaceMask: u64, page: u64, pagesLog2: i32, shift: u64, leaf: i32): void {
   const keysLog2 = pagesLog2 > <i32>shift ? <u64>pagesLog2 - shift : 0;
-  const first = (page >> shift) >> keysLog2 << keysLog2;
-  if (spaceMask == ~(<u64>0) && (<u64>1 << keysLog2) <= PROBES) {
-    for (let i: u64 = 0; i < <u64>1 << keysLog2; i++) {
-      const key0 = (first + i) | tagged;
-      const slot = find(cache, key0, space, tagOf(key0, space), setOf(cache, key0, space));
-      if (slot >= 0) dropSlot(cache, <u32>slot);
-    }
-    return;
-  }
-  sweep(cache, space, spaceMask, first | tagged, keysLog2);
+  const first = ((page >> shift) >> keysLog2 << keysLog2) | (<u64>leaf << 60);
+  if (spaceMask != ~(<u64>0) || (<u64>1 << keysLog2) > PROBES) return sweep(cache, space, spaceMask, first, keysLog2);
+  for (let i: u64 = 0; i < <u64>1 << keysLog2; i++) dropKey(cache, first + i, space);
+}
+
+// @ts-ignore: decorator
+@inline
+function dropKey(cache: usize, key0: u64, space: u64): void {
+  const tag = tagWith(key0, spaceTag(space));
+  const slot = load<usize>(cache, CACHE_TABLE) == 0
+    ? findScanned(cache, key0, space, tag, setOf(cache, key0, space))
+    : find(cache, key0, space, tag, 0); // through the index
+  if (slot >= 0) dropSlot(cache, <u32>slot);
 }
 
 function dropSlot(cache: usize, slot: u32): void {
@@ -63,30 +66,33 @@ function sweep(cache: usize, space: u64, spaceMask: u64, first: u64, keysLog2: u
   }
 }
 
+/** Entries of one leaf class, in a cache that may hold others too. */
+// @ts-ignore: decorator
+@inline
+function dropClass(cache: usize, leaf: i32, space: u64, spaceMask: u64, page: u64, pagesLog2: i32): void {
+  if (cache == 0 || load<i32>(cache + (<usize>leaf << 2), CACHE_RESIDENT) == 0) return;
+  const shift = <u64>(load<i32>(unit + (<usize>leaf << 2), UNIT_CLASS_LOG2) - 12);
+  dropRange(cache, space, spaceMask, page, pagesLog2, shift, leaf);
+}
+
 /** One leaf cache over all classes; `pagesLog2` ≥ 52 is the whole address space. */
-function dropLeaves(cache: usize, space: u64, spaceMask: u64, page: u64, pagesLog2: i32, only: i32): void {
-  if (cache == 0) return;
+function dropLeaves(cache: usize, space: u64, spaceMask: u64, page: u64, pagesLog2: i32): void {
   const classes = load<i32>(unit, UNIT_CLASSES);
-  for (let i = 0; i < classes; i++) {
-    if (only >= 0 && i != only) continue;
-    const shift = <u64>(load<i32>(unit + (i << 2), UNIT_CLASS_LOG2) - 12);
-    dropRange(cache, space, spaceMask, page, pagesLog2, shift, <u64>i << 60);
-  }
+  for (let i = 0; i < classes; i++) dropClass(cache, i, space, spaceMask, page, pagesLog2);
 }
 
 function dropIotlbs(space: u64, spaceMask: u64, page: u64, pagesLog2: i32): void {
-  noting = true;
+  noting = load<usize>(unit, UNIT_HISTORY) != 0;
   const classes = load<i32>(unit, UNIT_CLASSES);
   for (let i = 0; i < classes; i++) {
     // Split by leaf size, each class has a cache of its own; unified, all pointers are the same cache.
-    dropLeaves(load<usize>(unit + (i << 2), UNIT_IOTLB), space, spaceMask, page, pagesLog2, i);
+    dropClass(load<usize>(unit + (i << 2), UNIT_IOTLB), i, space, spaceMask, page, pagesLog2);
   }
   const l1s = load<usize>(unit, UNIT_L1_FIRST);
-  for (let i: u32 = 0; i < load<u32>(unit, UNIT_L1_COUNT); i++) {
-    dropLeaves(load<usize>(l1s + (i << 2)), space, spaceMask, page, pagesLog2, -1);
-  }
+  const l1Count = load<u32>(unit, UNIT_L1_COUNT);
+  for (let i: u32 = 0; i < l1Count; i++) dropLeaves(load<usize>(l1s + (i << 2)), space, spaceMask, page, pagesLog2);
   const before = dropped; // the shadow cache is no hardware
-  dropLeaves(load<usize>(unit, UNIT_SHADOW), space, spaceMask, page, pagesLog2, -1);
+  dropLeaves(load<usize>(unit, UNIT_SHADOW), space, spaceMask, page, pagesLog2);
   dropped = before;
   noting = false;
 }
@@ -105,7 +111,7 @@ function dropWalkCaches(stage: i32, space: u64, spaceMask: u64, page: u64, pages
   const levels = stage == HOST ? MAX_LEVELS : load<i32>(rule, RULE_LEVELS);
   for (let level = 1; level < levels; level++) {
     const cache = load<usize>(unit + ((stage << 5) + (level << 2)), UNIT_PWC);
-    if (cache == 0) continue;
+    if (cache == 0 || load<i32>(cache, CACHE_RESIDENT) == 0) continue;
     const shift = <u64>(load<i32>(rule + RULE_LEVEL0 + level * RULE_LEVEL_BYTES, LV_SHIFT) - 12);
     dropRange(cache, space, spaceMask, page, pagesLog2, shift, 0);
   }
@@ -123,7 +129,7 @@ export function invalidatePages(target: usize, domain: i32, pasid: i32, page: f6
   begin(target, 0, 0);
   dropped = 0;
   const id = <u64>domain & 0xffff;
-  const start = <u64>page;
+  const start = pageOf(page);
   const exact = ~(<u64>0);
   const pde = flags & INVALIDATE_PDE;
   if (pasid >= 0) {
@@ -139,7 +145,7 @@ export function invalidatePages(target: usize, domain: i32, pasid: i32, page: f6
     return dropped;
   }
   dropIotlbs(id | GUEST_SPACES, 0xffff | GUEST_SPACES, 0, ALL);
-  dropLeaves(load<usize>(unit, UNIT_NESTED_TLB), id, exact, start, pagesLog2, -1);
+  dropLeaves(load<usize>(unit, UNIT_NESTED_TLB), id, exact, start, pagesLog2);
   if (pde != 0) dropWalkCaches(HOST, id, exact, start, pagesLog2);
   // Guest walk caches hold system addresses, which the host range may have moved.
   dropWalkCaches(GUEST, id | GUEST_SPACES, 0xffff | GUEST_SPACES, 0, ALL);
@@ -152,7 +158,7 @@ export function invalidateDevice(target: usize, bdf: i32): i32 {
   dropped = 0;
   newEpoch();
   const device = load<usize>(unit, UNIT_DEVICE_CACHE);
-  if (device != 0) dropRange(device, 0, ~(<u64>0), <u64>bdf, 0, 0, 0);
+  if (device != 0) dropKey(device, <u64>bdf, 0);
   const pasid = load<usize>(unit, UNIT_PASID_CACHE);
   if (pasid != 0) sweep(pasid, <u64>bdf, 0xffff, 0, ALL);
   return dropped;
@@ -164,7 +170,7 @@ export function invalidateAll(target: usize): i32 {
   dropped = 0;
   newEpoch();
   dropIotlbs(0, 0, 0, ALL);
-  dropLeaves(load<usize>(unit, UNIT_NESTED_TLB), 0, 0, 0, ALL, -1);
+  dropLeaves(load<usize>(unit, UNIT_NESTED_TLB), 0, 0, 0, ALL);
   dropWalkCaches(GUEST, 0, 0, 0, ALL);
   dropWalkCaches(HOST, 0, 0, 0, ALL);
   if (load<usize>(unit, UNIT_DEVICE_CACHE) != 0) sweep(load<usize>(unit, UNIT_DEVICE_CACHE), 0, 0, 0, ALL);
