@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { folder, nestwalk } from './support.ts';
+import { inside } from './inside.ts';
 
 const out = join(folder, 'mrc');
 
@@ -52,7 +53,7 @@ describe('mrc', () => {
     [['--set', 'tenants.host.mode=passthrough'], /nothing is translated/],
     [['--sets', '4', '--set', 'machine.iotlb.index=hash'], /no curves over ways; expected modulo or shifted/],
   ])('refuses %j before any work', async (flags, message) => {
-    const { code, err, out: stdout } = await nestwalk('mrc', ...short, ...flags, '--out', join(out, 'refused'));
+    const { code, err, out: stdout } = await inside('mrc', ...short, ...flags, '--out', join(out, 'refused'));
     expect([code, stdout]).toEqual([2, '']);
     expect(err).toMatch(message);
     expect(existsSync(join(out, 'refused'))).toBe(false);
