@@ -10,10 +10,9 @@ import type { PageRequest } from '../iommu/ppr-log.ts';
 import type { DriverCpu } from './cpu.ts';
 import type { DmaSteps } from './policy.ts';
 
-/** Codes of a page request group response (PCI Express base specification, table 10-6). */
-export const PRG_SUCCESS = 0;
-export const PRG_INVALID = 1;
-export const PRG_FAILURE = 15;
+/** Codes of a page request group response (PCI Express base specification, chapter 10); failures are the hardware's to send. */
+const PRG_SUCCESS = 0;
+const PRG_INVALID = 1;
 
 export interface PagerConfig {
   readonly steps: Pick<DmaSteps, 'mapAt' | 'reserve' | 'clear' | 'invalidate'>;

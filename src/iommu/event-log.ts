@@ -8,7 +8,7 @@
  */
 import {
   FAULT_ATS,
-  FAULT_ATS_TIMEOUT,
+  INVALIDATION_TIMEOUT,
   FAULT_BLOCKED,
   FAULT_CANONICAL,
   FAULT_DTE,
@@ -84,7 +84,7 @@ const AMD_EVENTS: Readonly<Record<number, readonly [EventName, Flags]>> = {
   [FAULT_MEMORY]: ['PAGE_TAB_HARDWARE_ERROR', { type: 1 }], // target abort
   [FAULT_DTE]: ['ILLEGAL_DEV_TABLE_ENTRY', {}],
   [FAULT_ATS]: ['INVALID_DEVICE_REQUEST', { type: 1, TR: 1 }],
-  [FAULT_ATS_TIMEOUT]: ['IOTLB_INV_TIMEOUT', {}],
+  [INVALIDATION_TIMEOUT]: ['IOTLB_INV_TIMEOUT', {}],
 };
 const FLAGS_SHIFT = 48n;
 const FLAGS_MASK = 0xfffn;
@@ -93,7 +93,7 @@ const WRITES = 2;
 export const amdFaults: FaultEncoding = {
   encode({ code, bdf, domain, pasid, access, page }) {
     const [event, flags] = AMD_EVENTS[code];
-    if (code === ILLEGAL_COMMAND || code === FAULT_ATS_TIMEOUT) {
+    if (code === ILLEGAL_COMMAND || code === INVALIDATION_TIMEOUT) {
       return encodeEvent(event, { DeviceID: bdf, address: BigInt(page) });
     }
     const tagged =

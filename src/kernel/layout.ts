@@ -148,8 +148,9 @@ export const FAULT_DTE = 16; // device entry invalid (V = 0, reserved bits, ille
 export const FAULT_BLOCKED = 17; // device entry valid, but IR/IW = 0 or translation disabled
 export const FAULT_PASID = 18; // PASID unknown: no valid GCR3 / PASID entry
 export const FAULT_GUEST_TABLE = 19; // host stage fault while fetching a guest table or GCR3 entry
-export const FAULT_ATS_TIMEOUT = 21; // a device did not answer an invalidation of its ATC in time
 export const FAULT_ATS = 20; // translated request or translation request of a device whose entry does not allow ATS
+/** In fault records, but of no request: a device did not answer an invalidation of its ATC in time. */
+export const INVALIDATION_TIMEOUT = 21;
 
 // ---- Requester context: one (device, PASID) at one unit ----------------------------------------------------------------------
 export const CTX_UNIT = 0; // pointer to the unit record

@@ -1,7 +1,7 @@
 /** How codes of the model are written in result files. */
 import {
   FAULT_ATS,
-  FAULT_ATS_TIMEOUT,
+  INVALIDATION_TIMEOUT,
   FAULT_BLOCKED,
   FAULT_CANONICAL,
   FAULT_DTE,
@@ -39,7 +39,7 @@ const FAULTS: Readonly<Record<number, string>> = {
   [FAULT_GUEST_TABLE]: 'guest_table_fault',
   [FAULT_ATS]: 'ats_not_allowed',
   [-1]: 'illegal_command', // ILLEGAL_COMMAND of iommu/event-log.ts
-  [FAULT_ATS_TIMEOUT]: 'invalidation_timeout',
+  [INVALIDATION_TIMEOUT]: 'invalidation_timeout',
 };
 
 export function faultName(code: number): string {

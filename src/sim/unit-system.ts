@@ -27,7 +27,7 @@ import type { DteSettings } from '../iommu/structures/amd-device-table.ts';
 import { logIn } from '../iommu/record-log.ts';
 import { IommuUnit } from '../iommu/unit.ts';
 import { type Kernel, Regions } from '../kernel/kernel.ts';
-import { FAULT_ATS_TIMEOUT } from '../kernel/layout.ts';
+import { INVALIDATION_TIMEOUT } from '../kernel/layout.ts';
 import { Prng } from '../lib/prng.ts';
 import { PS_PER_NS } from '../request.ts';
 import {
@@ -216,7 +216,7 @@ export class UnitSystem implements CommandHandler {
       timedOut: ({ spec: { index, bdf } }, address, timePs) => {
         // VT-d says so in a status register (ITE), not in a record.
         if (isIntel) return;
-        const fault = { device: index, bdf, domain: 0, pasid: -1, code: FAULT_ATS_TIMEOUT, access: 0 };
+        const fault = { device: index, bdf, domain: 0, pasid: -1, code: INVALIDATION_TIMEOUT, access: 0 };
         this.commandFaults.push({ timePs, ...fault, page: address });
       },
     });

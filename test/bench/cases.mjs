@@ -37,6 +37,20 @@ function windows(windowBytes, requests, tenant, machine = {}, count = DEVICES) {
   });
 }
 
+/** Devices with an ATC of 64 entries. @type {(windowBytes: number, requests: number) => RunSpec} */
+function atcs(windowBytes, requests) {
+  const ats = {
+    ...{ ...cacheSpec(64), leafLog2: [12, 21], allowed: true, requestPages: 1, outstanding: 32, invalidateQueue: 32 },
+    ...{ lookupNs: 5, messageNs: 100, invalidateNs: 50, invalidateTimeoutNs: 9e10 },
+  };
+  const devices = deviceSpecs(DEVICES, { ats, traffic: uniformTraffic({ windowBytes, outstanding: 4 }) });
+  return runSpec({
+    machine: machineSpec({ lineCache, iotlb: hashed }),
+    tenants: [tenantSpec({ mode: 'host', host: v1, devices })],
+    run: runLimits({ requests, warmupRequests: requests / 20 }),
+  });
+}
+
 const uncached = { ...withoutWalkCaches };
 /** Each device has a domain of its own, and all domains use the same top IOVAs: only a hash spreads them over the sets. */
 const hashed = {
@@ -57,6 +71,18 @@ export const CASES = [
     spec: windows(8 * 1024, 20_000_000, { mode: 'host', host: v1 }, { iotlb: hashed }),
     unit: 'requests',
     floor: 30,
+  },
+  {
+    name: 'ATC hits',
+    what: 'the same devices with an ATC each that holds their pages',
+    spec: atcs(8 * 1024, 10_000_000),
+    unit: 'requests',
+  },
+  {
+    name: 'ATC misses',
+    what: 'the same with 1 MiB each: one look-up in four hits, the others ask the unit',
+    spec: atcs(MIB, 3_000_000),
+    unit: 'requests',
   },
   {
     name: 'one stage, 4 reads',

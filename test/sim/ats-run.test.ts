@@ -124,7 +124,11 @@ describe('unmapping', () => {
     const result = run({ traffic: NIC, ats }, { tenant: { policy: 'strict' }, requests: 3000 });
     const all = counters(result);
     expect(all[layout.C_ATC_TIMEOUTS]).toBe(all[layout.C_ATC_INVALIDATIONS]);
-    expect(result.faults[0]).toMatchObject({ code: layout.FAULT_ATS_TIMEOUT, event: 'IOTLB_INV_TIMEOUT', device: 0 });
+    expect(result.faults[0]).toMatchObject({
+      code: layout.INVALIDATION_TIMEOUT,
+      event: 'IOTLB_INV_TIMEOUT',
+      device: 0,
+    });
   });
 });
 
