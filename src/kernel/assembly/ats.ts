@@ -2,28 +2,28 @@
 // what is simulated. Everything here happens at its time: the ATC changes when answers and invalidations come, not before.
 
 import {
-  ATS_CACHE, ATS_CLASSES, ATS_CLASS_LOG2, ATS_FAULT_HEAD, ATS_FAULT_TAIL, ATS_FREE, ATS_GATHERS, ATS_GATHER_PS, ATS_GROUP,
-  ATS_GROUP_PAGES, ATS_INVALIDATIONS, ATS_INVALIDATION_MASK, ATS_INVALIDATION_NEXT, ATS_LOOKUP_PS, ATS_MESSAGE_PS, ATS_MISSES,
-  ATS_MISS_COUNT, ATS_PAGES, ATS_PUMP, ATS_READY_HEAD, ATS_READY_TAIL, ATS_READ_BYTES, ATS_RECORDS, ATS_RECORD_COUNT, ATS_ROOM,
-  BETWEEN_IMPORT, CACHE_PAD, CACHE_RESIDENT, CACHE_SETS, CACHE_SLOTS, CACHE_TAGS, CACHE_WAYS, CTX_COUNTERS, C_ATC_HITS, C_ATC_LATE, C_ATC_LOOKUPS,
-  C_ATC_MERGED, C_ATS_ABORTED, C_ATS_DISCARDED, C_ATS_EMPTY, C_ATS_REFUSED, C_ATS_REQUESTS, C_ATS_TRANSLATIONS,
-  C_PRETRANSLATED, C_PRI_FAILURE, C_PRI_FAULTS, C_PRI_GROUPS, C_PRI_INVALID, C_PRI_PS, C_PRI_REQUESTS, C_PRI_RETRIES, C_PRI_SUCCESS,
-  C_STALE, ENGINE_BETWEEN, ENGINE_DRAINED, ENGINE_REQUESTS, ENTRY_COUNT_SHIFT, ENTRY_EARLIEST, ENTRY_KIND, ENTRY_LENGTH, ENTRY_OP_MASK,
-  ENTRY_PAGE, ENTRY_TOKEN, EVENT_ANSWER, EVENT_ASK, EVENT_GATHER, EVENT_GOT, EVENT_INVALIDATE, EVENT_PAGE, EVENT_READ,
-  EVENT_REQUEST, EVENT_RESPOND, EVENT_RESPONSE, GROUP_LAST, GROUP_MASK, INVALIDATION_ANSWER_PS, INVALIDATION_BYTES,
-  INVALIDATION_LOG2, INVALIDATION_PAGE, META_UNMAPPED_SHIFT, MISS_ACCESS, MISS_ANSWERS, MISS_BYTES, MISS_FAULT_PS, MISS_GROUP,
-  MISS_HEAD, MISS_NEXT, MISS_PAGE, MISS_PAGES, MISS_RESULT, MISS_STALE, MISS_STATE, MISS_STATE_ASKED, MISS_STATE_FAULTED,
-  MISS_STATE_FREE, MISS_STATE_REQUESTED, MISS_STATUS, MISS_TAIL, PHASE_FREE, PHASE_READS, PHASE_SENT, PHASE_WAITS, PORT_ABORT_PS,
-  PORT_ATS, PORT_BURSTS, PORT_COMPLETION, PORT_COMPLETION_HEADER, PORT_COMPLETION_PS, PORT_CTX, PORT_DEVICE, PORT_DOWN_BUSY,
-  PORT_DOWN_FREE, PORT_EARLIEST, PORT_ENTRIES, PORT_ENTRY, PORT_FLAGS, PORT_FLAG_AHEAD, PORT_FLAG_LIMITED, PORT_FLAG_TAGGED,
-  PORT_LEFT, PORT_MAX_PAYLOAD, PORT_MEMORY_READ_PS, PORT_MEMORY_WRITE_PS, PORT_PERIOD, PORT_READS, PORT_READ_BYTES,
-  PORT_READ_REQUEST, PORT_REQUEST_PS, PORT_SIZED_BYTES, PORT_SLOT, PORT_STATE, PORT_TAGS, PORT_TRANSFERS, PORT_TRANSLATION,
-  PORT_UP_BUSY, PORT_UP_FREE, PORT_WRITES, PORT_WRITE_BYTES, PORT_WRITE_HEADER, READ_ARRIVAL, READ_DONE, READ_ISSUE,
-  READ_LENGTH, READ_NEXT, READ_OP, READ_PAGE, READ_PHASE, READ_SLOT, READ_STATE, READ_VALID, RESPONSE_INVALID, RESPONSE_SUCCESS,
-  RESULT_ALLOWED, RESULT_BYTES, RESULT_LOG2, RESULT_PAGE, SLOT_BYTES, SLOT_KEY0, SLOT_META, STREAM_BLOCKED, STREAM_IDLE,
-  STREAM_RUNS, CREDITS_COUNT,
+  ATS_FAULT_HEAD, ATS_FAULT_TAIL, ATS_FREE, ATS_GATHERS, ATS_GATHER_PS, ATS_GROUP, ATS_GROUP_PAGES, ATS_INVALIDATIONS,
+  ATS_INVALIDATION_MASK, ATS_INVALIDATION_NEXT, ATS_LOOKUP_PS, ATS_MESSAGE_PS, ATS_MISSES, ATS_MISS_COUNT, ATS_PAGES,
+  ATS_PUMP, ATS_READY_HEAD, ATS_READY_TAIL, ATS_READ_BYTES, ATS_RECORDS, ATS_RECORD_COUNT, ATS_ROOM, BETWEEN_IMPORT,
+  C_ATC_HITS, C_ATC_LATE, C_ATC_LOOKUPS, C_ATC_MERGED, C_ATS_ABORTED, C_ATS_DISCARDED, C_ATS_EMPTY, C_ATS_REFUSED,
+  C_ATS_REQUESTS, C_ATS_TRANSLATIONS, C_PRETRANSLATED, C_PRI_FAILURE, C_PRI_FAULTS, C_PRI_GROUPS, C_PRI_INVALID,
+  C_PRI_PS, C_PRI_REQUESTS, C_PRI_RETRIES, C_PRI_SUCCESS, ENGINE_BETWEEN, ENGINE_DRAINED, ENGINE_REQUESTS,
+  ENTRY_COUNT_SHIFT, ENTRY_EARLIEST, ENTRY_KIND, ENTRY_LENGTH, ENTRY_OP_MASK, ENTRY_PAGE, ENTRY_TOKEN, EVENT_ANSWER,
+  EVENT_ASK, EVENT_GATHER, EVENT_GOT, EVENT_INVALIDATE, EVENT_PAGE, EVENT_READ, EVENT_REQUEST, EVENT_RESPOND,
+  EVENT_RESPONSE, GROUP_LAST, GROUP_MASK, INVALIDATION_ANSWER_PS, INVALIDATION_BYTES, INVALIDATION_LOG2,
+  INVALIDATION_PAGE, MISS_ACCESS, MISS_ANSWERS, MISS_BYTES, MISS_FAULT_PS, MISS_GROUP, MISS_HEAD, MISS_NEXT, MISS_PAGE,
+  MISS_PAGES, MISS_RESULT, MISS_STALE, MISS_STATE, MISS_STATE_ASKED, MISS_STATE_FAULTED, MISS_STATE_FREE,
+  MISS_STATE_REQUESTED, MISS_STATUS, MISS_TAIL, PHASE_FREE, PHASE_READS, PHASE_SENT, PHASE_WAITS, PORT_ABORT_PS,
+  PORT_BURSTS, PORT_COMPLETION, PORT_COMPLETION_HEADER, PORT_COMPLETION_PS, PORT_CTX, PORT_DEVICE, PORT_DOWN_BUSY,
+  PORT_DOWN_FREE, PORT_EARLIEST, PORT_ENTRIES, PORT_ENTRY, PORT_FLAGS, PORT_FLAG_AHEAD, PORT_FLAG_LIMITED,
+  PORT_FLAG_TAGGED, PORT_LEFT, PORT_MAX_PAYLOAD, PORT_MEMORY_READ_PS, PORT_MEMORY_WRITE_PS, PORT_PERIOD, PORT_READS,
+  PORT_READ_BYTES, PORT_READ_REQUEST, PORT_REQUEST_PS, PORT_SIZED_BYTES, PORT_SLOT, PORT_STATE, PORT_TAGS,
+  PORT_TRANSFERS, PORT_TRANSLATION, PORT_UP_BUSY, PORT_UP_FREE, PORT_WRITES, PORT_WRITE_BYTES, PORT_WRITE_HEADER,
+  READ_ARRIVAL, READ_DONE, READ_ISSUE, READ_LENGTH, READ_NEXT, READ_OP, READ_PAGE, READ_PHASE, READ_SLOT, READ_STATE,
+  READ_VALID, RESPONSE_INVALID, RESPONSE_SUCCESS, RESULT_ALLOWED, RESULT_BYTES, RESULT_LOG2, RESULT_PAGE,
+  STREAM_BLOCKED, STREAM_IDLE, STREAM_RUNS, CREDITS_COUNT,
 } from '../layout';
-import { drop, find, insert, setOf, tagOf, touch } from './cache';
+import { dropPages, fill, probe, recordsOf, tally } from './atc';
 import { addEvent, firstEventPs, takeEvent } from './events';
 import { recordPs } from './histogram';
 import {
@@ -36,7 +36,6 @@ import { isUnrecoverable, preTranslated } from './translate';
 const OP_WRITE = 2;
 const OP_ATOMIC = 3;
 const MESSAGE_PAYLOAD = 8;
-const PROBES: u64 = 32;
 
 /** A page request has come to the unit. `group`: its index, + GROUP_LAST in the last of a group. */
 // @ts-ignore: decorator
@@ -48,16 +47,6 @@ declare function tellPageRequest(device: i32, page: f64, access: i32, group: i32
 @external("env", "translate")
 declare function translateOutside(ctx: usize, page: f64, op: i32, atPs: f64): f64;
 const OP_TRANSLATED = 8;
-
-// @ts-ignore: decorator
-@inline
-function recordsOf(port: usize): usize {
-  return load<usize>(port, PORT_ATS);
-}
-
-function tally(port: usize, counter: i32, by: f64): void {
-  addTo(load<usize>(port, PORT_CTX) + CTX_COUNTERS + (<usize>counter << 3), by);
-}
 
 /** Takes the upstream link from `readyPs` on; returns when all has come through. */
 function sendUp(port: usize, readyPs: f64, wirePs: f64): f64 {
@@ -339,76 +328,6 @@ function abandon(engine: usize, port: usize, request: usize, nowPs: f64): void {
   finish(port, request, nowPs, 1);
 }
 
-// ---- The address translation cache ---------------------------------------------------------------------------------------------
-
-function shiftOf(ats: usize, leaf: i32): u64 {
-  return <u64>(load<i32>(ats + (<usize>leaf << 2), ATS_CLASS_LOG2) - 12);
-}
-
-/** Looks for a translation that allows `access`. A use, if there is one. */
-function probe(port: usize, page: u64, access: i32, nowPs: f64): bool {
-  const ats = recordsOf(port);
-  const cache = load<usize>(ats, ATS_CACHE);
-  if (cache == 0) return false;
-  for (let leaf = 0; leaf < load<i32>(ats, ATS_CLASSES); leaf++) {
-    if (load<i32>(cache + (<usize>leaf << 2), CACHE_RESIDENT) == 0) continue;
-    const key = (page >> shiftOf(ats, leaf)) | (<u64>leaf << 60);
-    const slot = find(cache, key, 0, tagOf(key, 0), setOf(cache, key, 0));
-    if (slot < 0) continue;
-    const meta = load<u64>(load<usize>(cache, CACHE_SLOTS) + <u32>slot * SLOT_BYTES, SLOT_META);
-    if ((<i32>meta & access) != access) continue;
-    const unmapped = meta >> META_UNMAPPED_SHIFT;
-    if (unmapped != 0 && <f64>unmapped <= nowPs) tally(port, C_STALE, 1);
-    touch(cache, <u32>slot);
-    return true;
-  }
-  return false;
-}
-
-/** The largest leaf size of the ATC that is no larger than what the unit answered. */
-function fill(ats: usize, result: usize): void {
-  const cache = load<usize>(ats, ATS_CACHE);
-  if (cache == 0) return;
-  let leaf = load<i32>(ats, ATS_CLASSES) - 1;
-  while (leaf > 0 && load<i32>(ats + (<usize>leaf << 2), ATS_CLASS_LOG2) > load<i32>(result, RESULT_LOG2)) leaf--;
-  const key = (<u64>load<f64>(result, RESULT_PAGE) >> shiftOf(ats, leaf)) | (<u64>leaf << 60);
-  const tag = tagOf(key, 0);
-  const set = setOf(cache, key, 0);
-  const slot = find(cache, key, 0, tag, set);
-  if (slot >= 0) touch(cache, <u32>slot);
-  const at = slot >= 0 ? load<usize>(cache, CACHE_SLOTS) + <u32>slot * SLOT_BYTES : insert(cache, key, 0, tag, set);
-  store<u64>(at, <u64>load<i32>(result, RESULT_ALLOWED), SLOT_META);
-}
-
-/** Drops what covers some of 2^pagesLog2 pages around `page`. */
-function dropPages(ats: usize, page: u64, pagesLog2: i32): void {
-  const cache = load<usize>(ats, ATS_CACHE);
-  if (cache == 0) return;
-  for (let leaf = 0; leaf < load<i32>(ats, ATS_CLASSES); leaf++) {
-    if (load<i32>(cache + (<usize>leaf << 2), CACHE_RESIDENT) == 0) continue;
-    const shift = shiftOf(ats, leaf);
-    const keysLog2 = <u64>pagesLog2 > shift ? min<u64>(<u64>pagesLog2 - shift, 59) : 0;
-    const first = (page >> shift >> keysLog2 << keysLog2) | (<u64>leaf << 60);
-    if (<u64>1 << keysLog2 > PROBES) {
-      sweep(cache, first, keysLog2);
-      continue;
-    }
-    for (let key = first; key < first + (<u64>1 << keysLog2); key++) {
-      const slot = find(cache, key, 0, tagOf(key, 0), setOf(cache, key, 0));
-      if (slot >= 0) drop(cache, <u32>slot);
-    }
-  }
-}
-
-function sweep(cache: usize, first: u64, keysLog2: u64): void {
-  const pad = load<u32>(cache, CACHE_PAD);
-  const slots = load<usize>(cache, CACHE_SLOTS);
-  for (let slot: u32 = 0; slot < load<u32>(cache, CACHE_SETS) * pad; slot++) {
-    if (slot % pad >= load<u32>(cache, CACHE_WAYS) || load<u32>(load<usize>(cache, CACHE_TAGS) + (slot << 2)) == 0) continue;
-    if (load<u64>(slots + slot * SLOT_BYTES, SLOT_KEY0) >> keysLog2 == first >> keysLog2) drop(cache, slot);
-  }
-}
-
 // ---- Translation requests ------------------------------------------------------------------------------------------------------
 
 /** The record that asks for this page already, or a free one; 0: there is none. */
@@ -648,7 +567,7 @@ function respond(engine: usize, port: usize, ref: u32, nowPs: f64): void {
 
 // ---- Invalidations -------------------------------------------------------------------------------------------------------------
 
-/** The unit sends an invalidation; messages do not wait for completions on the link. Returns nothing: sim/device-tlb.ts knows when it is done. */
+/** The unit sends an invalidation; messages do not wait for completions on the link. sim/device-tlb.ts knows when it is done. */
 export function startInvalidation(port: usize, page: f64, pagesLog2: i32, atPs: f64, answerPs: f64): void {
   const ats = recordsOf(port);
   const index = load<u32>(ats, ATS_INVALIDATION_NEXT) & load<u32>(ats, ATS_INVALIDATION_MASK);
@@ -723,24 +642,4 @@ function usesAfter(port: usize, first: u64, last: u64, atPs: f64): i32 {
 /** Whether requests of 2^pagesLog2 pages around `page` are between the device and memory after `atPs`. */
 export function usesOf(port: usize, page: f64, pagesLog2: i32, atPs: f64): i32 {
   return usesAfter(port, firstOf(<u64>page, pagesLog2), lastOf(<u64>page, pagesLog2), atPs);
-}
-
-/** Marks translations of pages that software has unmapped and not yet invalidated: uses of them count as stale. */
-export function markUnmapped(port: usize, page: f64, pages: f64, atPs: f64): void {
-  const ats = recordsOf(port);
-  const cache = load<usize>(ats, ATS_CACHE);
-  if (cache == 0) return;
-  const mark = max<u64>(<u64>atPs, 1) << META_UNMAPPED_SHIFT;
-  for (let leaf = 0; leaf < load<i32>(ats, ATS_CLASSES); leaf++) {
-    const shift = shiftOf(ats, leaf);
-    const end = <u64>(page + pages - 1) >> shift;
-    for (let key = <u64>page >> shift; key <= end; key++) {
-      const tagged = key | (<u64>leaf << 60);
-      const slot = find(cache, tagged, 0, tagOf(tagged, 0), setOf(cache, tagged, 0));
-      if (slot < 0) continue;
-      const at = load<usize>(cache, CACHE_SLOTS) + <u32>slot * SLOT_BYTES;
-      const meta = load<u64>(at, SLOT_META);
-      if (meta >> META_UNMAPPED_SHIFT == 0) store<u64>(at, meta | mark, SLOT_META);
-    }
-  }
 }

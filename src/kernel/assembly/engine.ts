@@ -5,7 +5,8 @@ import {
   PORT_ATS, PORT_BYTES, PORT_CTX, PORT_DEVICE, PORT_FLAGS, PORT_FLAG_ATS, PORT_FLAG_PLAIN, PORT_READ_AT, PORT_SOFTWARE_AT, PORT_STATE, PORT_STREAM_AT, PORT_TOLD, READ_OP, READ_PAGE,
   STREAM_HOLDS_WRITE, STREAM_IDLE, TIMES_LEVEL, TIMES_MIN,
 } from '../layout';
-import { atsEvent, finishAts, markUnmapped, pump, startInvalidation, usesOf } from './ats';
+import { markUnmapped } from './atc';
+import { atsEvent, finishAts, pump, startInvalidation, usesOf } from './ats';
 import { addEvent, firstEventPs, takeEvent } from './events';
 import { finishPort, nextRead, plainStep, readTranslated, resume, settle, writePage, writeTranslated } from './port';
 import { translateAside } from './references';
