@@ -387,36 +387,36 @@ export class CommandQueue implements CommandPort {
 
   /** Reads what the ring holds, and books the time of each command. */
   private fetch(): void {
-    const { ring } = this;
-    while (this.fetched < this.written && !this.halted) {
-      if (this.fetched - this.applied === this.donePs.length) this.grow();
-      const from = this.fetchAt;
-      const slot = this.fetched & (this.donePs.length - 1);
-      const to = slot * COMMAND_WORDS;
-      this.words[to] = ring.words[from];
-      this.words[to + 1] = ring.words[from + 1];
-      this.words[to + 2] = ring.words[from + 2];
-      this.words[to + 3] = ring.words[from + 3];
-      const kind = this.encoding.kindOf(ring.words, from);
-      this.halted = kind === ILLEGAL;
-      this.kinds[slot] = kind;
-      this.execute(slot, kind);
-      this.fetched++;
-      this.fetchAt = this.after(from);
-    }
+    while (this.fetched < this.written && !this.halted) this.fetchOne();
+  }
+
+  private fetchOne(): void {
+    if (this.fetched - this.applied === this.donePs.length) this.grow();
+    const { words, fetchAt: from } = this;
+    const ring = this.ring.words;
+    const slot = this.fetched & (this.donePs.length - 1);
+    const to = slot * COMMAND_WORDS;
+    words[to] = ring[from];
+    words[to + 1] = ring[from + 1];
+    words[to + 2] = ring[from + 2];
+    words[to + 3] = ring[from + 3];
+    const kind = this.encoding.kindOf(words, to);
+    if (kind === ILLEGAL) this.halted = true;
+    this.kinds[slot] = kind;
+    this.execute(slot, kind);
+    this.fetched++;
+    this.fetchAt = this.after(from);
   }
 
   /** Books the processor's time for a command that is in the ring since the doorbell. */
   private execute(slot: number, kind: number): void {
-    const { times, handler } = this;
+    const { times } = this;
     const startPs = Math.max(times[DOORBELL], times[IDLE]);
     let donePs = startPs + this.commandPs;
-    if (kind === WAIT) donePs = Math.max(donePs, handler.drainedAt(donePs), times[DEVICE_TLBS]) + this.waitPs;
-    if (kind === DEVICE_TLB && handler.deviceTlbDoneAt !== undefined) {
-      this.encoding.decode(this.words, slot * COMMAND_WORDS, kind, this.read);
-      const { device, page, sizeLog2 } = this.read;
-      donePs = handler.deviceTlbRoomAt?.(device, donePs) ?? donePs;
-      times[DEVICE_TLBS] = Math.max(times[DEVICE_TLBS], handler.deviceTlbDoneAt(device, donePs, page, sizeLog2));
+    if (kind === WAIT) {
+      donePs = Math.max(donePs, this.handler.drainedAt(donePs), times[DEVICE_TLBS]) + this.waitPs;
+    } else if (kind === DEVICE_TLB) {
+      donePs = this.sendToDevice(slot, donePs);
     }
     this.commands++;
     this.byKind[kind]++;
@@ -425,18 +425,34 @@ export class CommandQueue implements CommandPort {
     this.donePs[slot] = donePs;
   }
 
+  /** When the device has room for the invalidation. */
+  private sendToDevice(slot: number, atPs: number): number {
+    const { handler, times, read } = this;
+    if (handler.deviceTlbDoneAt === undefined) return atPs;
+    this.encoding.decode(this.words, slot * COMMAND_WORDS, DEVICE_TLB, read);
+    const { device, page, sizeLog2 } = read;
+    const donePs = handler.deviceTlbRoomAt?.(device, atPs) ?? atPs;
+    times[DEVICE_TLBS] = Math.max(times[DEVICE_TLBS], handler.deviceTlbDoneAt(device, donePs, page, sizeLog2));
+    return donePs;
+  }
+
   private apply(slot: number): void {
-    const { handler, read } = this;
-    const atPs = this.donePs[slot];
+    const { read } = this;
     const kind = this.kinds[slot];
     this.encoding.decode(this.words, slot * COMMAND_WORDS, kind, read);
+    if (kind === WAIT) this.store(read.address, read.data);
+    else if (kind === PAGES && read.sizeLog2 !== WHOLE_LOG2) {
+      const { domain, pasid, page, sizeLog2, walkCaches } = read;
+      this.handler.invalidatePages(domain, pasid, page, sizeLog2, walkCaches, this.donePs[slot]);
+    } else this.applyOther(kind, this.donePs[slot]);
+  }
+
+  private applyOther(kind: number, atPs: number): void {
+    const { handler, read } = this;
     const { domain, pasid, device, page, sizeLog2 } = read;
     switch (kind) {
       case PAGES:
-        if (sizeLog2 === WHOLE_LOG2) return handler.invalidateAll(domain, pasid, atPs);
-        return handler.invalidatePages(domain, pasid, page, sizeLog2, read.walkCaches, atPs);
-      case WAIT:
-        return this.store(read.address, read.data);
+        return handler.invalidateAll(domain, pasid, atPs);
       case DEVICE:
         return handler.invalidateDevice(device, atPs);
       case PASID_CACHE:

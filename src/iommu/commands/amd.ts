@@ -43,6 +43,7 @@ const RESERVED: readonly Int32Array[] = [
   COMMANDS.INVALIDATE_IOMMU_ALL,
 ].map(({ layout }) => reservedBits(layout));
 
+const OPCODE_WAIT = 1 << 28;
 const OPCODE_PAGES = 3 << 28;
 const STORE = 1;
 const SIZE = 1;
@@ -75,53 +76,109 @@ function guest(pasid: number): number {
   return pasid < 0 ? 0 : GN;
 }
 
+/** The two commands that every strict unmap sends have functions of their own: small enough to be compiled into their callers. */
+function encodePages(words: Int32Array, at: number, command: Command, sizeLog2: number): void {
+  const { pasid } = command;
+  words[at] = pasid < 0 ? 0 : pasid;
+  words[at + 1] = command.domain | OPCODE_PAGES;
+  words[at + 2] = (command.walkCaches ? PDE : 0) | guest(pasid);
+  writeRange(words, at + 2, command.page, sizeLog2);
+}
+
+function encodeWait(words: Int32Array, at: number, command: Command): void {
+  words[at] = command.address > 0 ? STORE : 0;
+  words[at + 1] = OPCODE_WAIT;
+  writeAddress(words, at, command.address);
+  words[at + 2] = command.data | 0;
+  words[at + 3] = 0;
+}
+
+function decodePages(words: Int32Array, at: number, command: Command): void {
+  const flags = words[at + 2];
+  command.domain = words[at + 1] & 0xffff;
+  command.pasid = (flags & GN) !== 0 ? words[at] & 0xfffff : -1;
+  command.walkCaches = (flags & PDE) !== 0;
+  readRange(words, at + 2, command);
+}
+
+function decodeWait(words: Int32Array, at: number, command: Command): void {
+  const w0 = words[at];
+  command.address = (w0 & STORE) !== 0 ? (words[at + 1] & 0xfffff) * 4294967296 + ((w0 & ~7) >>> 0) : 0;
+  command.data = words[at + 2] >>> 0;
+}
+
+function encodeOther(words: Int32Array, at: number, command: Command): void {
+  const { kind, pasid, device } = command;
+  const id = Math.max(0, pasid);
+  words[at] = words[at + 1] = words[at + 2] = words[at + 3] = 0;
+  switch (kind) {
+    case PASID_CACHE: // Linux after a change of a GCR3 entry: all of the PASID's pages (__set_gcr3)
+      return encodePages(words, at, command, WHOLE_LOG2);
+    case DEVICE_TLB:
+      // Linux sets QueueID to the device, too.
+      words[at] = device | (((id >> 8) & 0xff) << 16) | (command.data << 24);
+      words[at + 1] = device | ((id & 0xff) << 16) | ((id >> 16) << 24);
+      words[at + 2] = guest(pasid);
+      writeRange(words, at + 2, command.page, command.sizeLog2);
+      break;
+    case PREFETCH:
+      words[at] = device | (command.data << 24);
+      words[at + 1] = id;
+      words[at + 2] = guest(pasid);
+      writeRange(words, at + 2, command.page, command.sizeLog2);
+      break;
+    case PPR_RESPONSE:
+      words[at] = device;
+      words[at + 1] = id;
+      words[at + 2] = guest(pasid);
+      words[at + 3] = command.data | (command.status << 12);
+      break;
+    case DEVICE:
+    case INTERRUPT:
+      words[at] = device;
+      break;
+    default:
+      assert(kind === EVERYTHING, 'AMD has a command of this kind');
+  }
+  words[at + 1] |= kind << 28; // kinds up to 8 have AMD's numbers
+}
+
+function decodeOther(words: Int32Array, at: number, kind: number, command: Command): void {
+  const w0 = words[at];
+  const w1 = words[at + 1];
+  const hasPasid = (words[at + 2] & GN) !== 0;
+  switch (kind) {
+    case DEVICE_TLB:
+      command.device = w0 & 0xffff;
+      command.data = w0 >>> 24;
+      command.pasid = hasPasid ? (((w1 >> 24) & 15) << 16) | (((w0 >> 16) & 0xff) << 8) | ((w1 >> 16) & 0xff) : -1;
+      return readRange(words, at + 2, command);
+    case PREFETCH:
+      command.device = w0 & 0xffff;
+      command.data = w0 >>> 24;
+      command.pasid = hasPasid ? w1 & 0xfffff : -1;
+      return readRange(words, at + 2, command);
+    case PPR_RESPONSE:
+      command.device = w0 & 0xffff;
+      command.pasid = hasPasid ? w1 & 0xfffff : -1;
+      command.data = words[at + 3] & 0x1ff;
+      command.status = (words[at + 3] >> 12) & 15;
+      return;
+    case DEVICE:
+    case INTERRUPT:
+      command.device = w0 & 0xffff;
+  }
+}
+
 export const amdCommands: CommandEncoding = {
   name: 'amd',
   everything: [EVERYTHING],
 
   encode(words, at, command) {
-    const { kind, pasid, device } = command;
-    const id = Math.max(0, pasid);
-    words[at] = words[at + 1] = words[at + 2] = words[at + 3] = 0;
-    switch (kind) {
-      case PASID_CACHE: // Linux after a change of a GCR3 entry: all of the PASID's pages (__set_gcr3)
-      case PAGES:
-        words[at] = id;
-        words[at + 1] = command.domain | OPCODE_PAGES;
-        words[at + 2] = (command.walkCaches ? PDE : 0) | guest(pasid);
-        return writeRange(words, at + 2, command.page, kind === PAGES ? command.sizeLog2 : WHOLE_LOG2);
-      case WAIT:
-        words[at] = command.address > 0 ? STORE : 0;
-        writeAddress(words, at, command.address);
-        words[at + 2] = command.data | 0;
-        break;
-      case DEVICE_TLB:
-        // Linux sets QueueID to the device, too.
-        words[at] = device | (((id >> 8) & 0xff) << 16) | (command.data << 24);
-        words[at + 1] = device | ((id & 0xff) << 16) | ((id >> 16) << 24);
-        words[at + 2] = guest(pasid);
-        writeRange(words, at + 2, command.page, command.sizeLog2);
-        break;
-      case PREFETCH:
-        words[at] = device | (command.data << 24);
-        words[at + 1] = id;
-        words[at + 2] = guest(pasid);
-        writeRange(words, at + 2, command.page, command.sizeLog2);
-        break;
-      case PPR_RESPONSE:
-        words[at] = device;
-        words[at + 1] = id;
-        words[at + 2] = guest(pasid);
-        words[at + 3] = command.data | (command.status << 12);
-        break;
-      case DEVICE:
-      case INTERRUPT:
-        words[at] = device;
-        break;
-      default:
-        assert(kind === EVERYTHING, 'AMD has a command of this kind');
-    }
-    words[at + 1] |= kind << 28; // kinds up to 8 have AMD's numbers
+    const { kind } = command;
+    if (kind === PAGES) encodePages(words, at, command, command.sizeLog2);
+    else if (kind === WAIT) encodeWait(words, at, command);
+    else encodeOther(words, at, command);
   },
 
   kindOf(words, at) {
@@ -131,40 +188,9 @@ export const amdCommands: CommandEncoding = {
   },
 
   decode(words, at, kind, command) {
-    const w0 = words[at];
-    const w1 = words[at + 1];
-    const w2 = words[at + 2];
-    const hasPasid = (w2 & GN) !== 0;
     command.kind = kind;
-    switch (kind) {
-      case PAGES:
-        command.domain = w1 & 0xffff;
-        command.pasid = hasPasid ? w0 & 0xfffff : -1;
-        command.walkCaches = (w2 & PDE) !== 0;
-        return readRange(words, at + 2, command);
-      case WAIT:
-        command.address = (w0 & STORE) !== 0 ? (w1 & 0xfffff) * 4294967296 + ((w0 & ~7) >>> 0) : 0;
-        command.data = w2 >>> 0;
-        return;
-      case DEVICE_TLB:
-        command.device = w0 & 0xffff;
-        command.data = w0 >>> 24;
-        command.pasid = hasPasid ? (((w1 >> 24) & 15) << 16) | (((w0 >> 16) & 0xff) << 8) | ((w1 >> 16) & 0xff) : -1;
-        return readRange(words, at + 2, command);
-      case PREFETCH:
-        command.device = w0 & 0xffff;
-        command.data = w0 >>> 24;
-        command.pasid = hasPasid ? w1 & 0xfffff : -1;
-        return readRange(words, at + 2, command);
-      case PPR_RESPONSE:
-        command.device = w0 & 0xffff;
-        command.pasid = hasPasid ? w1 & 0xfffff : -1;
-        command.data = words[at + 3] & 0x1ff;
-        command.status = (words[at + 3] >> 12) & 15;
-        return;
-      case DEVICE:
-      case INTERRUPT:
-        command.device = w0 & 0xffff;
-    }
+    if (kind === PAGES) decodePages(words, at, command);
+    else if (kind === WAIT) decodeWait(words, at, command);
+    else decodeOther(words, at, kind, command);
   },
 };
