@@ -14,7 +14,7 @@ import {
   table,
 } from './entry';
 import { giveFrame, takeFrame } from './frames';
-import { undo } from './unmap';
+import { leafTable, undo } from './unmap';
 
 export { ptUnmap, ptUnmapSize } from './unmap';
 
@@ -80,9 +80,15 @@ function mapPage(page: u64, target: u64): i32 {
   if (error != 0) return error;
   if (((load<u64>(rule, RULE_PAGE_SIZES) >> PAGE_LOG2) & 1) == 0) return EINVAL;
   if (grow(page, 0) != 0) return ENOMEM;
-  const leaves = descend(page, 0);
+  let leaves = leafTable(page);
+  if (leaves == 0) leaves = descend(page, 0);
   if (leaves == 0) return descendError;
-  return fill(leaves + (indexOf(recordOf(0), page) << 3), 0, target, 0, 1, 1);
+  const slot = leaves + (indexOf(recordOf(0), page) << 3);
+  if (load<u64>(slot) != 0) return fill(slot, 0, target, 0, 1, 1);
+  store<u64>(slot, attributes | load<u64>(recordOf(0), LV_LEAF_BITS) | encode(target << PAGE_LOG2));
+  countLeaves(1);
+  mapped = 1;
+  return 0;
 }
 
 /** Maps `count` leaves of 2^sizeLog2 bytes each. */

@@ -2,10 +2,11 @@
 // with holes and with leaves that the range covers in part (POLICY_*).
 
 import {
-  LV_INDEX_MASK, LV_LEAF_BITS, LV_SHIFT, LV_TABLE_BITS, POLICY_BY_FETCH, POLICY_BY_STEP, POLICY_HOLE_SKIP,
+  ARENA_ADDRESS, ARENA_BASE, LV_INDEX_MASK, LV_LEAF_BITS, LV_LEAF_MASK, LV_LEAF_XOR, LV_SHIFT, LV_TABLE_BITS, POLICY_BY_FETCH, POLICY_BY_STEP, POLICY_HOLE_SKIP,
   POLICY_REPORT_SIZE, POLICY_REPORT_SPAN, POLICY_SPLIT, POLICY_TAIL_WHOLE, PT_FREED_TABLES, PT_LEVELS, PT_ROOT,
-  RULE_CONTIG_KIND, RULE_CONTIG_MASK, RULE_CONTIG_NONE, RULE_CONTIG_VALUE, RULE_FLAGS, RULE_FLAG_SIGN_EXTEND,
-  RULE_FREE_BLOCK, RULE_FREE_COVERED, RULE_FREE_POLICY, RULE_FREE_WHOLE, RULE_GRANULE_LOG2, RULE_PAGE_SIZES,
+  RULE_ADDRESS, RULE_ADDRESS_HIGH, RULE_ADDRESS_HIGH_SHIFT, RULE_ADDRESS_SHIFT, RULE_CONTIG_KIND, RULE_CONTIG_MASK,
+  RULE_CONTIG_NONE, RULE_CONTIG_VALUE, RULE_FLAGS, RULE_FLAG_NEXT_LEVEL, RULE_FLAG_SIGN_EXTEND, RULE_FREE_BLOCK,
+  RULE_FREE_COVERED, RULE_FREE_POLICY, RULE_FREE_WHOLE, RULE_GRANULE_LOG2, RULE_LEVEL_BYTES, RULE_PAGE_SIZES,
   RULE_TABLE_SIZE_LOG2,
 } from '../layout';
 import {
@@ -29,14 +30,9 @@ export function ptUnmap(pt: usize, iovaPage: f64, pages: f64): f64 {
 /** One page mapped by a 4 KiB leaf: every policy removes just that, and no table can be freed. False = not that case. */
 function unmapPage(pt: usize, page: u64): bool {
   open(pt);
-  const levels = load<i32>(pt, PT_LEVELS);
-  if (load<i32>(rule, RULE_GRANULE_LOG2) != PAGE_LOG2 || !reaches(levels, page)) return false;
-  let at: usize = load<u32>(pt, PT_ROOT);
-  for (let level = levels - 1; level > 0; level--) {
-    const entry = entryAt(at, level, page);
-    if (entry == 0 || isLeaf(entry, level)) return false;
-    at = childOf(entry);
-  }
+  if (load<i32>(rule, RULE_GRANULE_LOG2) != PAGE_LOG2 || !reaches(load<i32>(pt, PT_LEVELS), page)) return false;
+  const at = leafTable(page);
+  if (at == 0) return false;
   const slot = at + (indexOf(recordOf(0), page) << 3);
   const leaf = load<u64>(slot);
   if (leaf == 0 || leafSize(leaf, 0) != 0) return false;
@@ -44,6 +40,28 @@ function unmapPage(pt: usize, page: u64): bool {
   store<i32>(pt, 0, PT_FREED_TABLES);
   countLeaves(-1);
   return true;
+}
+
+/** The lowest table on the way to this page, which the table's levels reach; 0: the way ends above it. */
+export function leafTable(page: u64): usize {
+  const nextLevel = (load<i32>(rule, RULE_FLAGS) & RULE_FLAG_NEXT_LEVEL) != 0;
+  // decode and childOf, with what all levels share loaded once.
+  const lowMask = load<u64>(rule, RULE_ADDRESS);
+  const lowShift = <u64>load<i32>(rule, RULE_ADDRESS_SHIFT);
+  const highMask = load<u64>(rule, RULE_ADDRESS_HIGH);
+  const highShift = <u64>load<i32>(rule, RULE_ADDRESS_HIGH_SHIFT);
+  const base = load<u32>(arena, ARENA_BASE) - load<u32>(arena, ARENA_ADDRESS);
+  const lowest = recordOf(0);
+  let at: usize = load<u32>(table, PT_ROOT);
+  for (let record = recordOf(load<i32>(table, PT_LEVELS) - 1); record != lowest; record -= RULE_LEVEL_BYTES) {
+    const entry = load<u64>(at + (indexOf(record, page) << 3));
+    if (entry == 0) return 0;
+    if (nextLevel) {
+      if ((((entry >> 9) + 1) & 7) < 2) return 0; // 7 or 0: a leaf
+    } else if (((entry ^ load<u64>(record, LV_LEAF_XOR)) & load<u64>(record, LV_LEAF_MASK)) != 0) return 0;
+    at = <usize>(<u32>((entry & lowMask) << lowShift | (entry & highMask) << highShift) + base);
+  }
+  return at;
 }
 
 /** Whether the indices of so many levels tell this page from all others. */
