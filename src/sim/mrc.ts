@@ -97,15 +97,26 @@ export class MrcTap {
   }
 
   private take(lows: Int32Array, whats: Int32Array, whos: Int32Array, count: number): void {
-    const { analysis, spaceOf } = this;
+    const { analysis } = this;
+    let lastWhat = -1;
+    let lastWho = -1;
+    let tag = -1;
     for (let i = 0; i < count; i++) {
       const what = whats[i];
-      const space = spaceOf[whos[i]];
-      const leaf = what & LEAF_MASK;
-      if ((what & NOT_SEEN) === 0) analysis.refer(space, leaf, what >>> REFERENCE_HIGH_LOG2, lows[i]);
-      else if ((what & REFERENCE_UPPER) !== 0) analysis.upperHit(space, leaf);
-      else analysis.unfilled(space);
+      const who = whos[i];
+      if (what !== lastWhat || who !== lastWho) {
+        lastWhat = what;
+        lastWho = who;
+        tag = (what & NOT_SEEN) === 0 ? this.tagOf(what, who) : -1;
+      }
+      if (tag >= 0) analysis.refer(tag, lows[i]);
+      else if ((what & REFERENCE_UPPER) !== 0) analysis.upperHit(this.spaceOf[who], what & LEAF_MASK);
+      else analysis.unfilled(this.spaceOf[who]);
     }
+  }
+
+  private tagOf(what: number, who: number): number {
+    return this.analysis.tagOf(this.spaceOf[who], what & LEAF_MASK, what >>> REFERENCE_HIGH_LOG2);
   }
 
   private openSpace({ domain, tenant, spec }: DevicePlan): number {

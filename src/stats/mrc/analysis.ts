@@ -51,6 +51,8 @@ export class MrcAnalysis {
   private readonly stack = new ReuseStack();
   private readonly all = new Tally();
   private readonly parts: Parts;
+  /** The part that all references so far belong to: `all` counts for it too, until there is another one or a sample. */
+  private lone: Tally | undefined;
   private readonly leaves: Owners;
   private readonly tenants: Owners;
   private readonly sets: readonly SetAnalysis[];
@@ -92,13 +94,18 @@ export class MrcAnalysis {
   /** A lookup of 4 KiB page `page`, which lies in a leaf of class `leaf`. */
   reference(space: number, leaf: number, page: number): void {
     const unit = pageOfClass(page, this.config.classPagesLog2[leaf]);
-    this.refer(space, leaf, Math.floor(unit / LOW_BITS), unit | 0);
+    this.refer(this.tagOf(space, leaf, Math.floor(unit / LOW_BITS)), unit | 0);
   }
 
-  /** The same with the page in units of its class: its low 32 bits, and those above. */
-  refer(space: number, leaf: number, high: number, low: number): void {
+  /** What lookups have in common, as a number for `refer`. `high`: the bits above the low 32 of the page in units of the class. */
+  tagOf(space: number, leaf: number, high: number): number {
+    return this.tags.of(space, leaf, high);
+  }
+
+  /** `reference` with a page's tag and its low 32 bits in units of the class. */
+  refer(tag: number, low: number): void {
     const at = this.waiting++;
-    this.tag[at] = this.tags.of(space, leaf, high);
+    this.tag[at] = tag;
     this.low[at] = low;
     if (this.waiting === BATCH) this.flush();
   }
@@ -129,6 +136,7 @@ export class MrcAnalysis {
 
   result(): UnitCurves {
     this.flush();
+    this.settle();
     const { config, parts, leaves, tenants } = this;
     const { lookups, upperHits, references } = parts.whole();
     const all = { ...this.all.data('all', 0, 'shared'), lookups, upperHits, references };
@@ -157,32 +165,48 @@ export class MrcAnalysis {
 
   /** Names keys up to the first reference that changes how the later ones are followed; returns where to go on. */
   private follow(from: number, to: number): number {
-    const { keys, tag: tags, low: lows, key: out, met } = this;
-    const { seedOf } = this.tags;
+    const { keys, tag: tags, low: lows, key: out, threshold } = this;
+    let lastTag = -1;
+    let seed = 0;
     for (let i = from; i < to; i++) {
       const tag = tags[i];
-      if (!met[tag]) {
-        this.process(from, i);
-        this.meet(tag);
-        return i;
+      const low = lows[i];
+      if (tag !== lastTag) {
+        if (!this.met[tag]) {
+          this.process(from, i);
+          this.meet(tag);
+          return i;
+        }
+        lastTag = tag;
+        seed = this.tags.seedOf[tag];
+      } else if (i > from && low === lows[i - 1]) {
+        out[i] = out[i - 1];
+        continue;
       }
-      const hash = keyHash(seedOf[tag], lows[i]);
-      if (hash >>> 8 >= this.threshold) {
+      const hash = keyHash(seed, low);
+      if (hash >>> 8 >= threshold) {
         out[i] = -1;
         continue;
       }
-      let key = keys.find(tag, lows[i], hash);
-      if (key < 0) key = keys.add(tag, lows[i], hash);
-      if (keys.data[key * KEY_WORDS + KEY_LIVE] === 0) keys.revive(key);
+      const key = keys.find(tag, low, hash);
       out[i] = key;
-      if (keys.count > this.config.sampleKeys) {
-        this.process(from, i + 1);
-        while (keys.count > this.config.sampleKeys) this.sampleLess();
-        return i + 1;
-      }
+      if (key >= 0 && keys.data[key * KEY_WORDS + KEY_LIVE] !== 0) continue;
+      if (this.admit(i, key, hash)) continue;
+      this.process(from, i + 1);
+      while (keys.count > this.config.sampleKeys) this.sampleLess();
+      return i + 1;
     }
     this.process(from, to);
     return to;
+  }
+
+  /** Makes reference i's key, which has no number yet if `known` < 0, a live one. False: there are too many now. */
+  private admit(i: number, known: number, hash: number): boolean {
+    const { keys } = this;
+    const key = known < 0 ? keys.add(this.tag[i], this.low[i], hash) : known;
+    keys.revive(key);
+    this.key[i] = key;
+    return keys.count <= this.config.sampleKeys;
   }
 
   /** References with their keys: depths, and what they count for. */
@@ -199,6 +223,7 @@ export class MrcAnalysis {
   private countExact(from: number, to: number): void {
     const { tag: tags, depth: depths } = this;
     this.all.referencedAll(depths, from, to);
+    if (this.lone !== undefined) return;
     for (let start = from; start < to; ) {
       const tag = tags[start];
       let end = start + 1;
@@ -258,11 +283,23 @@ export class MrcAnalysis {
   private meet(tag: number): void {
     const leaf = this.tags.leafOf[tag];
     const tenant = this.tenantOf[this.tags.spaceOf[tag]];
-    this.met[tag] = true;
     this.memberOfTag[tag] = tenant;
+    this.meetPart(this.parts.of(leaf, tenant));
+    this.met[tag] = true;
     const { keys, tags, memberOfTag, parts } = this;
     this.leaves.meet(leaf, keys, tags.leafOf, keys.localLeaf, (member) => parts.ofLeaf(member));
     this.tenants.meet(tenant, keys, memberOfTag, keys.localTenant, (member) => parts.ofTenant(member));
+  }
+
+  private meetPart(part: Tally): void {
+    if (this.met.length === 0) this.lone = part;
+    else if (part !== this.lone) this.settle();
+  }
+
+  /** From now on parts are counted by themselves. */
+  private settle(): void {
+    this.lone?.addExact(this.all);
+    this.lone = undefined;
   }
 
   // ---- Invalidations and sampling ------------------------------------------------------------------------------------------------
@@ -304,6 +341,7 @@ export class MrcAnalysis {
   /** Halves the sampling rate. */
   private sampleLess(): void {
     const { keys, stack, tags, leaves, tenants } = this;
+    this.settle();
     this.threshold >>= 1;
     this.scaleLog2++;
     keys.prune(

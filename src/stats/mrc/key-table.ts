@@ -48,7 +48,11 @@ export class KeyTable {
     const key = this.free.pop() ?? this.used++;
     if (key === this.next.length) this.grow();
     this.count++;
-    this.data.set([low, tag, hash, 0], key * KEY_WORDS);
+    const at = key * KEY_WORDS;
+    this.data[at + KEY_LOW] = low;
+    this.data[at + KEY_TAG] = tag;
+    this.data[at + KEY_HASH] = hash;
+    this.data[at + KEY_LIVE] = 0;
     this.localLeaf[key] = NONE;
     this.localTenant[key] = NONE;
     this.enter(key);

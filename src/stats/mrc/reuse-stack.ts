@@ -8,14 +8,17 @@
  * So when a key comes up from depth d, the topmost hole above it is filled (the keys above that hole move down by one, those
  * below it stay), and d becomes a hole, since caches of d entries or more hit and keep theirs.
  *
- * Places are numbered by time of last use. A bit map says which are taken, and a Fenwick tree over its words counts those above
- * a place in O(log n) (Bennett and Kruskal, IBM J. Res. Dev. 1975). Place numbers are used up by references and given out anew,
+ * Places are numbered by time of last use. A bit map says which are taken, and a tree of sums over its words counts those above a
+ * place in O(log n) (Bennett and Kruskal, IBM J. Res. Dev. 1975). Place numbers are used up by references and given out anew,
  * in the same order, when they have run out.
+ *
+ * The tree is a binary heap and not Fenwick's: a way up is as long for every place, so that no branch depends on which, and one way up
+ * both counts and clears.
  */
-const FIRST_PLACES = 4096;
+const FIRST_PLACES = 1024;
 const HOLE = -1;
 /** Places for each one taken, at least, when they are given out anew. */
-const SLACK = 8;
+const SLACK = 4;
 
 /** Depth of a reference to a key that the stack does not hold. */
 export const ABSENT = 0;
@@ -28,11 +31,11 @@ export class ReuseStack {
   /** Key at each place, or HOLE; only meaningful where the bit is set. */
   private ownerOf = new Int32Array(FIRST_PLACES);
   private bits = new Int32Array(FIRST_PLACES / 32);
-  /** Fenwick tree of the bits set in each word below `topWord`. */
-  private tree = new Int32Array(FIRST_PLACES / 32 + 1);
-  /** Bits set in the words below `topWord`. */
-  private below = 0;
+  /** Bits set in each word below `topWord`, from half the length on; before, sums: node n > 1 has children 2n and 2n + 1. */
+  private tree = new Int32Array(FIRST_PLACES / 16);
   private topWord = 0;
+  /** Bits set in `topWord`. */
+  private topCount = 0;
   /** The next place. */
   private top = 0;
   /** Max-heap of the holes' places. */
@@ -61,10 +64,50 @@ export class ReuseStack {
 
   /** References keys[from … to - 1] in turn; their depths go to the same places of `depths`. Keys below 0 are passed over. */
   referenceAll(keys: Int32Array, from: number, to: number, depths: Int32Array): void {
-    for (let i = from; i < to; i++) {
-      const key = keys[i];
-      if (key >= 0) depths[i] = this.reference(key);
+    let i = from;
+    while (i < to) {
+      i = this.referenceHeld(keys, i, to, depths);
+      if (i === to) return;
+      if (keys[i] >= 0) depths[i] = this.reference(keys[i]);
+      i++;
     }
+  }
+
+  /** The same, `reference` written out for keys that are held while there are no holes, up to one that needs more. */
+  private referenceHeld(keys: Int32Array, from: number, to: number, depths: Int32Array): number {
+    if (this.holes.length > 0) return from;
+    const { placeOf, ownerOf, bits, tree, topWord } = this;
+    const words = tree.length >> 1;
+    const end = Math.min(ownerOf.length, (topWord + 1) << 5);
+    let { top, topCount } = this;
+    let i = from;
+    for (; i < to; i++) {
+      const key = keys[i];
+      if (key < 0 || key >= placeOf.length) break;
+      const place = placeOf[key];
+      if (place === top - 1 && place >= 0) {
+        depths[i] = 1;
+        continue;
+      }
+      if (place < 0 || top >= end) break;
+      const word = place >> 5;
+      let depth = popcount(bits[word] >>> (place & 31));
+      bits[word] &= ~(1 << (place & 31));
+      if (word !== topWord) {
+        depth += topCount++;
+        for (let node = words + word; node > 1; node >>= 1) {
+          depth += tree[node | 1] & ((node & 1) - 1);
+          tree[node]--;
+        }
+      }
+      depths[i] = depth;
+      bits[topWord] |= 1 << (top & 31);
+      ownerOf[top] = key;
+      placeOf[key] = top++;
+    }
+    this.top = top;
+    this.topCount = topCount;
+    return i;
   }
 
   /** An invalidation drops the key; a hole stays. False if it was not held. */
@@ -107,8 +150,8 @@ export class ReuseStack {
     copy.ownerOf = this.ownerOf.slice();
     copy.bits = this.bits.slice();
     copy.tree = this.tree.slice();
-    copy.below = this.below;
     copy.topWord = this.topWord;
+    copy.topCount = this.topCount;
     copy.top = this.top;
     copy.holes = [...this.holes];
     return copy;
@@ -123,21 +166,22 @@ export class ReuseStack {
     const word = place >> 5;
     const upward = popcount(this.bits[word] >>> (place & 31));
     if (word === this.topWord) return upward;
-    let sum = 0;
-    for (let i = word + 1; i > 0; i &= i - 1) sum += this.tree[i];
-    return upward + this.below - sum + popcount(this.bits[this.topWord]);
+    const { tree } = this;
+    let sum = upward + this.topCount;
+    for (let node = (tree.length >> 1) + word; node > 1; node >>= 1) sum += tree[node | 1] & ((node & 1) - 1);
+    return sum;
   }
 
   private clear(place: number): void {
     const word = place >> 5;
     this.bits[word] &= ~(1 << (place & 31));
-    if (word !== this.topWord) this.count(word, -1);
+    if (word === this.topWord) this.topCount--;
+    else this.count(word, -1);
   }
 
   private count(word: number, by: number): void {
-    this.below += by;
     const { tree } = this;
-    for (let i = word + 1; i < tree.length; i += i & -i) tree[i] += by;
+    for (let node = (tree.length >> 1) + word; node > 1; node >>= 1) tree[node] += by;
   }
 
   private push(key: number): void {
@@ -145,9 +189,11 @@ export class ReuseStack {
     const place = this.top++;
     const word = place >> 5;
     if (word !== this.topWord) {
-      this.count(this.topWord, popcount(this.bits[this.topWord]));
+      this.count(this.topWord, this.topCount);
       this.topWord = word;
+      this.topCount = 0;
     }
+    this.topCount++;
     this.bits[word] |= 1 << (place & 31);
     this.ownerOf[place] = key;
     if (key >= this.placeOf.length) this.placeOf = grown(this.placeOf, key + 1, -1);
@@ -188,8 +234,8 @@ export class ReuseStack {
   private empty(): void {
     this.bits.fill(0);
     this.tree.fill(0);
-    this.below = 0;
     this.topWord = 0;
+    this.topCount = 0;
     this.top = 0;
     this.holes = [];
   }
@@ -197,18 +243,19 @@ export class ReuseStack {
   /** Gives out the place numbers anew, in the same order; most of them are free afterwards. */
   private renumber(): void {
     const { ownerOf, bits } = this;
-    const taken = this.below + popcount(bits[this.topWord]);
+    const taken = this.tree[2] + this.tree[3] + this.topCount;
     let places = ownerOf.length;
     while (places < SLACK * taken) places *= 2;
-    const owners = new Int32Array(places);
+    const owners = places === ownerOf.length ? ownerOf : new Int32Array(places);
     let next = 0;
     const holes: number[] = [];
-    for (let place = 0; place < ownerOf.length; place++) {
-      if ((bits[place >> 5] & (1 << (place & 31))) === 0) continue;
-      const key = ownerOf[place];
-      if (key === HOLE) holes.push(next);
-      else this.placeOf[key] = next;
-      owners[next++] = key;
+    for (let word = 0; word <= this.topWord; word++) {
+      for (let left = bits[word]; left !== 0; left &= left - 1) {
+        const key = ownerOf[(word << 5) + 31 - Math.clz32(left & -left)];
+        if (key === HOLE) holes.push(next);
+        else this.placeOf[key] = next;
+        owners[next++] = key;
+      }
     }
     this.ownerOf = owners;
     this.holes = holes.reverse(); // descending order is a heap
@@ -217,16 +264,18 @@ export class ReuseStack {
 
   /** The first `taken` places are taken. */
   private fillBits(words: number, taken: number): void {
-    this.bits = new Int32Array(words);
-    this.tree = new Int32Array(words + 1);
-    this.below = 0;
+    if (words !== this.bits.length) {
+      this.bits = new Int32Array(words);
+      this.tree = new Int32Array(2 * words);
+    }
+    const { bits, tree } = this;
     this.top = taken;
     this.topWord = taken >> 5;
-    for (let word = 0; word < this.topWord; word++) {
-      this.bits[word] = -1;
-      this.count(word, 32);
-    }
-    this.bits[this.topWord] = (1 << (taken & 31)) - 1;
+    this.topCount = taken & 31;
+    bits.fill(-1, 0, this.topWord).fill(0, this.topWord);
+    bits[this.topWord] = (1 << this.topCount) - 1;
+    tree.fill(32, words, words + this.topWord).fill(0, words + this.topWord);
+    for (let node = words - 1; node > 0; node--) tree[node] = tree[2 * node] + tree[2 * node + 1];
   }
 }
 

@@ -46,11 +46,13 @@ export class Tally {
   referencedAll(depths: Int32Array, from: number, to: number): void {
     this.lookups += to - from;
     this.references += to - from;
-    for (let i = from; i < to; i++) {
-      const at = this.placeOf(depths[i]);
-      if (at >= this.counts.length) this.grow(at + 1);
-      this.counts[at]++;
-    }
+    let deepest = 0;
+    for (let i = from; i < to; i++) if (depths[i] > deepest) deepest = depths[i];
+    const last = this.placeOf(deepest);
+    if (last >= this.counts.length) this.grow(last + 1);
+    const { counts, grid } = this;
+    if (grid === undefined) for (let i = from; i < to; i++) counts[depths[i]]++;
+    else for (let i = from, { bucketOf } = grid; i < to; i++) counts[bucketOf[depths[i]]]++;
   }
 
   /** One that stands for `weight` of them; `hash` of its key. */
@@ -59,6 +61,18 @@ export class Tally {
     this.counts[this.placeOf(depth)] += weight - 1;
     this.groups ??= new Float64Array(GROUPS * COARSE_DEPTHS);
     this.groups[(hash & (GROUPS - 1)) * COARSE_DEPTHS + coarseDepth(depth)] += weight;
+  }
+
+  /** Adds the counts of another one without a grid, in which nothing was sampled. */
+  addExact(other: Tally): void {
+    this.lookups += other.lookups;
+    this.references += other.references;
+    for (let depth = 0; depth < other.counts.length; depth++) {
+      if (other.counts[depth] === 0) continue;
+      const at = this.placeOf(depth);
+      if (at >= this.counts.length) this.grow(at + 1);
+      this.counts[at] += other.counts[depth];
+    }
   }
 
   /** Adds the counts of another one that has the same places. */
