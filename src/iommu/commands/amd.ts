@@ -76,7 +76,7 @@ function guest(pasid: number): number {
   return pasid < 0 ? 0 : GN;
 }
 
-/** The two commands that every strict unmap sends have functions of their own: small enough to be compiled into their callers. */
+/** What every strict unmap sends has functions of its own: small enough to be compiled into their callers. */
 function encodePages(words: Int32Array, at: number, command: Command, sizeLog2: number): void {
   const { pasid } = command;
   words[at] = pasid < 0 ? 0 : pasid;
