@@ -9,11 +9,13 @@ import { FORMATS } from '../../dist/src/iommu/formats/index.js';
 import { Arena, PageTable, TableRule } from '../../dist/src/iommu/page-table.js';
 import { createMemory, Kernel, Regions } from '../../dist/src/kernel/kernel.js';
 
-const RUNS = 4;
+const RUNS = 8;
 const LIMIT = 1.3;
 const PAGES = 4096;
 const WALKS = 200_000;
-const ROUNDS = 5;
+const ROUNDS = 8;
+/** Rounds that the other formats get before. */
+const WARM_ROUNDS = 2;
 const FIRST_PAGE = 0x40000;
 const READ_WRITE = 3;
 
@@ -51,8 +53,8 @@ function timeFormat(index, all) {
   const module = new WebAssembly.Module(readFileSync(new URL('../../dist/kernel.wasm', import.meta.url)));
   const kernel = new Kernel(module, createMemory(4096));
   const regions = new Regions(kernel.memory.buffer.byteLength);
-  if (all) FORMATS.forEach((_, i) => walk(kernel, buildTable(kernel, regions, FORMATS[i])));
-  return walk(kernel, buildTable(kernel, regions, FORMATS[index]));
+  if (all) FORMATS.forEach((_, i) => walk(kernel, buildTable(kernel, regions, FORMATS[i]), WARM_ROUNDS));
+  return walk(kernel, buildTable(kernel, regions, FORMATS[index]), ROUNDS);
 }
 
 function buildTable(kernel, regions, format) {
@@ -69,10 +71,10 @@ function buildTable(kernel, regions, format) {
 }
 
 /** Best of some rounds, ns a walk. */
-function walk(kernel, { at, step }) {
+function walk(kernel, { at, step }, rounds) {
   const { ptLookup } = kernel.exports;
   let best = Infinity;
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = 0; round < rounds; round++) {
     const startedAt = performance.now();
     for (let i = 0; i < WALKS; i++) {
       if (ptLookup(at, FIRST_PAGE + ((i * 1031) % PAGES) * step) < 0) throw new Error('walk failed');
