@@ -10,5 +10,7 @@ export default defineConfig({
     hookTimeout: 120_000,
     // Workers are real threads started from dist/: the runner itself stays in processes.
     pool: 'forks',
+    // The runner itself only waits: without this one core of two stays idle.
+    maxWorkers: '100%',
   },
 });
