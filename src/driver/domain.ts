@@ -6,6 +6,7 @@
  * What Linux does under a lock is done under a lock: the tree of IOVAs, the command queue, and on AMD the whole flush of
  * a domain.
  */
+import { type CostsPs, costsPs } from './costs.ts';
 import type { OsCosts } from '../spec.ts';
 import { type DriverCpu, Lock } from './cpu.ts';
 import type { IovaAllocator } from './iova-allocator.ts';
@@ -54,20 +55,6 @@ export interface DmaDomainConfig {
    * maps: they are flushed too, and ranges go in naturally aligned pieces, so that nothing else is dropped with them.
    */
   readonly npCache?: boolean;
-}
-
-/** OsCosts in integer ps. */
-interface CostsPs {
-  readonly alloc: number;
-  readonly allocSlow: number;
-  readonly free: number;
-  readonly map: number;
-  readonly mapPage: number;
-  readonly unmap: number;
-  readonly unmapPage: number;
-  readonly submit: number;
-  readonly poll: number;
-  readonly handoff: number;
 }
 
 export class DmaDomain implements DmaSteps {
@@ -278,20 +265,4 @@ function runLength(list: Float64Array, at: number, most: number): number {
   let pages = 1;
   while (pages < most && list[at + pages] === list[at] + pages) pages++;
   return pages;
-}
-
-function costsPs(costs: OsCosts): CostsPs {
-  const ps = (ns: number): number => Math.round(ns * 1000);
-  return {
-    alloc: ps(costs.iovaAllocNs),
-    allocSlow: ps(costs.iovaAllocSlowNs),
-    free: ps(costs.iovaFreeNs),
-    map: ps(costs.mapNs),
-    mapPage: ps(costs.mapPageNs),
-    unmap: ps(costs.unmapNs),
-    unmapPage: ps(costs.unmapPageNs),
-    submit: ps(costs.invalidateSubmitNs),
-    poll: ps(costs.completionPollNs),
-    handoff: ps(costs.lockHandoffNs),
-  };
 }

@@ -186,7 +186,7 @@ export class PageTable {
 
   /** Table pages freed by the last map or unmap: newer drivers keep walk caches when there are none. */
   get freedTables(): number {
-    return this.kernel.i32[(this.at + PT_FREED_TABLES) >> 2]; // read at every map and unmap: cheaper than by the view
+    return this.kernel.i32[(this.at + PT_FREED_TABLES) >>> 2]; // read at every map and unmap: cheaper than by the view
   }
 
   /** Table slots that hold leaves now. */
@@ -196,7 +196,7 @@ export class PageTable {
 
   /** Levels now: AMD v1 grows. */
   get levels(): number {
-    return this.kernel.i32[(this.at + PT_LEVELS) >> 2];
+    return this.kernel.i32[(this.at + PT_LEVELS) >>> 2];
   }
 
   /** wasm offset and address of the root table. */

@@ -246,12 +246,8 @@ export class Engine implements EngineHost {
     this.schedule(this.count + d, this.devices[d].timer.timerAt());
   }
 
-  /** Commands have come from another unit. */
-  commandsCame(): void {
-    this.refreshCommands();
-  }
-
-  private refreshCommands(): void {
+  /** The command processor may be due at another time: commands have come, of this unit or of another. */
+  refreshCommands(): void {
     this.schedule(2 * this.count, this.commands.nextAt());
   }
 

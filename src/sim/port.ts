@@ -271,8 +271,8 @@ export class Port {
     for (let i = 0; i < PORT_BUFFER_ENTRIES; i++) {
       const at = this.buffer + i * ENTRY_BYTES;
       f64.fill(0, at / 8, (at + ENTRY_BYTES) / 8);
-      i32[(at + ENTRY_LENGTH) >> 2] = pattern.lengthBytes;
-      i32[(at + ENTRY_KIND) >> 2] = OP_READ | (1 << ENTRY_COUNT_SHIFT);
+      i32[(at + ENTRY_LENGTH) >>> 2] = pattern.lengthBytes;
+      i32[(at + ENTRY_KIND) >>> 2] = OP_READ | (1 << ENTRY_COUNT_SHIFT);
     }
   }
 
@@ -306,13 +306,13 @@ export class Port {
     const end = Math.min(burst.count, this.cursor + PORT_BUFFER_ENTRIES - first);
     let at = this.buffer + first * ENTRY_BYTES;
     for (let i = this.cursor; i < end; i++, at += ENTRY_BYTES) {
-      f64[(at + ENTRY_PAGE) >> 3] = burst.page[i];
-      i32[(at + ENTRY_LENGTH) >> 2] = burst.lengthBytes[i];
-      i32[(at + ENTRY_KIND) >> 2] = burst.op[i];
+      f64[(at + ENTRY_PAGE) >>> 3] = burst.page[i];
+      i32[(at + ENTRY_LENGTH) >>> 2] = burst.lengthBytes[i];
+      i32[(at + ENTRY_KIND) >>> 2] = burst.op[i];
       if (i > 0) continue;
-      f64[(at + ENTRY_EARLIEST) >> 3] = burst.earliestPs;
-      f64[(at + ENTRY_TOKEN) >> 3] = burst.token;
-      i32[(at + ENTRY_KIND) >> 2] = burst.op[0] | (burst.count << ENTRY_COUNT_SHIFT);
+      f64[(at + ENTRY_EARLIEST) >>> 3] = burst.earliestPs;
+      f64[(at + ENTRY_TOKEN) >>> 3] = burst.token;
+      i32[(at + ENTRY_KIND) >>> 2] = burst.op[0] | (burst.count << ENTRY_COUNT_SHIFT);
     }
     const copied = end - this.cursor;
     this.cursor = end;

@@ -314,7 +314,7 @@ export class UnitSystem implements CommandHandler {
       if (to === unit) this.takeCommand(mail, message, atPs);
       else if (to < 0) this.takeChange(mail, message, atPs);
     }
-    this.engine.commandsCame();
+    this.engine.refreshCommands();
   }
 
   private takeCommand(mail: Mail, message: number, atPs: number): void {

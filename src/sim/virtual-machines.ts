@@ -2,6 +2,7 @@
  * The guests' IOMMUs behind one unit: who takes a guest's commands, and what that keeps in memory. Hardware-assisted, the
  * unit reads them itself; else the hypervisor forwards them or shadows the guest's table.
  */
+import { costsPs } from '../driver/costs.ts';
 import type { DomainTable, InvalidationTarget } from '../driver/domain.ts';
 import { KERNEL_ERAS } from '../driver/kernel-era.ts';
 import { ForwardingHypervisor } from '../driver/viommu/forwarding.ts';
@@ -141,14 +142,9 @@ export class VirtualMachines {
       target: { port, domain: plan.domain, pasid: -1 },
       rules: KERNEL_ERAS[kernelEra],
       costs: {
+        ...costsPs(costs),
         exit: ps(viommu.emulatedExitNs),
         page: ps(viommu.shadowPageNs),
-        map: ps(costs.mapNs),
-        mapPage: ps(costs.mapPageNs),
-        unmap: ps(costs.unmapNs),
-        unmapPage: ps(costs.unmapPageNs),
-        submit: ps(costs.invalidateSubmitNs),
-        poll: ps(costs.completionPollNs),
       },
     });
     const others = this.shadows.get(plan.tenant);

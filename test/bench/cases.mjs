@@ -9,6 +9,7 @@ import {
   cacheSpec,
   deviceSpecs,
   machineSpec,
+  nicTraffic,
   noCache,
   runLimits,
   runSpec,
@@ -153,33 +154,13 @@ export const DENSE = runSpec({
   run: runLimits({ requests: 1000 }),
 });
 
-/** @type {(direction?: 'rx' | 'both') => import('../../src/spec.ts').NicTraffic} */
-function nicTraffic(direction = 'rx') {
-  return {
-    model: 'nic',
-    queues: 1,
-    direction,
-    offeredGbps: 0,
-    mtuBytes: 4096,
-    ringEntries: 1024,
-    bufferBytes: 4096,
-    descriptorBytes: 16,
-    completionBytes: 16,
-    descriptorBatch: 8,
-    pollBatch: 64,
-    flows: 16,
-    burstPackets: 16,
-    buffersPerDescriptor: 1,
-    completionCpu: 'same',
-    recycle: { pages: 0, order: 'fifo', holdNs: 0 },
-  };
-}
+const bulk = { mtuBytes: 4096, ringEntries: 1024, bufferBytes: 4096, pollBatch: 64, flows: 16, burstPackets: 16 };
 
 /** @type {(policy: 'strict' | 'static', requests: number) => RunSpec} */
 function nics(policy, requests) {
   return runSpec({
     machine: machineSpec({ lineCache }),
-    tenants: [tenantSpec({ policy, host: v1, devices: deviceSpecs(4, { traffic: nicTraffic() }) })],
+    tenants: [tenantSpec({ policy, host: v1, devices: deviceSpecs(4, { traffic: nicTraffic(bulk) }) })],
     run: runLimits({ requests, warmupRequests: requests / 20 }),
   });
 }
@@ -190,7 +171,11 @@ function mixed(requests) {
   return runSpec({
     machine: machineSpec({ lineCache }),
     tenants: [
-      tenantSpec({ name: 'vm', ...guest, devices: deviceSpecs(8, { traffic: nicTraffic('both') }) }),
+      tenantSpec({
+        name: 'vm',
+        ...guest,
+        devices: deviceSpecs(8, { traffic: nicTraffic({ ...bulk, direction: 'both' }) }),
+      }),
       tenantSpec({
         name: 'host',
         host: v1,

@@ -5,26 +5,17 @@ import { threadsFor } from '../../src/schedule/plan.ts';
 import { simulate } from '../../src/sim/simulate.ts';
 import type { NicTraffic, RunSpec } from '../../src/spec.ts';
 import { kernelModule } from '../support/kernel.ts';
-import { deviceSpecs, machineSpec, runLimits, runSpec, tenantSpec, uniformTraffic } from '../support/spec.mjs';
+import {
+  deviceSpecs,
+  machineSpec,
+  nicTraffic,
+  runLimits,
+  runSpec,
+  tenantSpec,
+  uniformTraffic,
+} from '../support/spec.mjs';
 
-const nic: NicTraffic = {
-  model: 'nic',
-  queues: 1,
-  direction: 'both',
-  offeredGbps: 20,
-  mtuBytes: 1500,
-  ringEntries: 64,
-  bufferBytes: 2048,
-  descriptorBytes: 16,
-  completionBytes: 16,
-  descriptorBatch: 8,
-  pollBatch: 16,
-  flows: 4,
-  burstPackets: 4,
-  buffersPerDescriptor: 1,
-  completionCpu: 'same',
-  recycle: { pages: 0, order: 'fifo', holdNs: 0 },
-};
+const nic: NicTraffic = nicTraffic({ direction: 'both', offeredGbps: 20, flows: 4, burstPackets: 4 });
 
 /** Four units; windows in the host, NICs in two guests that span units, lazy and strict. */
 function fourUnits(requests = 10_000, seed = 1): RunSpec {

@@ -8,6 +8,7 @@ import { kernelModule } from '../support/kernel.ts';
 import {
   deviceSpecs,
   machineSpec,
+  nicTraffic,
   osSpec,
   runLimits,
   runSpec,
@@ -26,11 +27,7 @@ const PRI: PriSpec = {
   ...{ outstanding: 8, groupPages: 4, gatherNs: 100, interruptNs: 2000, faultNs: 1500 },
   ...{ reclaimPerSecond: 0, logEntries: 64 },
 };
-const NIC: NicTraffic = {
-  ...{ model: 'nic', queues: 1, direction: 'both', offeredGbps: 0, mtuBytes: 1500, ringEntries: 64, bufferBytes: 2048 },
-  ...{ descriptorBytes: 16, completionBytes: 16, descriptorBatch: 8, pollBatch: 16, flows: 1, burstPackets: 1 },
-  ...{ buffersPerDescriptor: 1, completionCpu: 'same', recycle: { pages: 0, order: 'fifo', holdNs: 0 } },
-};
+const NIC: NicTraffic = nicTraffic({ direction: 'both' });
 
 interface Setting {
   readonly tenant?: Partial<TenantSpec>;

@@ -9,18 +9,10 @@ import { Engine } from '../../src/sim/engine.ts';
 import type { AtsSpec, LinkSpec, PriSpec } from '../../src/spec.ts';
 import { type Burst, type DeviceModel, NEVER } from '../../src/traffic/device.ts';
 import { createKernel } from '../support/kernel.ts';
-import { machineSpec } from '../support/spec.mjs';
+import { byteLink, machineSpec } from '../support/spec.mjs';
 
-/** 8 Gb/s: one byte takes one nanosecond. */
-const link: LinkSpec = {
-  gbps: 8,
-  maxPayloadBytes: 256,
-  maxReadRequestBytes: 512,
-  writeHeaderBytes: 20,
-  readRequestBytes: 24,
-  completionHeaderBytes: 16,
-  outstanding: 16,
-};
+/** One byte takes one nanosecond. */
+const link: LinkSpec = byteLink(16);
 const ATS: AtsSpec = {
   ...{ entries: 8, ways: 8, replacement: 'lru', index: 'modulo', leafLog2: [12], allowed: true },
   ...{ requestPages: 1, outstanding: 4, invalidateQueue: 32 },

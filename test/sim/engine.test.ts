@@ -7,23 +7,17 @@ import { Prng } from '../../src/lib/prng.ts';
 import { type Burst, type DeviceModel, NEVER, type UniformPattern } from '../../src/traffic/device.ts';
 import { quantileOf } from '../../src/stats/histogram.ts';
 import { Regions } from '../../src/kernel/kernel.ts';
+import { HEAP_BASE } from '../../src/kernel/layout.ts';
 import { createKernel } from '../support/kernel.ts';
+import { byteLink } from '../support/spec.mjs';
 import { SlowEngine } from '../reference/slow-engine.ts';
 
 /** Histograms are most of it. */
 const ENGINE_MEMORY_BYTES = 2 ** 19;
 const quiet = { timerAt: () => Infinity, timer: () => {} };
 const noCommands = { nextAt: () => Infinity, process: () => {} };
-/** 8 Gb/s: one byte takes one nanosecond. */
-const link: LinkSpec = {
-  gbps: 8,
-  maxPayloadBytes: 256,
-  maxReadRequestBytes: 512,
-  writeHeaderBytes: 20,
-  readRequestBytes: 24,
-  completionHeaderBytes: 16,
-  outstanding: 64,
-};
+/** One byte takes one nanosecond. */
+const link: LinkSpec = byteLink(64);
 
 interface Script {
   /** Requests of each burst: op and bytes. */
@@ -153,13 +147,13 @@ interface Case {
   readonly latencies: readonly number[];
 }
 
-function build(kind: Case, asksAhead = false) {
+function build(kind: Case, asksAhead = false, baseBytes = HEAP_BASE) {
   const calls: string[] = [];
   const models = kind.scripts.map((script, d) => new ScriptedDevice(script, 100_000 * d, asksAhead));
-  const kernel = createKernel(ENGINE_MEMORY_BYTES);
+  const kernel = createKernel(baseBytes + ENGINE_MEMORY_BYTES);
   const config = {
     kernel,
-    regions: new Regions(ENGINE_MEMORY_BYTES),
+    regions: new Regions(baseBytes + ENGINE_MEMORY_BYTES, baseBytes),
     devices: models.map((model, d) => ({ ctx: d, link: { ...link, outstanding: kind.tags }, model, timer: quiet })),
     machine: {
       latency: { dmaReadNs: 100, dmaWriteNs: 50 } as EngineConfig['machine']['latency'],
@@ -175,8 +169,8 @@ function build(kind: Case, asksAhead = false) {
   return { config, models, calls };
 }
 
-function runFast(kind: Case, asksAhead = false) {
-  const { config, models, calls } = build(kind, asksAhead);
+function runFast(kind: Case, asksAhead = false, baseBytes?: number) {
+  const { config, models, calls } = build(kind, asksAhead, baseBytes);
   const engine = new Engine(config);
   engine.start();
   engine.run(Infinity, Infinity);
@@ -234,6 +228,18 @@ describe('Engine', () => {
         const bursts = kind.scripts.map(({ bursts: { length } }) => length);
         expect(ahead.engine.ports.map((port) => port.bursts)).toEqual(bursts);
       }),
+    );
+  });
+
+  it('does the same where the addresses of its memory have their top bit set', () => {
+    fc.assert(
+      fc.property(anyCase, (kind) => {
+        const high = runFast(kind, false, 2.5 * 2 ** 30);
+        const slow = runSlow(kind);
+        expect(high.calls).toEqual(slow.calls);
+        expect(high.done).toEqual(slow.done);
+      }),
+      { numRuns: 10 },
     );
   });
 

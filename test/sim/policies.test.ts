@@ -13,28 +13,20 @@ import { sumCounters } from '../../src/stats/counters.ts';
 import type { RunResult } from '../../src/stats/result.ts';
 import { PROT_WRITE } from '../../src/traffic/mapper.ts';
 import { kernelModule } from '../support/kernel.ts';
-import { deviceSpecs, linkSpec, osSpec, runLimits, runSpec, stageSpec, tenantSpec } from '../support/spec.mjs';
+import {
+  deviceSpecs,
+  linkSpec,
+  nicTraffic,
+  osSpec,
+  runLimits,
+  runSpec,
+  stageSpec,
+  tenantSpec,
+} from '../support/spec.mjs';
 
 const HOST_LEVELS = 8;
 
-const nic: NicTraffic = {
-  model: 'nic',
-  queues: 4,
-  direction: 'rx',
-  offeredGbps: 0,
-  mtuBytes: 4096,
-  ringEntries: 64,
-  bufferBytes: 4096,
-  descriptorBytes: 16,
-  completionBytes: 16,
-  descriptorBatch: 8,
-  pollBatch: 16,
-  flows: 16,
-  burstPackets: 1,
-  buffersPerDescriptor: 1,
-  completionCpu: 'same',
-  recycle: { pages: 0, order: 'fifo', holdNs: 0 },
-};
+const nic: NicTraffic = nicTraffic({ queues: 4, mtuBytes: 4096, bufferBytes: 4096, flows: 16 });
 
 interface Setting {
   readonly policy?: Policy;

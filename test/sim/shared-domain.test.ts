@@ -9,6 +9,7 @@ import { kernelModule } from '../support/kernel.ts';
 import {
   deviceSpecs,
   machineSpec,
+  nicTraffic,
   runLimits,
   runSpec,
   stageSpec,
@@ -18,24 +19,7 @@ import {
 
 const MIB = 1 << 20;
 
-const NIC: NicTraffic = {
-  model: 'nic',
-  queues: 1,
-  direction: 'rx',
-  offeredGbps: 20,
-  mtuBytes: 1500,
-  ringEntries: 64,
-  bufferBytes: 2048,
-  descriptorBytes: 16,
-  completionBytes: 16,
-  descriptorBatch: 8,
-  pollBatch: 16,
-  flows: 1,
-  burstPackets: 1,
-  buffersPerDescriptor: 1,
-  completionCpu: 'same',
-  recycle: { pages: 0, order: 'fifo', holdNs: 0 },
-};
+const NIC: NicTraffic = nicTraffic({ offeredGbps: 20 });
 
 /** Devices dealt over the units in turn, all in one domain. */
 function run(

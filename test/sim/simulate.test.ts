@@ -13,7 +13,7 @@ import {
 } from '../../src/kernel/layout.ts';
 import { OP_READ, OP_WRITE } from '../../src/request.ts';
 import { dealUnits, simulate } from '../../src/sim/simulate.ts';
-import type { NicTraffic, RunSpec, TraceRows } from '../../src/spec.ts';
+import type { RunSpec, TraceRows } from '../../src/spec.ts';
 import { sumCounters, sumSlots } from '../../src/stats/counters.ts';
 import type { RunResult } from '../../src/stats/result.ts';
 import { kernelModule } from '../support/kernel.ts';
@@ -21,6 +21,7 @@ import {
   cacheSpec,
   deviceSpecs,
   machineSpec,
+  nicTraffic,
   noCache,
   osSpec,
   runLimits,
@@ -39,28 +40,6 @@ function run(spec: RunSpec): RunResult {
 
 function counters(result: RunResult): Float64Array {
   return sumCounters(result.devices.map((device) => device.counters));
-}
-
-function nicTraffic(overrides: Partial<NicTraffic> = {}): NicTraffic {
-  return {
-    model: 'nic',
-    queues: 1,
-    direction: 'rx',
-    offeredGbps: 0,
-    mtuBytes: 1500,
-    ringEntries: 64,
-    bufferBytes: 2048,
-    descriptorBytes: 16,
-    completionBytes: 16,
-    descriptorBatch: 8,
-    pollBatch: 16,
-    flows: 1,
-    burstPackets: 1,
-    buffersPerDescriptor: 1,
-    completionCpu: 'same',
-    recycle: { pages: 0, order: 'fifo', holdNs: 0 },
-    ...overrides,
-  };
 }
 
 const fullyAssociative = (entries: number) => ({ ...cacheSpec(entries), leafLog2: [12], fracture: true, l1: noCache });

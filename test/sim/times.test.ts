@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { Regions } from '../../src/kernel/kernel.ts';
 import { Engine } from '../../src/sim/engine.ts';
 import { createKernel } from '../support/kernel.ts';
+import { byteLink } from '../support/spec.mjs';
 
 /** A hundred ports with their histograms. */
 const MEMORY_BYTES = 8 << 20;
@@ -68,15 +69,7 @@ function idleEngine(kernel: ReturnType<typeof createKernel>, actors: number): En
     softwareAt: () => Infinity,
     software: () => {},
   };
-  const link = {
-    gbps: 8,
-    maxPayloadBytes: 256,
-    maxReadRequestBytes: 512,
-    writeHeaderBytes: 20,
-    readRequestBytes: 24,
-    completionHeaderBytes: 16,
-    outstanding: 1,
-  };
+  const link = byteLink(1);
   const timer = { timerAt: () => Infinity, timer: () => {} };
   return new Engine({
     kernel,

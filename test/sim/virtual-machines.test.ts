@@ -8,12 +8,13 @@ import { type MemoryPlan, planMemory } from '../../src/sim/memory-plan.ts';
 import { runMemory, simulate } from '../../src/sim/simulate.ts';
 import { TableRules } from '../../src/sim/table-rules.ts';
 import { type DeviceSystem, UnitSystem } from '../../src/sim/unit-system.ts';
-import type { NicTraffic, RunSpec, TenantMode, TenantSpec } from '../../src/spec.ts';
+import type { RunSpec, TenantMode, TenantSpec } from '../../src/spec.ts';
 import type { DriverCounts, RunResult } from '../../src/stats/result.ts';
 import { kernelModule } from '../support/kernel.ts';
 import {
   deviceSpecs,
   machineSpec,
+  nicTraffic,
   osSpec,
   runLimits,
   runSpec,
@@ -30,28 +31,6 @@ const WITH_IOMMU = ['shadow', 'nested', 'nested-hw'] as const;
 
 /** Room for a handful of mappings of any size. */
 const buffers = () => deviceSpecs(1, { traffic: uniformTraffic({ windowBytes: 128 * MIB }) });
-
-function nicTraffic(overrides: Partial<NicTraffic> = {}): NicTraffic {
-  return {
-    model: 'nic',
-    queues: 1,
-    direction: 'rx',
-    offeredGbps: 0,
-    mtuBytes: 1500,
-    ringEntries: 64,
-    bufferBytes: 2048,
-    descriptorBytes: 16,
-    completionBytes: 16,
-    descriptorBatch: 8,
-    pollBatch: 16,
-    flows: 1,
-    burstPackets: 1,
-    buffersPerDescriptor: 1,
-    completionCpu: 'same',
-    recycle: { pages: 0, order: 'fifo', holdNs: 0 },
-    ...overrides,
-  };
-}
 
 /** A run of one VM with the given devices in each mode. */
 function vm(mode: TenantMode, overrides: Partial<TenantSpec> = {}): TenantSpec {

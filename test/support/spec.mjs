@@ -3,7 +3,7 @@
  * RunSpecs for tests and benchmarks, by part. Every part takes the fields that a case is about; the rest are round
  * figures of no machine in particular. Plain JavaScript, because the benchmark runs on a bare Node.
  *
- * @import { CacheSpec, DeviceSpec, MachineSpec, OsSpec, RunLimits, RunSpec, StageSpec, TenantSpec, WindowTraffic } from '../../src/spec.ts'
+ * @import { CacheSpec, DeviceSpec, MachineSpec, NicTraffic, OsSpec, RunLimits, RunSpec, StageSpec, TenantSpec, WindowTraffic } from '../../src/spec.ts'
  */
 
 /** @type {(entries: number, ways?: number, replacement?: CacheSpec['replacement']) => CacheSpec} */
@@ -70,6 +70,22 @@ export function linkSpec() {
   };
 }
 
+/**
+ * A link whose times can be worked out by hand: 8 Gb/s, one byte takes one nanosecond.
+ * @type {(outstanding: number) => MachineSpec['link']}
+ */
+export function byteLink(outstanding) {
+  return {
+    gbps: 8,
+    maxPayloadBytes: 256,
+    maxReadRequestBytes: 512,
+    writeHeaderBytes: 20,
+    readRequestBytes: 24,
+    completionHeaderBytes: 16,
+    outstanding,
+  };
+}
+
 /** @type {(overrides?: Partial<OsSpec>) => OsSpec} */
 export function osSpec(overrides = {}) {
   return {
@@ -115,6 +131,29 @@ export function uniformTraffic(overrides = {}) {
     outstanding: 4,
     ratePerSecond: 0,
     arrivals: 'fixed',
+    ...overrides,
+  };
+}
+
+/** @type {(overrides?: Partial<NicTraffic>) => NicTraffic} */
+export function nicTraffic(overrides = {}) {
+  return {
+    model: 'nic',
+    queues: 1,
+    direction: 'rx',
+    offeredGbps: 0,
+    mtuBytes: 1500,
+    ringEntries: 64,
+    bufferBytes: 2048,
+    descriptorBytes: 16,
+    completionBytes: 16,
+    descriptorBatch: 8,
+    pollBatch: 16,
+    flows: 1,
+    burstPackets: 1,
+    buffersPerDescriptor: 1,
+    completionCpu: 'same',
+    recycle: { pages: 0, order: 'fifo', holdNs: 0 },
     ...overrides,
   };
 }

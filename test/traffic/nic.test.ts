@@ -4,26 +4,16 @@ import { OP_READ, OP_WRITE } from '../../src/request.ts';
 import type { NicTraffic } from '../../src/spec.ts';
 import { Arrivals } from '../../src/traffic/nic/arrivals.ts';
 import { makeDevice, runDevice, runTraffic } from '../support/device.ts';
+import { nicTraffic } from '../support/spec.mjs';
 import { testDriver } from '../support/driver.ts';
 
-const rx: NicTraffic = {
-  model: 'nic',
-  queues: 1,
-  direction: 'rx',
-  offeredGbps: 0,
+const rx: NicTraffic = nicTraffic({
   mtuBytes: 4096,
   ringEntries: 256,
   bufferBytes: 4096,
-  descriptorBytes: 16,
   completionBytes: 64,
-  descriptorBatch: 8,
   pollBatch: 64,
-  flows: 1,
-  burstPackets: 1,
-  buffersPerDescriptor: 1,
-  completionCpu: 'same',
-  recycle: { pages: 0, order: 'fifo', holdNs: 0 },
-};
+});
 const tx: NicTraffic = { ...rx, direction: 'tx' };
 const LONG = { maxRequests: 40_000, untilPs: Infinity };
 /** Wire time of a 4096-byte packet at 40 Gb/s: (4096 + 38) bytes. */

@@ -4,6 +4,7 @@
  * exits; the hypervisor reads the guest's table over that range, and maps, unmaps, pins and unpins what has changed
  * (QEMU with VFIO: vtd_page_walk, amdvi_notify_iommu; vfio_iommu_map_notify).
  */
+import type { CostsPs } from '../costs.ts';
 import { powerOfTwo } from '../../lib/bits.ts';
 import { assert } from '../../lib/assert.ts';
 import type { DriverCpu } from '../cpu.ts';
@@ -19,20 +20,12 @@ export interface ReadableTable {
   readonly lastPermissions: number;
 }
 
-/** Time of the hypervisor's steps, ps. */
-export interface ShadowingCosts {
+/** Time of the hypervisor's steps, ps; the host's own map, unmap, invalidation and looks at the semaphore among them. */
+export interface ShadowingCosts extends Pick<CostsPs, 'map' | 'mapPage' | 'unmap' | 'unmapPage' | 'submit' | 'poll'> {
   /** One exit that user space emulates. */
   readonly exit: number;
   /** Reading the guest's entry of one page, finding its memory, pinning or unpinning it. */
   readonly page: number;
-  /** The host's own map, unmap and invalidation. */
-  readonly map: number;
-  readonly mapPage: number;
-  readonly unmap: number;
-  readonly unmapPage: number;
-  readonly submit: number;
-  /** Between the host kernel's looks at the completion semaphore. */
-  readonly poll: number;
 }
 
 export interface ShadowingConfig {
