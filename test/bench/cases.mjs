@@ -52,6 +52,7 @@ function atcs(windowBytes, requests) {
   });
 }
 
+const bulk = { mtuBytes: 4096, ringEntries: 1024, bufferBytes: 4096, pollBatch: 64, flows: 16, burstPackets: 16 };
 const uncached = { ...withoutWalkCaches };
 /** Each device has a domain of its own, and all domains use the same top IOVAs: only a hash spreads them over the sets. */
 const hashed = {
@@ -153,8 +154,6 @@ export const DENSE = runSpec({
   tenants: [tenantSpec({ host: v1, devices: deviceSpecs(1, { traffic: uniformTraffic({ windowBytes: GIB }) }) })],
   run: runLimits({ requests: 1000 }),
 });
-
-const bulk = { mtuBytes: 4096, ringEntries: 1024, bufferBytes: 4096, pollBatch: 64, flows: 16, burstPackets: 16 };
 
 /** @type {(policy: 'strict' | 'static', requests: number) => RunSpec} */
 function nics(policy, requests) {
