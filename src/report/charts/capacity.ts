@@ -2,16 +2,13 @@
 import type { Chart, Drawing, Row, SeriesName, Spec } from './chart.ts';
 import { NARROW } from './chart.ts';
 import { type CapacityRow, type Dataset, spread, spreadNote } from './dataset.ts';
-import { linear, sideAxis, spreadLabels, tooltip } from './layout.ts';
+import { endLabelRoom, endLabels, sideAxis, tooltip } from './layout.ts';
 import { number } from './metrics.ts';
-import { shortened, textWidth } from './text-width.ts';
-import { FONT_SIZE, SERIES } from './theme.ts';
+import { SERIES } from './theme.ts';
 
 export const capacity: Chart = { id: 'hit-ratio-by-capacity', draw };
 
 const HEIGHT_PX = 260;
-const LABEL_CHARACTERS = 22;
-const LABEL_GAP_PX = 14;
 const MOST_STEPS = 400;
 
 function draw(data: Dataset): Drawing | undefined {
@@ -30,7 +27,7 @@ function draw(data: Dataset): Drawing | undefined {
       }),
     ),
   );
-  const labels = series.length < 2 ? [] : labelRows(rows, series);
+  const labels = endLabels(rows, series, 'ratio', [0, 1], HEIGHT_PX);
   return {
     title: 'Hit ratio by capacity',
     caption: `The IOTLB hit ratio that each number of entries would give, from one pass over the same lookups.${spreadNote(shown.length, curves.length)}`,
@@ -49,29 +46,9 @@ function draw(data: Dataset): Drawing | undefined {
   };
 }
 
-/** Names beside the ends of the lines. */
-function labelRows(rows: readonly Row[], series: readonly SeriesName[]): Row[] {
-  const ends = series.map(({ name }) => rows.findLast((row) => row.series === name)!);
-  const { toPx, toValue } = linear(0, 1, HEIGHT_PX);
-  const heights = spreadLabels(
-    ends.map((row) => row.ratio as number),
-    HEIGHT_PX,
-    LABEL_GAP_PX,
-    toPx,
-    toValue,
-  );
-  return ends.map((row, i) => ({
-    series: row.series,
-    label: shortened(row.series as string, LABEL_CHARACTERS),
-    entries: row.entries,
-    ratio: heights[i],
-  }));
-}
-
 function view(rows: readonly Row[], series: readonly SeriesName[], width: number): Spec {
   const domain = series.map(({ name }) => name);
   const isSingle = series.length < 2;
-  const longest = Math.max(...domain.map((name) => textWidth(shortened(name, LABEL_CHARACTERS), FONT_SIZE)));
   const color = {
     field: 'series',
     type: 'nominal',
@@ -84,7 +61,7 @@ function view(rows: readonly Row[], series: readonly SeriesName[], width: number
   const [data, labels] = [{ name: 'rows' }, { name: 'labels' }];
   const text = { mark: { type: 'text', align: 'left', dx: 8, baseline: 'middle' }, data: labels };
   return {
-    width: width - 62 - (isSingle ? 8 : 14 + longest),
+    width: width - 62 - (isSingle ? 8 : 14 + endLabelRoom(series)),
     height: HEIGHT_PX,
     layer: [
       { data, mark: { type: 'line', strokeWidth: 2, interpolate: 'step-after' }, encoding: { x, y, color } },

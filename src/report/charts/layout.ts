@@ -1,7 +1,7 @@
 /** Pieces that several charts share: rows of bars, direct labels at the ends of lines. */
-import type { Spec } from './chart.ts';
+import type { Row, SeriesName, Spec } from './chart.ts';
 import { NARROW } from './chart.ts';
-import { textWidth } from './text-width.ts';
+import { shortened, textWidth } from './text-width.ts';
 import { colour, FONT_SIZE } from './theme.ts';
 
 export const WIDE_POINTS = 24;
@@ -118,6 +118,38 @@ export function spreadLabels(
   for (const { i, px } of order) placed[i] = toValue(px);
   return placed;
 }
+
+/** Names beside lines are cut in the middle to so many characters. */
+const LABEL_CHARACTERS = 22;
+const LABEL_GAP_PX = 14;
+
+/**
+ * A row a series for the text beside the end of its line: `label` to be written, `field` as high as the label fits; all
+ * else as in the last of the series' `rows`. None for a single series: the title names it. `domain` is that of `field`, on
+ * an axis `heightPx` high.
+ */
+export function endLabels(
+  rows: readonly Row[],
+  series: readonly SeriesName[],
+  field: string,
+  domain: readonly [number, number],
+  heightPx: number,
+): Row[] {
+  if (series.length < 2) return [];
+  const ends = series.flatMap(({ name }) => rows.filter((row) => row.series === name).slice(-1));
+  const { toPx, toValue } = linear(...domain, heightPx);
+  const values = ends.map((row) => row[field] as number);
+  const at = spreadLabels(values, heightPx, LABEL_GAP_PX, toPx, toValue);
+  return ends.map((row, i) => ({
+    ...row,
+    label: shortened(row.series as string, LABEL_CHARACTERS),
+    [field]: at[i],
+  }));
+}
+
+/** Room that labels of line ends take beside a plot. */
+export const endLabelRoom = (series: readonly SeriesName[]): number =>
+  Math.max(...series.map(({ name }) => textWidth(shortened(name, LABEL_CHARACTERS), FONT_SIZE)));
 
 /** Linear scale over [low, high]. */
 export function linear(low: number, high: number, heightPx: number) {

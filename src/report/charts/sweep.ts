@@ -2,16 +2,14 @@
 import type { Chart, Drawing, Row, SeriesName, Spec } from './chart.ts';
 import { NARROW } from './chart.ts';
 import { type Dataset, metric, spread } from './dataset.ts';
-import { linear, linearDomain, sideAxis, spreadLabels, tooltip } from './layout.ts';
+import { endLabelRoom, endLabels, linearDomain, sideAxis, tooltip } from './layout.ts';
 import { amount, axisTitle, metricText, type MetricText } from './metrics.ts';
 import { sweepAxis, type SweepAxis } from './sweep-axis.ts';
-import { shortened, textWidth } from './text-width.ts';
+import { textWidth } from './text-width.ts';
 import { FONT_SIZE, SERIES } from './theme.ts';
 
 const MOST_PANELS = 4;
 const PANEL_PX = 190;
-const LABEL_GAP_PX = 14;
-const LABEL_CHARACTERS = 22;
 /** More marks than this hide their lines. */
 const MOST_MARKS = 400;
 
@@ -38,7 +36,10 @@ function draw(data: Dataset): Drawing | undefined {
       [...rows, ...published].filter((row) => row.panel === panel).map((row) => (row.high ?? row.value) as number),
     ),
   );
-  const labels = metrics.flatMap((_, panel) => labelRows(rows, series, panel, domains[panel]));
+  const labels = metrics.flatMap((_, panel) => {
+    const own = rows.filter((row) => row.panel === panel);
+    return endLabels(own, series, 'value', domains[panel], PANEL_PX);
+  });
   const source = data.measured.find((row) => metrics.some((text) => text.name === row.metric))?.source;
   return {
     title: `${metrics[0].title}${metrics.length > 1 ? ' and more' : ''}, by ${axis.title}`,
@@ -110,33 +111,6 @@ function measuredRows(
   );
 }
 
-function labelRows(
-  rows: readonly Row[],
-  series: readonly SeriesName[],
-  panel: number,
-  [low, high]: readonly [number, number],
-): Row[] {
-  if (series.length < 2) return [];
-  const ends = series.flatMap(({ name }) => {
-    const last = rows.findLast((row) => row.panel === panel && row.series === name);
-    return last === undefined ? [] : [last];
-  });
-  const { toPx, toValue } = linear(low, high, PANEL_PX);
-  const at = spreadLabels(
-    ends.map((row) => row.value as number),
-    PANEL_PX,
-    LABEL_GAP_PX,
-    toPx,
-    toValue,
-  );
-  return ends.map((row, i) => ({
-    panel,
-    series: row.series,
-    label: shortened(row.series as string, LABEL_CHARACTERS),
-    value: at[i],
-  }));
-}
-
 function panel(
   axis: SweepAxis,
   series: readonly SeriesName[],
@@ -148,7 +122,7 @@ function panel(
   width: number,
 ): Spec {
   const names = series.map(({ name }) => name);
-  const room = series.length > 1 ? labelWidth(names) : 0;
+  const room = series.length > 1 ? 12 + endLabelRoom(series) : 0;
   const x = { field: 'x', type: 'quantitative', scale: xScale(axis), axis: xAxis(axis, isLast, width) };
   const y = { field: 'value', type: 'quantitative', scale: { domain, nice: false }, axis: sideAxis(axisTitle(text)) };
   const color = {
@@ -198,9 +172,6 @@ function panel(
     ],
   };
 }
-
-const labelWidth = (names: readonly string[]): number =>
-  12 + Math.max(...names.map((name) => textWidth(shortened(name, LABEL_CHARACTERS), FONT_SIZE)));
 
 function xScale({ isLog, values }: SweepAxis): object {
   return isLog

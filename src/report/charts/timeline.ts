@@ -1,18 +1,15 @@
 /** What happened when: throughput, hit ratio and latency over simulated time. */
 import type { Chart, Drawing, Row, SeriesName, Spec } from './chart.ts';
 import { type Dataset, type Interval, type Point, spread, spreadNote } from './dataset.ts';
-import { linear, linearDomain, sideAxis, spreadLabels, tooltip } from './layout.ts';
+import { endLabelRoom, endLabels, linearDomain, sideAxis, tooltip } from './layout.ts';
 import { number } from './metrics.ts';
-import { shortened, textWidth } from './text-width.ts';
-import { FONT_SIZE, SERIES } from './theme.ts';
+import { SERIES } from './theme.ts';
 
 export const timeline: Chart = { id: 'timeline', draw };
 
 const HEIGHT_PX = 150;
 /** More intervals are joined: a line has no more pixels. */
 const MOST_INTERVALS = 240;
-const LABEL_CHARACTERS = 22;
-const LABEL_GAP_PX = 14;
 
 interface Measure {
   readonly title: string;
@@ -41,7 +38,7 @@ function draw(data: Dataset): Drawing | undefined {
     title: 'Over time',
     caption: `Intervals of simulated time from the start of measurement, all devices together, first seed; without the last, unfinished one.${spreadNote(shown.length, data.points.length)}`,
     description: `Lines in ${panels.length} panels over simulated time in ${unit.name}. ${panels.map(({ measure, own }) => `${measure.title}: ${number(Math.min(...own.map((row) => row.value as number)))} to ${number(Math.max(...own.map((row) => row.value as number)))}`).join('; ')}.`,
-    data: { rows, labels: panels.flatMap(({ own, panel }) => labelRows(own, series, panel)) },
+    data: { rows, labels: panels.flatMap(({ own }) => endLabels(own, series, 'value', domainOf(own), HEIGHT_PX)) },
     table: {
       data: 'rows',
       columns: [
@@ -111,25 +108,7 @@ function join(intervals: readonly Interval[], size: number): { interval: Interva
   });
 }
 
-function labelRows(own: readonly Row[], series: readonly SeriesName[], panel: number): Row[] {
-  if (series.length < 2) return [];
-  const ends = series.flatMap(({ name }) => own.filter((row) => row.series === name).slice(-1));
-  const { toPx, toValue } = linear(...linearDomain(own.map((row) => row.value as number)), HEIGHT_PX);
-  const heights = spreadLabels(
-    ends.map((row) => row.value as number),
-    HEIGHT_PX,
-    LABEL_GAP_PX,
-    toPx,
-    toValue,
-  );
-  return ends.map((row, i) => ({
-    panel,
-    series: row.series,
-    label: shortened(row.series as string, LABEL_CHARACTERS),
-    time: row.time,
-    value: heights[i],
-  }));
-}
+const domainOf = (own: readonly Row[]): [number, number] => linearDomain(own.map((row) => row.value as number));
 
 function view(
   measure: Measure,
@@ -140,10 +119,7 @@ function view(
   width: number,
 ): Spec {
   const names = series.map(({ name }) => name);
-  const room =
-    series.length > 1
-      ? 14 + Math.max(...names.map((name) => textWidth(shortened(name, LABEL_CHARACTERS), FONT_SIZE)))
-      : 8;
+  const room = series.length > 1 ? 14 + endLabelRoom(series) : 8;
   const last = Math.max(...own.map((row) => row.time as number));
   const x = {
     field: 'time',
@@ -151,7 +127,7 @@ function view(
     scale: { domain: [0, last], nice: false },
     axis: { title: `Simulated time (${unit.name})`, grid: false, tickCount: 6 },
   };
-  const domain = linearDomain(own.map((row) => row.value as number));
+  const domain = domainOf(own);
   const y = {
     field: 'value',
     type: 'quantitative',
