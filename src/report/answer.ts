@@ -1,6 +1,6 @@
 /** The answer to a scenario's question as sentences with numbers. */
 import { fillPlaceholders } from '../lib/placeholders.ts';
-import { shortNumber } from './format.ts';
+import { amountText, shortNumber } from './format.ts';
 import { metricColumn, metricOf, type PointResults, type SummaryColumn } from './points.ts';
 import type { Estimate } from './statistics.ts';
 
@@ -62,10 +62,7 @@ function percent(factor: number): string {
 
 const subject = (column: SummaryColumn, point: string): string => `${column.name}${point === '' ? '' : ` of ${point}`}`;
 
-function amount({ mean, half }: Estimate, column: { readonly unit: string }): string {
-  const spread = half > 0 ? ` ± ${shortNumber(half)}` : '';
-  return `${shortNumber(mean)}${spread}${column.unit === '' ? '' : ` ${column.unit}`}`;
-}
+const amount = (value: Estimate, { unit }: { readonly unit: string }): string => amountText(value, unit);
 
 function comparison(
   column: SummaryColumn,
@@ -79,8 +76,8 @@ function comparison(
   if (of === undefined || against === undefined) return `${both}.`;
   const difference = of.mean - against.mean;
   const sign = difference < 0 ? '−' : '+';
-  const unit = column.unit === '' ? '' : ` ${column.unit}`;
-  return `${both}: ${sign}${shortNumber(Math.abs(difference))}${unit}${relative(of.mean, against.mean)}.`;
+  const size = amountText({ mean: Math.abs(difference), half: 0 }, column.unit);
+  return `${both}: ${sign}${size}${relative(of.mean, against.mean)}.`;
 }
 
 /** `, +12 %` up to twice as much, `, 6.5 times` from there; nothing against zero. */

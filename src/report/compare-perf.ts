@@ -8,6 +8,7 @@ import { definitionOf, missingReason, REFERENCES } from './perf/notes.ts';
 import type { PerfEvent, PerfStat } from './perf/stat.ts';
 import { estimate } from './statistics.ts';
 import { drawTable, tableWidth, visible } from './table.ts';
+import { clipped, wrapped } from './wrap.ts';
 
 type Pmu = PmuEvent['pmu'];
 
@@ -190,8 +191,6 @@ export function perfText({ rows, references, others, unmeasured, notes }: PerfCo
   return [table, ...[...per, ...left, ...rest, ...why].map(wrapped)].join('\n');
 }
 
-const clipped = (text: string, width: number): string => (text.length > width ? `${text.slice(0, width - 1)}…` : text);
-
 const percentText = (share: number | undefined): string =>
   share === undefined ? '' : (100 * share).toFixed(share < 1 ? 1 : 0);
 
@@ -201,16 +200,6 @@ const number = (value: number | undefined, digits: number): string =>
 /** What was not counted is said in the notes. */
 const measuredText = ({ measured }: EventComparison): string =>
   measured === undefined ? '–' : shortNumber(Math.round(measured));
-
-function wrapped(line: string): string {
-  const lines = [''];
-  for (const word of line.split(' ')) {
-    const last = lines.at(-1)!;
-    if (last !== '' && last.length + 1 + word.length > 80) lines.push(`  ${word}`);
-    else lines[lines.length - 1] = last === '' ? word : `${last} ${word}`;
-  }
-  return lines.join('\n');
-}
 
 const HEADER = [
   ...['side', 'pmu', 'event', 'status', 'running_share', 'measured', 'simulated', 'measured_per_1000'],

@@ -2,10 +2,11 @@
 import type { RunFolder, RunPoint } from './compare-read.ts';
 import { type Difference, difference } from './compare-statistics.ts';
 import { csvTable } from './csv.ts';
-import { decimal, shortNumber } from './format.ts';
+import { estimateText } from './format.ts';
 import { SUMMARY_COLUMNS } from './columns/files.ts';
 import { type Estimate, estimate } from './statistics.ts';
 import { drawTable, tableWidth, type TextColumn, visible } from './table.ts';
+import { clipped } from './wrap.ts';
 
 /** One thing that is compared: a point of a run. */
 export interface Side {
@@ -106,7 +107,7 @@ const metricNames = (rows: readonly MetricComparison[]): TextColumn => ({
 });
 
 function valueColumn(side: Side, place: number, rows: readonly MetricComparison[], intervals: boolean): TextColumn {
-  return { heading: visible(side.label), cells: rows.map(({ values }) => estimateText(values[place], intervals)) };
+  return { heading: visible(side.label), cells: rows.map(({ values }) => sideText(values[place], intervals)) };
 }
 
 function full(
@@ -133,21 +134,16 @@ function brief(sides: readonly Side[], rows: readonly MetricComparison[], places
   return [metricNames(rows), valueColumn(sides[0], 0, rows, false), ...places.flatMap(change)];
 }
 
-function estimateText(value: Estimate | undefined, intervals: boolean): string {
-  if (value === undefined) return '–';
-  return intervals && value.half > 0
-    ? `${shortNumber(value.mean)} ±${decimal(value.half, 2)}`
-    : shortNumber(value.mean);
-}
+const sideText = (value: Estimate | undefined, intervals: boolean): string =>
+  estimateText(intervals || value === undefined ? value : { ...value, half: 0 });
 
 function differenceText(value: Difference | undefined): string {
   if (value === undefined) return '–';
-  const interval = value.half === undefined || value.half === 0 ? '' : ` ±${decimal(value.half, 2)}`;
-  return `${signed(value.mean)}${interval}${value.isSignificant ? ' *' : ''}`;
+  const sign = value.mean === 0 ? '' : value.mean < 0 ? '−' : '+';
+  const size = estimateText({ mean: Math.abs(rounded(value.mean)), half: value.half ?? 0, count: 0 });
+  return `${sign}${size}${value.isSignificant ? ' *' : ''}`;
 }
 
-const signed = (value: number): string =>
-  value === 0 ? '0' : `${value < 0 ? '−' : '+'}${shortNumber(Math.abs(rounded(value)))}`;
 /** What subtraction leaves in the last bits is no difference that anyone wants to read. */
 const rounded = (value: number): number => Number(value.toPrecision(12));
 
@@ -179,12 +175,10 @@ export function settingsText(group: Group): string {
   if (differing.length === 0) return '';
   const shown = differing
     .slice(0, SETTINGS)
-    .map(({ path, values }) => clipped(`  ${path}: ${values.map(visible).join(' | ')}`));
+    .map(({ path, values }) => clipped(`  ${path}: ${values.map(visible).join(' | ')}`, WIDTH));
   const more = differing.length > SETTINGS ? [`  and ${differing.length - SETTINGS} more values`] : [];
   return ['run with different', ...shown, ...more].join('\n');
 }
-
-const clipped = (line: string): string => (line.length > WIDTH ? `${line.slice(0, WIDTH - 1)}…` : line);
 
 // ---- files -----------------------------------------------------------------------------------------------------------
 const HEADER = [

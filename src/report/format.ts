@@ -1,4 +1,5 @@
 /** Numbers and text as result files and terminals show them: deterministic, no locale, no exponents. */
+import type { Estimate } from './statistics.ts';
 
 /** Significant digits of ratios and other reals in files. Times of whole picoseconds below 10^6 ns stay exact. */
 const FILE_DIGITS = 9;
@@ -28,10 +29,60 @@ export function decimal(value: number, digits: number): string {
   return `${sign}${figures.slice(0, point)}.${figures.slice(point)}`;
 }
 
-/** For people: four significant digits, integers up to six in full. */
+const PREFIXES: readonly (readonly [string, number])[] = [
+  ['P', 1e15],
+  ['T', 1e12],
+  ['G', 1e9],
+  ['M', 1e6],
+];
+
+/** For people: four significant digits, integers up to six in full, an SI prefix from a million on (16.24M). */
 export function shortNumber(value: number): string {
-  if (Number.isInteger(value) && Math.abs(value) < 1e6) return String(value);
-  return decimal(value, 4);
+  const [suffix, size] = prefixOf(value);
+  if (size > 1) return `${decimal(value / size, 4)}${suffix}`;
+  return Number.isInteger(value) ? String(value) : decimal(value, 4);
+}
+
+/** By the rounded value: 999999.96 is a million to the reader. */
+const prefixOf = (value: number): readonly [string, number] =>
+  PREFIXES.find(([, size]) => Math.abs(Number(value.toPrecision(6))) >= size) ?? ['', 1];
+
+/** `0.5 ±0.0015`, `16.24M ±0.34M`; – for no value. */
+export function estimateText(value: Estimate | undefined): string {
+  if (value === undefined) return '–';
+  return value.half > 0
+    ? `${shortNumber(value.mean)} ±${spreadText(value.half, prefixOf(value.mean))}`
+    : shortNumber(value.mean);
+}
+
+/** Two digits are enough for an interval; the prefix is that of its mean. */
+export const spreadText = (half: number, [suffix, size]: readonly [string, number]): string =>
+  `${decimal(half / size, 2)}${suffix}`;
+
+/** Units that people read in larger ones from a million on. */
+const LARGER: Readonly<Record<string, readonly (readonly [string, number])[]>> = {
+  ns: [
+    ['s', 1e9],
+    ['ms', 1e6],
+  ],
+  'ns/GB': [
+    ['s/GB', 1e9],
+    ['ms/GB', 1e6],
+  ],
+  bytes: [
+    ['TiB', 2 ** 40],
+    ['GiB', 2 ** 30],
+    ['MiB', 2 ** 20],
+  ],
+};
+
+/** A value with its unit in a sentence: `207.2 ns`, `16.87 ms/GB ± 0.02`, `1.5M per s`. */
+export function amountText({ mean, half }: Pick<Estimate, 'mean' | 'half'>, unit: string): string {
+  const larger = LARGER[unit]?.find(([, size]) => Math.abs(mean) >= Math.max(size, 1e6));
+  const [name, size] = larger ?? [unit, 1];
+  const [value, spread] = [mean / size, half / size];
+  const interval = spread > 0 ? ` ± ${spreadText(spread, prefixOf(value))}` : '';
+  return `${shortNumber(value)}${interval}${name === '' ? '' : ` ${name.replace(/^1\//, 'per ')}`}`;
 }
 
 /**

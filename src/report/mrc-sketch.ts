@@ -70,17 +70,6 @@ function labels(octaves: number, width: number): string {
   return `${' '.repeat(6)}${text.join('')}`.trimEnd();
 }
 
-/** A sentence in lines of at most 80. */
-export function wrapped(sentence: string): string {
-  const lines: string[] = [];
-  for (const word of sentence.split(' ')) {
-    const last = lines.at(-1);
-    if (last !== undefined && last.length + 1 + word.length <= LINE) lines[lines.length - 1] = `${last} ${word}`;
-    else lines.push(word);
-  }
-  return lines.join('\n');
-}
-
 /** 512, 4Ki, 2Mi. */
 function capacityLabel(entries: number): string {
   if (entries < 1024) return String(entries);

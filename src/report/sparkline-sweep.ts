@@ -3,6 +3,7 @@ import { shortNumber } from './format.ts';
 import { metricColumn, metricOf, type PointResults } from './points.ts';
 import { curve, sparkline } from './sparkline.ts';
 import { visible } from './table.ts';
+import { clipped } from './wrap.ts';
 
 const LEAST_VALUES = 4;
 const METRICS = 2;
@@ -95,8 +96,6 @@ function sparklineOf(series: Series, metric: string): string {
   const range = ` ${shortNumber(Math.min(...known))} … ${shortNumber(Math.max(...known))}`;
   return `  ${name} ${sparkline(thinned(values, WIDTH - NAME - 3 - range.length))}${range}`;
 }
-
-const clipped = (text: string, width: number): string => (text.length > width ? `${text.slice(0, width - 1)}…` : text);
 
 /** At most `count` values, evenly chosen, the first and the last among them. */
 function thinned<T>(values: readonly T[], count: number): T[] {

@@ -1,6 +1,6 @@
 /** The result table for a terminal of 80 columns, with published numbers beside the simulated ones where there are any. */
 import Table from 'cli-table3';
-import { decimal, shortNumber } from './format.ts';
+import { estimateText, shortNumber } from './format.ts';
 import { metricColumn, metricOf, type PointResults } from './points.ts';
 import type { Estimate } from './statistics.ts';
 
@@ -73,11 +73,6 @@ function metricColumns(metric: string, points: readonly PointResults[], measured
     { heading: 'measured', cells: expected.map((value) => (value === undefined ? '' : shortNumber(value))) },
     { heading: 'error %', cells: expected.map((value, i) => errorText(values[i], value)) },
   ];
-}
-
-function estimateText(value: Estimate | undefined): string {
-  if (value === undefined) return '–';
-  return value.half > 0 ? `${shortNumber(value.mean)} ±${decimal(value.half, 2)}` : shortNumber(value.mean);
 }
 
 function errorText(simulated: Estimate | undefined, measured: number | undefined): string {

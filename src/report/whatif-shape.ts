@@ -39,6 +39,13 @@ function extremeOf(points: readonly { readonly value: Estimate }[], kind: 'highe
   return means.indexOf(kind === 'highest' ? Math.max(...means) : Math.min(...means));
 }
 
+/** Whether at least two values of x were tried and none of them made any difference. */
+export function isConstant(points: readonly ShapePoint[]): boolean {
+  const [first, ...others] = points.map(({ value }) => value);
+  if (first === undefined || others.length === 0) return false;
+  return others.every((value) => value !== undefined && !isAbove(value, first) && !isAbove(first, value));
+}
+
 export interface Stretch {
   readonly verdict: 'meets' | 'fails';
   readonly from: number;

@@ -209,11 +209,29 @@ function surely<Sample>(outward: readonly Tried<Sample>[], place: number): Findi
   return { meets: meets?.x, fails: fails?.x };
 }
 
-/** Values that a grid over the whole range needs for the same precision. */
+/** Quantities that can be divided further and further are tried with five digits. */
+const FINEST = 1e-5;
+
+/** Values that a grid over the whole range needs for the same precision, at most `size`. */
 export function gridSize({ lo, hi }: Quantity, precision: number, size: number): number {
+  const step = size === Infinity ? Math.max(precision, FINEST) : precision;
+  if (step === 0) return size;
   const byFactor = lo > 0 && hi / lo >= 2;
   const steps = byFactor
-    ? Math.log(hi / lo) / -Math.log(1 - precision)
-    : (hi - lo) / (precision * Math.max(Math.abs(lo), Math.abs(hi)));
+    ? Math.log(hi / lo) / -Math.log(1 - step)
+    : (hi - lo) / (step * Math.max(Math.abs(lo), Math.abs(hi)));
   return Math.min(size, Math.ceil(steps) + 1);
+}
+
+/** The most intervals that one search looks at: values tried, each after its first seeds and after every doubling of them. */
+export function mostLooks(
+  options: Omit<SearchOptions<never>, 'searches' | 'evaluate' | 'judge'>,
+  size: number,
+): number {
+  const { quantity, precision, scanPoints, sectionPoints, firstSeeds, mostSeeds } = options;
+  const gap = gridSize(quantity, precision, size) / (scanPoints - 1);
+  // One more round than the cuts of an even bracket: values are rounded.
+  const rounds = 1 + Math.max(0, Math.ceil(Math.log(gap) / Math.log(sectionPoints + 1)));
+  const values = Math.min(size, scanPoints + rounds * sectionPoints + 2 * SURE_STEPS);
+  return values * (1 + Math.ceil(Math.log2(mostSeeds / firstSeeds)));
 }

@@ -35,8 +35,8 @@ describe('the answer', () => {
 
   it('says the interval of several seeds', () => {
     const seeds = point('', [{ gbps: 8 }, { gbps: 16 }, { gbps: 24 }]);
-    // deviation 8, t(2) = 4.303: 4.303 × 8 / √3 = 19.87
-    expect(say({ metric: 'throughput_gbps' }, seeds)).toEqual(['throughput_gbps: 16 ± 19.87 Gbit/s.']);
+    // deviation 8, t(2) = 4.303: 4.303 × 8 / √3 = 19.87, in two digits
+    expect(say({ metric: 'throughput_gbps' }, seeds)).toEqual(['throughput_gbps: 16 ± 20 Gbit/s.']);
   });
 
   it.each([

@@ -101,13 +101,8 @@ describe('numbers in files', () => {
     );
   });
 
-  it('for people have four digits, whole ones six', () => {
-    expect([1234567, 999999, 1234.567, 0.00012346].map(shortNumber)).toEqual([
-      '1235000',
-      '999999',
-      '1235',
-      '0.0001235',
-    ]);
+  it('for people have four digits, whole ones six, and an SI prefix from there', () => {
+    expect([1234567, 999999, 1234.567, 0.00012346].map(shortNumber)).toEqual(['1.235M', '999999', '1235', '0.0001235']);
     expect(decimal(-0.5, 2)).toBe('-0.5');
   });
 });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { capacities, MRC_COLUMNS, type MrcRow, mrcRows } from '../../src/report/columns/mrc.ts';
-import { curveSketch, wrapped } from '../../src/report/mrc-sketch.ts';
+import { curveSketch } from '../../src/report/mrc-sketch.ts';
+import { wrapped } from '../../src/report/wrap.ts';
 import { curvePoints, leastEntries, pointSummary, pointTable } from '../../src/report/mrc-summary.ts';
 import { drawTable } from '../../src/report/table.ts';
 import { simulate } from '../../src/sim/simulate.ts';
@@ -129,7 +130,7 @@ describe('the sketch', () => {
   it('breaks sentences at 80 columns', () => {
     const text = wrapped('word '.repeat(60).trim());
     for (const line of text.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
-    expect(text.replaceAll('\n', ' ')).toBe('word '.repeat(60).trim());
+    expect(text.replaceAll('\n  ', ' ')).toBe('word '.repeat(60).trim());
   });
 });
 

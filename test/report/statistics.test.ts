@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { estimate, studentT95 } from '../../src/report/statistics.ts';
+import { studentTQuantile } from '../../src/report/student-t.ts';
 
 describe('mean and 95 % interval', () => {
   it('has no value without values', () => expect(estimate([])).toBeUndefined());
@@ -39,5 +40,21 @@ describe("Student's t", () => {
     const values = Array.from({ length: 300 }, (_, i) => studentT95(i + 1));
     expect(values).toEqual([...values].sort((a, b) => b - a));
     expect(values.at(-1)).toBeGreaterThan(1.959);
+  });
+});
+
+describe("Student's t at any level", () => {
+  // Two-sided 95 % and 99.9 % of the usual tables.
+  it.each([
+    [1, 0.025, 12.706],
+    [2, 0.025, 4.303],
+    [7, 0.025, 2.365],
+    [30, 0.025, 2.042],
+    [2, 0.0005, 31.599],
+    [3, 0.0005, 12.924],
+    [11, 0.0005, 4.437],
+    [120, 0.0005, 3.373],
+  ])('with %i degrees and a tail of %f is %f', (degrees, tail, t) => {
+    expect(studentTQuantile(degrees, tail)).toBeCloseTo(t, 3);
   });
 });

@@ -1,25 +1,20 @@
 import { parse } from 'csv-parse/sync';
 import { describe, expect, it } from 'vitest';
-import {
-  runsCsv,
-  type SearchCase,
-  triedCsv,
-  type TriedValue,
-  type WhatifResult,
-  whatifObject,
-  whatifSentences,
-  whatifText,
-} from '../../src/report/whatif.ts';
-import { goalVerdict, judgeGoals } from '../../src/report/whatif-goals.ts';
-import { stretches, turningPoint } from '../../src/report/whatif-shape.ts';
+import { type SearchCase, type TriedValue, type WhatifResult, whatifSentences } from '../../src/report/whatif.ts';
+import { runsCsv, triedCsv, whatifObject } from '../../src/report/whatif-files.ts';
+import { goalVerdict, judgeGoals, riskOfLook } from '../../src/report/whatif-goals.ts';
+import { isConstant, stretches, turningPoint } from '../../src/report/whatif-shape.ts';
+import { whatifText } from '../../src/report/whatif-terminal.ts';
 
 const GOAL = { text: 'iotlb_hit_ratio>=0.5', metric: 'iotlb_hit_ratio', atLeast: true, limit: 0.5 };
 const LATENCY = { text: 'translation_ns_p99<=600', metric: 'translation_ns_p99', atLeast: false, limit: 600 };
+/** Of a single look: the interval of 95 % decides. */
+const RISK = riskOfLook(1, 2);
 const rows = (...values: number[]) => values.map((iotlb_hit_ratio, i) => ({ seed: i + 1, iotlb_hit_ratio }));
 
 const tried = (x: number, ...values: number[]): TriedValue => {
   const samples = rows(...values);
-  return { x, samples, ...judgeGoals([GOAL], samples) };
+  return { x, samples, ...judgeGoals([GOAL], samples, RISK) };
 };
 
 function result(one: Partial<SearchCase> & Pick<SearchCase, 'tried'>, more: Partial<WhatifResult> = {}): WhatifResult {
@@ -30,32 +25,46 @@ function result(one: Partial<SearchCase> & Pick<SearchCase, 'tried'>, more: Part
   };
   return {
     ...{ path: 'machine.iotlb.entries', lo: 16, hi: 64, geometric: false, goals: [GOAL], cases: [single] },
-    ...{ seedsMost: 12, precision: 0.005, text: String, runs: 9, gridRuns: 100 },
+    ...{ seedsMost: 12, precision: 0.005, text: String, runs: 9, gridRuns: 100, risk: RISK },
     ...more,
   };
 }
 
 describe('a goal', () => {
+  const verdict = (goal: typeof GOAL, samples: Parameters<typeof goalVerdict>[1], risk = RISK) =>
+    goalVerdict(goal, samples, risk);
+
   it('is met or missed when the interval keeps clear of the limit, open when it does not', () => {
     // ± 12.706 × half the distance of two values.
-    expect(goalVerdict(GOAL, rows(0.6, 0.601))).toBe('meets');
-    expect(goalVerdict(GOAL, rows(0.4, 0.401))).toBe('fails');
-    expect(goalVerdict(GOAL, rows(0.5, 0.52))).toBe('open');
-    expect(goalVerdict(GOAL, rows(0.5))).toBe('meets');
-    expect(goalVerdict(LATENCY, [{ translation_ns_p99: 600 }])).toBe('meets');
-    expect(goalVerdict(LATENCY, [{ translation_ns_p99: 601 }])).toBe('fails');
+    expect(verdict(GOAL, rows(0.6, 0.601))).toBe('meets');
+    expect(verdict(GOAL, rows(0.4, 0.401))).toBe('fails');
+    expect(verdict(GOAL, rows(0.5, 0.52))).toBe('open');
+    expect(verdict(LATENCY, [{ translation_ns_p99: 600 }, { translation_ns_p99: 600 }])).toBe('meets');
+    expect(verdict(LATENCY, [{ translation_ns_p99: 601 }, { translation_ns_p99: 601 }])).toBe('fails');
+  });
+
+  it('asks for a wider interval the more often a search looks', () => {
+    // The mean is 0.0605 above the limit: ± 0.0064 for one look, ± 12.7 / 0.05 times as much for a thousand.
+    expect(verdict(GOAL, rows(0.56, 0.561), riskOfLook(1, 2))).toBe('meets');
+    expect(verdict(GOAL, rows(0.56, 0.561), riskOfLook(1000, 2))).toBe('open');
+  });
+
+  it('is open for a single seed, whose spread nobody knows', () => {
+    expect([verdict(GOAL, rows(0.9)), verdict(GOAL, rows(0.1))]).toEqual(['open', 'open']);
+    expect(judgeGoals([GOAL], rows(0.9), RISK)).toEqual({ verdict: 'open', leansTo: 'meets' });
   });
 
   it('is not met without a value', () => {
-    expect([goalVerdict(GOAL, [{}]), judgeGoals([GOAL], [{}]).leansTo]).toEqual(['fails', 'fails']);
+    expect([verdict(GOAL, [{}]), judgeGoals([GOAL], [{}], RISK).leansTo]).toEqual(['fails', 'fails']);
   });
 
   it('decides with the others: one that fails fails all, one that is open leaves all open', () => {
     const good = { iotlb_hit_ratio: 0.9, translation_ns_p99: 1 };
-    expect(judgeGoals([GOAL, LATENCY], [good])).toEqual({ verdict: 'meets', leansTo: 'meets' });
-    expect(judgeGoals([GOAL, LATENCY], [{ ...good, translation_ns_p99: 999 }]).verdict).toBe('fails');
-    const open = [good, { ...good, iotlb_hit_ratio: 0.2 }];
-    expect(judgeGoals([GOAL, LATENCY], open)).toEqual({ verdict: 'open', leansTo: 'meets' });
+    const judge = (...samples: (typeof good)[]) => judgeGoals([GOAL, LATENCY], samples, RISK);
+    expect(judge(good, good)).toEqual({ verdict: 'meets', leansTo: 'meets' });
+    const slow = { ...good, translation_ns_p99: 999 };
+    expect(judge(slow, slow).verdict).toBe('fails');
+    expect(judge(good, { ...good, iotlb_hit_ratio: 0.2 })).toEqual({ verdict: 'open', leansTo: 'meets' });
   });
 });
 
@@ -72,6 +81,12 @@ describe('the shape of a response', () => {
     expect(turningPoint([at(1, 10, 8), at(2, 20, 8), at(3, 10, 8)])).toBeUndefined();
     expect(turningPoint([at(1, 1000), at(2, 1006), at(3, 1000)])).toBeUndefined();
     expect(turningPoint([{ x: 1, value: undefined }, at(2, 5)])).toBeUndefined();
+  });
+
+  it('is constant when all values agree within their intervals', () => {
+    expect(isConstant([at(1, 10), at(2, 10.05), at(3, 10, 1)])).toBe(true);
+    expect(isConstant([at(1, 10), at(2, 11)])).toBe(false);
+    expect([isConstant([at(1, 10)]), isConstant([at(1, 10), { x: 2, value: undefined }])]).toEqual([false, false]);
   });
 
   it('has stretches that surely meet and surely fail', () => {
@@ -114,6 +129,13 @@ describe('the answer', () => {
     );
   });
 
+  it('says when the quantity changes nothing', () => {
+    const same = [tried(1, 0.4, 0.4), tried(2, 0.4, 0.4)];
+    expect(whatifSentences(result({ tried: same }))[1]).toBe(
+      '  iotlb_hit_ratio does not depend on entries here: all values tried agree within their intervals.',
+    );
+  });
+
   it('says that a response is not monotonic', () => {
     const island = [tried(1, 0.1, 0.1), tried(2, 0.9, 0.9), tried(3, 0.1, 0.1)];
     const sentences = whatifSentences(
@@ -143,6 +165,7 @@ describe('the answer', () => {
     expect(text).toMatch(/│ a +│ +32 │ +32 │ +31 │/);
     expect(text).toMatch(/│ b +│ +– │/);
     expect(text).toMatch(/│ c +│ +any │ +– │ +– │/);
+    expect(text, 'no heading is cut').not.toContain('…');
   });
 });
 

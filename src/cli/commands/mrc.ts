@@ -1,8 +1,9 @@
 /** `nestwalk mrc`: the IOTLB hit ratio for every capacity, from one pass over each run of a scenario. */
 import type { CommandModule } from 'yargs';
-import { curveSketch, wrapped } from '../../report/mrc-sketch.ts';
+import { curveSketch } from '../../report/mrc-sketch.ts';
 import { curvePoints, pointSummary, type PointSummary, pointTable } from '../../report/mrc-summary.ts';
 import { drawTable, visible } from '../../report/table.ts';
+import { wrapped } from '../../report/wrap.ts';
 import { UserError } from '../../scenario/problem.ts';
 import type { MrcSpec, RunSpec } from '../../spec.ts';
 import { loadOrFail, type WorkArguments, wholeNumber, workOptions } from '../options.ts';

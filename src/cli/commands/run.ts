@@ -8,6 +8,7 @@ import { byPoint, type PointResults, summaryObjects } from '../../report/points.
 import { probeWritable, removeLeftovers, runDirectory, writeRunDirectory } from '../../report/run-directory.ts';
 import { sweepSketch } from '../../report/sparkline-sweep.ts';
 import { agreement, DEFAULT_TABLE, resultTable, visible } from '../../report/table.ts';
+import { wrapped } from '../../report/wrap.ts';
 import { estimateRun, refusals } from '../../scenario/estimate.ts';
 import { expand } from '../../scenario/expand.ts';
 import { bundledScenarios, packageRoot } from '../../scenario/files.ts';
@@ -17,11 +18,12 @@ import { attachTraces } from '../../scenario/traces.ts';
 import { runAll } from '../../schedule/index.ts';
 import type { RunSpec } from '../../spec.ts';
 import type { RunResult } from '../../stats/result.ts';
+import { heading } from '../heading.ts';
 import { Interrupted, onInterrupt } from '../interrupt.ts';
 import { programCommand } from '../invocation.ts';
 import { loadOrFail, type WorkArguments, workOptions } from '../options.ts';
 import { createProgress } from '../progress.ts';
-import { colours, note, print, resultColours } from '../terminal.ts';
+import { colours, note, print } from '../terminal.ts';
 import { programVersion } from '../version.ts';
 import { writeReportOf } from './report.ts';
 
@@ -227,7 +229,7 @@ function printReport(
   execution: Execution,
   instead?: string,
 ): void {
-  print(`${resultColours.bold(scenario.name)}: ${visible(scenario.question)}\n`);
+  print(`${heading(scenario)}\n`);
   print(instead ?? resultText(scenario, points, answers));
   print(`\n${basis(specs)}`);
   print(
@@ -242,7 +244,7 @@ function printReport(
 function resultText(scenario: Scenario, points: readonly PointResults[], answers: readonly string[]): string {
   const table = scenario.table.length > 0 ? scenario.table : DEFAULT_TABLE;
   const seeds = scenario.seeds.length > 1 ? [`mean and 95 % interval of ${scenario.seeds.length} seeds`] : [];
-  const said = answers.length > 0 ? [`\n${answers.map(visible).join('\n')}`] : [];
+  const said = answers.length > 0 ? [`\n${answers.map((answer) => wrapped(visible(answer))).join('\n')}`] : [];
   const sketch = sweepSketch(points, table);
   const drawn = sketch === '' ? [] : [`\n${sketch}`];
   return [resultTable(table, points, scenario.measured), ...seeds, ...drawn, ...said].join('\n');
@@ -251,11 +253,13 @@ function resultText(scenario: Scenario, points: readonly PointResults[], answers
 const before = ({ reusedRuns = 0 }: Execution): string => (reusedRuns > 0 ? `, ${reusedRuns} of them from before` : '');
 
 /** What the numbers rest on. */
-function basis(specs: readonly RunSpec[]): string {
+export function basis(specs: readonly RunSpec[]): string {
   const { machine, run } = specs[0];
   const measured = run.requests > 0 ? `${run.requests} requests` : `${run.durationNs} ns`;
   const requests = estimateRun(specs[0]).requests;
   const warmup = run.warmupRequests > 0 || run.warmupNs > 0 ? 'after warm-up' : 'without warm-up';
   const load = run.requests > 0 ? '' : ` (about ${requests} requests at most)`;
-  return `Basis: preset ${machine.preset} with ${machine.estimates.length} estimated values (list presets), ${measured}${load} a run, ${warmup}.`;
+  return wrapped(
+    `Basis: preset ${machine.preset} with ${machine.estimates.length} estimated values (list presets), ${measured}${load} a run, ${warmup}.`,
+  );
 }

@@ -5,19 +5,21 @@ import { METRICS } from '../../report/columns/files.ts';
 import { runId } from '../../report/manifest.ts';
 import { metricColumn } from '../../report/points.ts';
 import { writeFolder } from '../../report/run-directory.ts';
-import { visible } from '../../report/table.ts';
-import { runsCsv, triedCsv, whatifObject, type WhatifResult, whatifText } from '../../report/whatif.ts';
-import { judgeGoals } from '../../report/whatif-goals.ts';
+import type { WhatifResult } from '../../report/whatif.ts';
+import { runsCsv, triedCsv, whatifObject } from '../../report/whatif-files.ts';
+import { judgeGoals, riskOfLook } from '../../report/whatif-goals.ts';
+import { whatifText } from '../../report/whatif-terminal.ts';
 import type { Axis } from '../../scenario/axis.ts';
 import { type Goal, parseGoal } from '../../scenario/goal.ts';
 import { UserError } from '../../scenario/problem.ts';
-import { gridSize, searchEdges } from '../../schedule/whatif.ts';
+import { gridSize, mostLooks, searchEdges } from '../../schedule/whatif.ts';
 import { GoalMissed } from '../goal.ts';
+import { heading } from '../heading.ts';
 import { relativePath } from '../invocation.ts';
 import { repeatable, type WorkArguments, wholeNumber, workOptions } from '../options.ts';
-import { print, resultColours } from '../terminal.ts';
+import { print } from '../terminal.ts';
 import { programVersion } from '../version.ts';
-import { prepareFolder } from './run.ts';
+import { basis, prepareFolder } from './run.ts';
 import { WhatifRuns } from './whatif-runs.ts';
 import { readAxis, readFirst, WhatifScenario } from './whatif-scenario.ts';
 
@@ -97,7 +99,7 @@ async function whatif(args: WhatifArguments): Promise<void> {
   scenario.check(budget);
   prepareFolder(args.out, scenario.name);
   const result = await search(args, axis, scenario, goals, seeds);
-  const directory = write(args, scenario, result);
+  const directory = write(args, scenario, axis, seeds, result);
   if (args.json) printJson(scenario, result, directory);
   else printResult(scenario, result, directory);
   if (result.cases.some(({ answer }) => answer === undefined)) throw new GoalMissed();
@@ -125,7 +127,12 @@ function readVary({ vary, find, range }: WhatifArguments): readonly string[] {
   );
 }
 
-function readSeeds({ seeds, maxSeeds }: WhatifArguments, own: number): { first: number; most: number } {
+interface Seeds {
+  readonly first: number;
+  readonly most: number;
+}
+
+function readSeeds({ seeds, maxSeeds }: WhatifArguments, own: number): Seeds {
   const first = seeds ?? Math.max(FIRST_SEEDS, own);
   const most = maxSeeds ?? first * SEEDS_GROWTH;
   if (most < first) throw new UserError(`--max-seeds: ${most} is below the ${first} seeds that each value begins with`);
@@ -137,39 +144,33 @@ async function search(
   axis: Axis,
   scenario: WhatifScenario,
   goals: readonly Goal[],
-  seeds: { readonly first: number; readonly most: number },
+  seeds: Seeds,
 ): Promise<WhatifResult> {
-  const runs = new WhatifRuns(args, scenario);
   const { precision } = args;
+  const how = {
+    quantity: axis,
+    edge: readEdge(args),
+    firstSeeds: seeds.first,
+    mostSeeds: seeds.most,
+    scanPoints: SCAN_POINTS,
+    sectionPoints: SECTION_POINTS,
+    precision,
+  };
+  const risk = riskOfLook(mostLooks(how, axis.size), goals.length);
+  const runs = new WhatifRuns(args, scenario);
   try {
     const findings = await searchEdges({
-      quantity: axis,
+      ...how,
       searches: scenario.cases.length,
-      edge: readEdge(args),
-      firstSeeds: seeds.first,
-      mostSeeds: seeds.most,
-      scanPoints: SCAN_POINTS,
-      sectionPoints: SECTION_POINTS,
-      precision,
       evaluate: (requests) => runs.evaluate(requests),
-      judge: (samples) => judgeGoals(goals, samples),
+      judge: (samples) => judgeGoals(goals, samples, risk),
     });
     const { path, lo, hi, geometric } = axis;
-    const gridRuns = gridSize(axis, precision, axis.size) * seeds.first * scenario.cases.length;
-    const cases = findings.map((finding, i) => ({ ...scenario.cases[i], ...finding }));
-    const text = (x: number): string => String(axis.value(x));
     return {
-      path,
-      lo,
-      hi,
-      geometric,
-      goals,
-      cases,
-      seedsMost: seeds.most,
-      precision,
-      text,
-      runs: runs.count,
-      gridRuns,
+      ...{ path, lo, hi, geometric, goals, precision, risk, runs: runs.count, seedsMost: seeds.most },
+      gridRuns: gridSize(axis, precision, axis.size) * seeds.first * scenario.cases.length,
+      cases: findings.map((finding, i) => ({ ...scenario.cases[i], ...finding })),
+      text: (x: number): string => String(axis.value(x)),
     };
   } finally {
     await runs.end();
@@ -182,10 +183,19 @@ function readEdge({ largest, smallest }: WhatifArguments): 'largest' | 'smallest
 }
 
 /** results/<scenario>/whatif-<id>/: the same search lands in the same place. */
-function write(args: WhatifArguments, scenario: WhatifScenario, result: WhatifResult): string {
+function write(
+  args: WhatifArguments,
+  scenario: WhatifScenario,
+  axis: Axis,
+  seeds: Seeds,
+  result: WhatifResult,
+): string {
   const version = programVersion();
-  const { path, lo, hi, goals, precision, seedsMost } = result;
-  const asked = JSON.stringify([version, path, lo, hi, goals, precision, seedsMost, readEdge(args) ?? null]);
+  const { goals, precision } = result;
+  // Ranges with other steps between the same ends try other values.
+  const { path, lo, hi, size } = axis;
+  const range = [path, lo, hi, String(size), ...axis.between(lo, hi, SCAN_POINTS)];
+  const asked = JSON.stringify([version, ...range, goals, precision, seeds, readEdge(args) ?? null]);
   const directory = join(args.out, scenario.name, `whatif-${runId(scenario.specsAtStart(), asked)}`);
   const answer = {
     program: 'nestwalk',
@@ -212,7 +222,8 @@ function printJson(scenario: WhatifScenario, result: WhatifResult, directory: st
 }
 
 function printResult(scenario: WhatifScenario, result: WhatifResult, directory: string): void {
-  print(`${resultColours.bold(scenario.name)}: ${visible(scenario.question)}\n`);
+  print(`${heading(scenario)}\n`);
   print(whatifText(result));
+  print(`\n${basis(scenario.specsAtStart())}`);
   print(`Files: ${relativePath(directory)}`);
 }
