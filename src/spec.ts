@@ -19,9 +19,17 @@ export type IndexFunction = 'modulo' | 'shifted' | 'hash';
 export interface IotlbSpec extends CacheSpec {
   /** log2 of the leaf sizes the IOTLB can hold, ascending; a leaf of another size is stored as the next lower one. */
   readonly leafLog2: readonly number[];
+  /** Parts of its own for the larger leaf sizes, ascending; the IOTLB itself is the part of the smallest. Left out: none. */
+  readonly split?: readonly IotlbPart[];
   /** A guest leaf on smaller host leaves is cut to the smaller one (true: what specifications describe). */
   readonly fracture: boolean;
   readonly l1: CacheSpec;
+}
+
+/** Holds the leaves of one table level, and of those above it up to the next part's. */
+export interface IotlbPart extends CacheSpec {
+  /** 1 or 2: 2 MiB or 1 GiB leaves and up. */
+  readonly level: number;
 }
 
 /** One IOMMU unit; all units of a machine are alike. */

@@ -15,6 +15,7 @@ import {
   C_FAST,
   C_FAST_GUEST,
   C_HITS,
+  C_L1_CLASS,
   C_L1_HITS,
   C_LINE_HITS,
   C_LINE_MISSES,
@@ -60,6 +61,7 @@ import {
   UNIT_FLAGS,
   UNIT_FLAG_BARE,
   UNIT_FLAG_NO_FRACTURE,
+  UNIT_FLAG_PLAIN,
   UNIT_FLAG_STRAIGHT,
   UNIT_FLAG_WATCHED,
   UNIT_GUEST_RULE,
@@ -92,7 +94,7 @@ import {
 } from '../kernel/layout.ts';
 import { assert } from '../lib/assert.ts';
 import { PS_PER_NS } from '../request.ts';
-import type { CacheSpec, MachineSpec } from '../spec.ts';
+import type { CacheSpec, IotlbSpec, MachineSpec } from '../spec.ts';
 import type { CacheResult, FaultRecord } from '../stats/result.ts';
 import { type CacheUse, cacheBytes, layCache } from './cache.ts';
 
@@ -145,21 +147,44 @@ function historySlots(pages: number): number {
   return slots;
 }
 
+/** The IOTLB's parts: itself, then those that it is split into. `classes`: indices into leafLog2. */
+function iotlbParts(iotlb: IotlbSpec): { name: string; spec: CacheSpec; classes: number[] }[] {
+  const split = iotlb.split ?? [];
+  const all = [{ name: 'iotlb', level: 0, spec: iotlb as CacheSpec }];
+  for (const part of split) all.push({ name: `iotlb_level${part.level}`, level: part.level, spec: part });
+  return all.map(({ name, spec, level }, i) => {
+    const end = all[i + 1]?.level ?? Infinity;
+    const classes = iotlb.leafLog2.flatMap((log2, leaf) => (isOfLevels(log2, level, end) ? [leaf] : []));
+    return { name, spec, classes };
+  });
+}
+
+/** A leaf of this size belongs to one of the table levels first … end - 1, nine bits each. */
+function isOfLevels(log2: number, first: number, end: number): boolean {
+  const level = Math.floor((log2 - 12) / 9);
+  return level >= first && level < end;
+}
+
 /** UNIT_FLAG_*: what the machine has not, so that walks need not look for it. */
 function flagsOf({ iotlb, lineCache, walkCaches, nestedTlb }: MachineSpec): number {
   const sets = lineCache.entries / lineCache.ways;
   const isStraight = lineCache.entries === 0 || (lineCache.ways === 8 && (sets & (sets - 1)) === 0);
   const caches = [...walkCaches.host, ...walkCaches.guest, nestedTlb];
   const isBare = isStraight && caches.every(({ entries }) => entries === 0);
+  const isPlain = isBare && iotlb.split === undefined;
   return (
-    (iotlb.fracture ? 0 : UNIT_FLAG_NO_FRACTURE) | (isStraight ? UNIT_FLAG_STRAIGHT : 0) | (isBare ? UNIT_FLAG_BARE : 0)
+    (iotlb.fracture ? 0 : UNIT_FLAG_NO_FRACTURE) |
+    (isStraight ? UNIT_FLAG_STRAIGHT : 0) |
+    (isBare ? UNIT_FLAG_BARE : 0) |
+    (isPlain ? UNIT_FLAG_PLAIN : 0)
   );
 }
 
 /** Kernel memory of one unit, rounded up, without its device table and page tables. */
 export function unitBytes(machine: MachineSpec, requesters: number, historyPages: number): number {
   const { walkCaches } = machine;
-  const caches = [machine.iotlb, machine.iotlb, machine.nestedTlb, machine.deviceCache, machine.pasidCache];
+  const shadows = iotlbParts(machine.iotlb).map(({ spec }) => spec);
+  const caches = [...shadows, ...shadows, machine.nestedTlb, machine.deviceCache, machine.pasidCache];
   const all = [...caches, machine.lineCache, ...walkCaches.host, ...walkCaches.guest];
   const history = historyPages > 0 ? historySlots(historyPages) * HISTORY_SLOT_BYTES * 2 : 0;
   const contexts = requesters * (CTX_BYTES + 64 + cacheBytes(machine.iotlb.l1));
@@ -214,11 +239,11 @@ export class IommuUnit {
   private layCaches(): void {
     const { machine } = this;
     const { iotlb } = machine;
-    const shared = this.lay('iotlb', iotlb);
-    iotlb.leafLog2.forEach((log2, i) => {
-      this.put(UNIT_CLASS_LOG2 + 4 * i, log2);
-      this.put(UNIT_IOTLB + 4 * i, shared);
-    });
+    for (const { name, spec, classes } of iotlbParts(iotlb)) {
+      const part = this.lay(name, spec);
+      for (const leaf of classes) this.put(UNIT_IOTLB + 4 * leaf, part);
+    }
+    iotlb.leafLog2.forEach((log2, i) => this.put(UNIT_CLASS_LOG2 + 4 * i, log2));
     this.put(UNIT_CLASSES, iotlb.leafLog2.length);
     this.put(UNIT_FLAGS, flagsOf(machine));
     this.put(UNIT_NESTED_TLB, this.lay('nested_tlb', machine.nestedTlb));
@@ -270,10 +295,17 @@ export class IommuUnit {
     this.put(UNIT_HISTORY, this.regions.take(slots * HISTORY_SLOT_BYTES * 2));
     this.put(UNIT_HISTORY_MASK, HISTORY_START_SLOTS - 1);
     this.put(UNIT_HISTORY_LIMIT, slots);
-    const { entries, ways, replacement } = this.machine.iotlb;
-    if (entries === 0 || (ways === entries && replacement === 'lru')) return; // no conflict misses by definition
-    const shadow: CacheSpec = { entries, ways: entries, replacement: 'lru', index: 'modulo' };
-    this.put(UNIT_SHADOW, layCache(this.kernel, this.regions, shadow, 1));
+    for (const { spec, classes } of iotlbParts(this.machine.iotlb)) {
+      const { entries, ways, replacement } = spec;
+      if (entries === 0 || (ways === entries && replacement === 'lru')) continue; // no conflict misses by definition
+      const shadow = layCache(
+        this.kernel,
+        this.regions,
+        { entries, ways: entries, replacement: 'lru', index: 'modulo' },
+        1,
+      );
+      for (const leaf of classes) this.put(UNIT_SHADOW + 4 * leaf, shadow);
+    }
   }
 
   /** A cache outside the unit whose counts belong to it: a device's ATC. */
@@ -281,11 +313,8 @@ export class IommuUnit {
     if (pointer !== 0) this.caches.push({ name, spec, pointer, base: new Float64Array(3) });
   }
 
-  /** Makes every hit go the general way, which counts stale uses: the short way is closed to units with a shadow cache. */
+  /** Makes every hit go the general way, which counts stale uses. */
   private watch(): void {
-    if (this.kernel.view.getUint32(this.pointer + UNIT_SHADOW, true) !== 0) return;
-    const none: CacheSpec = { entries: 1, ways: 1, replacement: 'lru', index: 'modulo' };
-    this.put(UNIT_SHADOW, layCache(this.kernel, this.regions, none, 1));
     this.put(UNIT_FLAGS, this.kernel.view.getUint32(this.pointer + UNIT_FLAGS, true) | UNIT_FLAG_WATCHED);
   }
 
@@ -363,6 +392,7 @@ export class IommuUnit {
       all[C_FAST + i] = 0;
       all[C_FAST_GUEST + i] = 0;
     }
+    all[C_L1_HITS] = sum(all, C_L1_CLASS, 4);
     const walks = sum(all, C_DEPTH, DEPTH_SLOTS);
     const misses = walks + all[C_MERGED];
     all[C_WALKS] = walks;
@@ -424,6 +454,10 @@ export class IommuUnit {
     into[2] = view.getFloat64(pointer + CACHE_DROPPED, true);
   }
 
+  private leafClasses(cache: string): readonly number[] | undefined {
+    return iotlbParts(this.machine.iotlb).find(({ name }) => name === cache)?.classes;
+  }
+
   /** Counts of each cache since the counters were reset. */
   cacheResults(): CacheResult[] {
     const total = new Float64Array(COUNTERS);
@@ -435,7 +469,7 @@ export class IommuUnit {
         name,
         entries: spec.entries,
         ways: spec.ways,
-        ...lookupsOf(name, total),
+        ...lookupsOf(name, total, this.leafClasses(name)),
         fills: name === 'line' ? total[C_LINE_MISSES] : now[0] - base[0],
         evictions: now[1] - base[1],
         invalidated: now[2] - base[2],
@@ -451,13 +485,20 @@ function sum(counters: Float64Array, first: number, slots: number): number {
   return total;
 }
 
-/** Lookups and hits of a cache, from the sum of its unit's requesters. */
-function lookupsOf(name: string, total: Float64Array): { lookups: number; hits: number } {
+/** Lookups and hits of a cache, from the sum of its unit's requesters. `classes`: leaf classes that a part of the IOTLB holds. */
+function lookupsOf(
+  name: string,
+  total: Float64Array,
+  classes: readonly number[] | undefined,
+): { lookups: number; hits: number } {
   const l1Hits = total[C_L1_HITS];
-  const hits = total[C_HITS] + total[C_HITS + 1] + total[C_HITS + 2] + total[C_HITS + 3];
+  if (classes !== undefined) {
+    // Every part is asked by every lookup.
+    const hits = classes.reduce((hits, leaf) => hits + total[C_HITS + leaf] - total[C_L1_CLASS + leaf], 0);
+    return { lookups: total[C_LOOKUPS] - l1Hits, hits };
+  }
   if (name === 'atc') return { lookups: total[C_ATC_LOOKUPS], hits: total[C_ATC_HITS] };
   if (name === 'iotlb_l1') return { lookups: total[C_LOOKUPS], hits: l1Hits };
-  if (name === 'iotlb') return { lookups: total[C_LOOKUPS] - l1Hits, hits: hits - l1Hits };
   if (name === 'nested_tlb') return { lookups: total[C_NTLB_LOOKUPS], hits: total[C_NTLB_HITS] };
   if (name === 'device') return { lookups: total[C_DTE_LOOKUPS], hits: total[C_DTE_HITS] };
   if (name === 'pasid') return { lookups: total[C_PASID_LOOKUPS], hits: total[C_PASID_HITS] };

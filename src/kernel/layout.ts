@@ -186,7 +186,7 @@ export const C_UNTRANSLATED = 1; // requests passed without (pass-through DTE)
 export const C_FAULTS = 2;
 export const C_LOOKUPS = 3; // first IOTLB lookups
 export const C_LOOKUPS_ALL = 4; // * and those again after a wait
-export const C_L1_HITS = 5;
+export const C_L1_HITS = 5; // *
 export const C_HITS = 6; // 4 slots: hits by leaf class (in either level, first lookup)
 export const C_MISSES = 10; // *
 export const C_MERGED = 11; // of the misses: waited on a walk already in flight
@@ -238,6 +238,7 @@ export const C_PRI_FAILURE = 101;
 export const C_PRI_RETRIES = 102; // translations asked for again after a response
 export const C_PRI_PS = 103; // Σ over page requests, from the answer that showed the fault to the response
 export const C_PRI_FAULTS = 104; // page faults, told by an answer
+export const C_L1_CLASS = 105; // 4 slots: of the hits by leaf class, those of the first level
 export const C_STALE = 98; // IOTLB hits on entries whose page was already unmapped, but not yet invalidated
 export const C_READS = 32; // 16 slots: [stage 0 = guest/first, 1 = host/second][level 0..7]
 export const C_PWC_LOOKUPS = 48; // 16 slots: [stage][level of the entry looked for]
@@ -295,14 +296,13 @@ export const SLOT_BYTES = 40;
 
 // ---- IOMMU unit ----------------------------------------------------------------------------------------------------------------
 export const UNIT_FLAGS = 0; // UNIT_FLAG_*
-export const UNIT_IOTLB = 4; // pointers to caches; 0 = not there. IOTLB by leaf class: 4 pointers (equal when unified)
+export const UNIT_IOTLB = 4; // pointers to caches; 0 = not there. IOTLB by leaf class: 4 pointers (equal in one part)
 export const UNIT_CLASSES = 20; // number of leaf classes, at most 3
 export const UNIT_CLASS_LOG2 = 24; // i32 × 4: log2 of bytes, ascending
 export const UNIT_NESTED_TLB = 40; // pointer
 export const UNIT_DEVICE_CACHE = 44;
 export const UNIT_PASID_CACHE = 48;
 export const UNIT_LINE_CACHE = 52;
-export const UNIT_SHADOW = 56; // fully associative LRU of the IOTLB's capacity, 0 = conflict misses are not told apart
 export const UNIT_HISTORY = 60; // pointer to the history of pages seen, 0 = causes are not counted
 export const UNIT_PWC = 64; // 16 pointers: [stage][level of the cached table entry]
 export const UNIT_WALKERS = 128; // pointer to f64 × count rounded up to blocks of 8 (padding Infinity): next free time, ps
@@ -330,12 +330,15 @@ export const UNIT_HISTORY_LOST = 256; // f64: misses of pages that did not fit (
 export const UNIT_EPOCH = 264; // u32: changes with every change of the device or PASID cache
 export const UNIT_PWC_MASK = 268; // i32 × 2 by stage: bit n = there is a walk cache for level n
 export const UNIT_UNMAPPED = 276; // i32: 1 = IOTLB entries may be marked as unmapped
+/** By leaf class: fully associative LRU of the capacity of the class's part; 0 = conflict misses are not told apart. 4 pointers. */
+export const UNIT_SHADOW = 280;
 export const UNIT_BYTES = 320;
 
 export const UNIT_FLAG_NO_FRACTURE = 1; // a guest leaf on smaller host leaves keeps its size in the IOTLB
-export const UNIT_FLAG_WATCHED = 2; // UNIT_SHADOW holds nothing: it is there so that every hit goes the general way
+export const UNIT_FLAG_WATCHED = 2; // every hit goes the general way, which counts stale uses
 export const UNIT_FLAG_STRAIGHT = 4; // no line cache, or one of a power of two of sets of eight ways: walks read it without calls
 export const UNIT_FLAG_BARE = 8; // STRAIGHT, and neither walk caches nor a nested TLB
+export const UNIT_FLAG_PLAIN = 16; // BARE, and the IOTLB is one cache that is filled with what was asked for and nothing else
 
 export const KEY_GUEST_LOG2 = 40; // bit of KEY1: translated by a guest table (PASID valid)
 

@@ -5,7 +5,7 @@ import { checkCounters } from '../stats/counters.ts';
 import type { RunResult, UnitResult } from '../stats/result.ts';
 import { pmuCountsOf } from './columns/pmu-counts.ts';
 import { PMU_EVENTS } from './columns/pmu.ts';
-import { readsOf } from './columns/totals.ts';
+import { hitsOf, readsOf } from './columns/totals.ts';
 
 /** What does not hold, in words; empty when all is well. */
 export function brokenRules(run: RunResult): string[] {
@@ -54,11 +54,16 @@ function brokenOfUnit(run: RunResult, unit: UnitResult): string[] {
     ['uncore_iio memory accesses', pmu('UNC_IIO_IOMMU1.NUM_MEM_ACCESSES'), reads],
     ['smmuv3_pmcg walk accesses', pmu('trans_table_walk_access'), reads],
     ['IOTLB lookups of caches.csv', first?.lookups ?? c[C_LOOKUPS], c[C_LOOKUPS]],
+    ['IOTLB hits of caches.csv', iotlbHits(unit), hitsOf(c)],
   ]);
 }
 
 const walkCacheLookups = (pmu: (name: string) => number): number =>
   pmu('ss_nonleaf_lookup') + pmu('hpt_nonleaf_lookup') + pmu('fs_nonleaf_lookup');
+
+/** In all levels and parts. */
+const iotlbHits = ({ caches }: UnitResult): number =>
+  caches.reduce((sum, { name, hits }) => sum + (name.startsWith('iotlb') ? hits : 0), 0);
 
 function iioLookups(pmu: (name: string) => number): number {
   const names = ['4K_HITS', '2M_HITS', '1G_HITS', 'MISSES'];

@@ -85,9 +85,10 @@ function devicePages({ traffic }: DeviceSpec): number {
 
 function unitBytes(machine: MachineSpec, devices: number): number {
   const { iotlb, walkCaches } = machine;
+  const parts = [iotlb, ...(iotlb.split ?? [])];
   const shared: CacheSpec[] = [
-    iotlb,
-    iotlb,
+    ...parts,
+    ...parts, // the caches that tell conflict from capacity
     machine.nestedTlb,
     machine.deviceCache,
     machine.pasidCache,

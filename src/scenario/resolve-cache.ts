@@ -9,12 +9,10 @@ export function merge<T extends object>(base: T, over: { readonly [K in keyof T]
   return { ...base, ...Object.fromEntries(given) };
 }
 
-export function resolveCache(
-  path: string,
-  base: PresetCache,
-  over: CacheInput | undefined,
-  report: (path: string, message: string) => void,
-): CacheSpec {
+/** Takes a problem at a path of the scenario. */
+export type Report = (path: string, message: string) => void;
+
+export function resolveCache(path: string, base: PresetCache, over: CacheInput | undefined, report: Report): CacheSpec {
   const {
     entries,
     ways: wanted,

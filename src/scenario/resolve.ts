@@ -5,7 +5,6 @@ import {
   effectivePolicy,
   hasGuestTable,
   hostDomainIds,
-  type IotlbSpec,
   isNested,
   isVm,
   type LinkSpec,
@@ -21,8 +20,9 @@ import {
 import { resolveAts } from './ats.ts';
 import { FORMATS, type FormatFacts, type FormatName } from './formats.ts';
 import { presetByName } from './presets/index.ts';
-import { LINUX_SINGLE_QUEUE, type Preset, type PresetCache } from './presets/preset.ts';
-import { merge, resolveCache } from './resolve-cache.ts';
+import { LINUX_SINGLE_QUEUE, NO_CACHE, type Preset, type PresetCache } from './presets/preset.ts';
+import { merge, type Report, resolveCache } from './resolve-cache.ts';
+import { resolveIotlb } from './resolve-iotlb.ts';
 import {
   type CacheInput,
   type DeviceInput,
@@ -43,9 +43,6 @@ export interface ResolvedPoint {
   readonly tenants: readonly TenantSpec[];
   readonly run: RunLimits;
 }
-
-/** Takes a problem at a path of the scenario. */
-export type Report = (path: string, message: string) => void;
 
 const PAGE = 4096;
 
@@ -85,21 +82,6 @@ function resolveMachine(preset: Preset, input: MachineInput, report: Report): Ma
   };
 }
 
-function resolveIotlb(base: Preset['machine']['iotlb'], input: MachineInput['iotlb'], report: Report): IotlbSpec {
-  const leafLog2 = input?.leafLog2 ?? base.leafLog2;
-  if (leafLog2.some((log2, i) => i > 0 && log2 <= leafLog2[i - 1])) {
-    report('machine.iotlb.leafLog2', 'leaf sizes must ascend, such as [12, 21, 30]');
-  } else if (leafLog2[0] !== 12) {
-    report('machine.iotlb.leafLog2', 'the smallest leaf size must be 12 (4 KiB): smaller leaves could not be stored');
-  }
-  return {
-    ...resolveCache('machine.iotlb', base, input, report),
-    leafLog2,
-    fracture: input?.fracture ?? base.fracture,
-    l1: resolveCache('machine.iotlb.l1', base.l1, input?.l1, report),
-  };
-}
-
 function resolveWalkCaches(
   path: string,
   base: readonly PresetCache[],
@@ -107,9 +89,8 @@ function resolveWalkCaches(
   report: Report,
 ): CacheSpec[] {
   const levels = Math.max(base.length, ...Object.keys(input ?? {}).map((key) => Number(key.slice('level'.length))));
-  const none: PresetCache = { entries: 0, ways: 'full', replacement: 'lru', index: 'modulo' };
   return Array.from({ length: levels }, (_, i) => {
-    return resolveCache(`${path}.level${i + 1}`, base[i] ?? none, input?.[`level${i + 1}`], report);
+    return resolveCache(`${path}.level${i + 1}`, base[i] ?? NO_CACHE, input?.[`level${i + 1}`], report);
   });
 }
 

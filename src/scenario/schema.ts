@@ -126,8 +126,14 @@ const machine = z.strictObject({
       leafLog2: z
         .array(integer(12, 48, 'log2 of a leaf size'))
         .min(1, { error: () => 'expected at least one leaf size' })
-        .max(4, { error: () => 'expected at most 4 leaf sizes' })
+        .max(3, { error: () => 'expected at most 3 leaf sizes' })
         .describe('log2 of the leaf sizes that can be held, ascending')
+        .optional(),
+      split: z
+        .strictObject({ level1: cache.optional(), level2: cache.optional() })
+        .describe(
+          'Parts of their own for larger leaves: levelN holds those of table level N (1: 2 MiB, 2: 1 GiB) and up; without entries they stay in the part below',
+        )
         .optional(),
       fracture: flag('Cut a guest leaf to the smaller host leaf').optional(),
       l1: cache.describe('First-level IOTLB, one for each device').optional(),

@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest';
 import type { PageTable } from '../../src/iommu/page-table.ts';
 import * as L from '../../src/kernel/layout.ts';
 import { Prng } from '../../src/lib/prng.ts';
-import type { CacheSpec, IndexFunction, MachineSpec, Replacement } from '../../src/spec.ts';
+import type { CacheSpec, IndexFunction, IotlbPart, MachineSpec, Replacement } from '../../src/spec.ts';
 import { DEVICES, GUEST_BASE_PAGE, type Guest, machineOf, NO_CACHE, type Requester, World } from '../kernel/world.ts';
 
 const READ_WRITE = 3;
@@ -49,11 +49,19 @@ const MIXED = [...SMALL, [8, 4], [1, 24], [5, 3], [2, 17], [2, 8]] as const;
 /** Half of the machines have line caches of eight ways, and a third no walk caches and no nested TLB: the kernel has ways of its own. */
 const LINES = [...MIXED, [1, 8], [2, 8], [4, 8], [16, 8], [4, 8], [16, 8]] as const;
 
+/** The parts that have entries and leaf sizes. */
+function splitOf(parts: readonly CacheSpec[], classes: number): { split?: IotlbPart[] } {
+  const split = parts.flatMap((spec, i) => (spec.entries > 0 && i + 1 < classes ? [{ level: i + 1, ...spec }] : []));
+  return split.length === 0 ? {} : { split };
+}
+
 const machine: fc.Arbitrary<MachineSpec> = fc
   .record({
     iotlb: cache(MIXED),
     l1: fc.oneof({ weight: 2, arbitrary: fc.constant(NO_CACHE) }, { weight: 1, arbitrary: cache(SMALL) }),
     leafLog2: fc.constantFrom([12, 21, 30], [12, 21], [12]),
+    level1: fc.oneof({ weight: 2, arbitrary: fc.constant(NO_CACHE) }, { weight: 1, arbitrary: cache(MIXED) }),
+    level2: fc.oneof({ weight: 2, arbitrary: fc.constant(NO_CACHE) }, { weight: 1, arbitrary: cache(SMALL) }),
     guestWalk: fc.array(cache(SMALL), { maxLength: 4 }),
     hostWalk: fc.array(cache(SMALL), { maxLength: 5 }),
     nestedTlb: cache(MIXED),
@@ -65,10 +73,10 @@ const machine: fc.Arbitrary<MachineSpec> = fc
     walkStartNs: fc.constantFrom(0, 0, 48, 500),
     fracture: fc.boolean(),
   })
-  .map(({ iotlb, l1, leafLog2, guestWalk, hostWalk, nestedTlb, isBare, fracture, ...rest }) =>
+  .map(({ iotlb, l1, leafLog2, level1, level2, guestWalk, hostWalk, nestedTlb, isBare, fracture, ...rest }) =>
     machineOf({
       ...rest,
-      iotlb: { ...iotlb, leafLog2, fracture, l1 },
+      iotlb: { ...iotlb, leafLog2, ...splitOf([level1, level2], leafLog2.length), fracture, l1 },
       nestedTlb: isBare ? NO_CACHE : nestedTlb,
       walkCaches: isBare ? { guest: [], host: [] } : { guest: guestWalk, host: hostWalk },
     }),

@@ -45,6 +45,11 @@ interface Leaf extends Permissions {
   /** When software unmapped the page without invalidating it. */
   unmappedPs?: number;
 }
+/** A cache of the IOTLB, for one leaf class or several. */
+interface Part {
+  readonly cache: ReferenceCache<Leaf> | undefined;
+  readonly causes: ReferenceMissCauses | undefined;
+}
 interface Pointer extends Permissions {
   readonly table: bigint;
   readonly readyPs: number;
@@ -81,14 +86,14 @@ export class ReferenceUnit {
   /** Levels that the unit's guest tables may have. */
   private readonly guestLevels: readonly number[];
   private readonly requesters: ReferenceRequester[] = [];
-  private readonly iotlb: ReferenceCache<Leaf> | undefined;
+  /** By leaf class: the part that holds it, which may be the same for several. */
+  private readonly iotlb: readonly Part[];
   private readonly nestedTlb: ReferenceCache<Leaf> | undefined;
   private readonly devices: ReferenceCache<DeviceEntry> | undefined;
   private readonly pasids: ReferenceCache<bigint> | undefined;
   private readonly lines: ReferenceCache<true> | undefined;
   /** [stage][level of the cached table entry]. */
   private readonly walkCaches: (ReferenceCache<Pointer> | undefined)[][];
-  private readonly causes: ReferenceMissCauses | undefined;
   private readonly walkerFree: number[];
   private nextStart = 0;
 
@@ -112,7 +117,18 @@ export class ReferenceUnit {
     this.memory = memory;
     this.deviceTable = deviceTable;
     const { iotlb, walkCaches } = machine;
-    this.iotlb = cacheOf(iotlb, () => seedAt(L.UNIT_IOTLB));
+    const parts = new Map<CacheSpec, Part>();
+    this.iotlb = iotlb.leafLog2.map((log2, leafClass) => {
+      // The highest part that begins at or below this leaf size.
+      const spec = iotlb.split?.findLast(({ level }) => 12 + 9 * level <= log2) ?? iotlb;
+      if (!parts.has(spec)) {
+        const cache = cacheOf<Leaf>(spec, () => seedAt(L.UNIT_IOTLB + 4 * leafClass));
+        const needsCompanion = spec.ways !== spec.entries || spec.replacement !== 'lru';
+        const causes = withCauses ? new ReferenceMissCauses(needsCompanion ? spec.entries : 0) : undefined;
+        parts.set(spec, { cache, causes });
+      }
+      return parts.get(spec)!;
+    });
     this.nestedTlb = cacheOf(machine.nestedTlb, () => seedAt(L.UNIT_NESTED_TLB));
     this.devices = cacheOf(machine.deviceCache, () => seedAt(L.UNIT_DEVICE_CACHE));
     this.pasids = cacheOf(machine.pasidCache, () => seedAt(L.UNIT_PASID_CACHE));
@@ -121,8 +137,6 @@ export class ReferenceUnit {
       undefined,
       ...specs.map((spec, i) => cacheOf<Pointer>(spec, () => seedAt(L.UNIT_PWC + 32 * stage + 4 * (i + 1)))),
     ]);
-    const needsCompanion = iotlb.ways !== iotlb.entries || iotlb.replacement !== 'lru';
-    if (withCauses) this.causes = new ReferenceMissCauses(needsCompanion ? iotlb.entries : 0);
     this.walkerFree = Array.from({ length: machine.walkers }, () => 0);
   }
 
@@ -294,9 +308,19 @@ export class ReferenceUnit {
     return { page: Math.floor(page / this.pagesOf(leafClass)), leafClass, space };
   }
 
-  private probe<T>(cache: ReferenceCache<T> | undefined, page: number, space: number): Entry<T> | undefined {
+  /** The entry of the smallest leaf; `cacheOf` says where each leaf class is looked for. */
+  private probe<T>(
+    cacheOf: (leafClass: number) => ReferenceCache<T> | undefined,
+    page: number,
+    space: number,
+  ): Entry<T> | undefined {
     const classes = this.machine.iotlb.leafLog2.map((_, leafClass) => leafClass);
-    return classes.map((i) => cache?.find(this.keyOf(page, i, space))).find((entry) => entry !== undefined);
+    return classes.map((i) => cacheOf(i)?.find(this.keyOf(page, i, space))).find((entry) => entry !== undefined);
+  }
+
+  /** The IOTLB's caches, each once. */
+  private parts(): Part[] {
+    return [...new Set(this.iotlb)];
   }
 
   private lookup(
@@ -306,32 +330,34 @@ export class ReferenceUnit {
   ): { entry: Entry<Leaf>; donePs: number } | undefined {
     const { latency } = this.machine;
     let donePs = this.now + this.cost + (from.l1 === undefined ? 0 : ps(latency.iotlbL1HitNs));
-    const first = this.probe(from.l1, page, space);
+    const first = this.probe(() => from.l1, page, space);
     if (first !== undefined) {
       from.l1!.touch(first);
       return this.found(first, donePs, true);
     }
     donePs += ps(latency.iotlbHitNs);
-    const second = this.probe(this.iotlb, page, space);
+    const second = this.probe((leafClass) => this.iotlb[leafClass].cache, page, space);
     if (second === undefined) return undefined;
-    this.iotlb!.touch(second);
+    this.iotlb[second.leafClass].cache!.touch(second);
     from.l1?.insert(second, second.value);
     return this.found(second, donePs, false);
   }
 
   private found(entry: Entry<Leaf>, donePs: number, isFirst: boolean): { entry: Entry<Leaf>; donePs: number } {
-    this.causes?.use(entry);
+    const { causes } = this.iotlb[entry.leafClass];
+    causes?.use(entry);
     const { readyPs, cause, unmappedPs = Infinity } = entry.value;
     if (unmappedPs <= this.now) this.count(L.C_STALE);
     if (readyPs <= donePs) {
       if (isFirst) this.count(L.C_L1_HITS);
+      if (isFirst) this.count(L.C_L1_CLASS + entry.leafClass);
       this.count(L.C_HITS + entry.leafClass);
       return { entry, donePs };
     }
     this.count(L.C_MISSES);
     this.count(L.C_MERGED);
     this.count(L.C_LOOKUPS_ALL);
-    if (this.causes !== undefined) this.count(L.C_COLD + cause);
+    if (causes !== undefined) this.count(L.C_COLD + cause);
     return { entry, donePs: readyPs };
   }
 
@@ -359,17 +385,18 @@ export class ReferenceUnit {
     this.count(L.C_WALK_WAIT_PS, start - arrived);
     this.count(L.C_DEPTH + Math.min(this.reads, L.DEPTH_SLOTS - 1));
     if (typeof to !== 'number') this.fill(from, page, space, to, donePs);
-    else if (this.causes !== undefined) this.count(L.C_COLD);
+    else if (this.iotlb[0].causes !== undefined) this.count(L.C_COLD);
     return { to, donePs };
   }
 
   private fill(from: ReferenceRequester, page: number, space: number, to: Translated, readyPs: number): void {
     const key = this.keyOf(page, this.classOf(to.sizeLog2), space);
-    const cause = this.causes?.miss(key) ?? 0;
-    if (this.causes !== undefined) this.count(L.C_COLD + cause);
+    const { cache, causes } = this.iotlb[key.leafClass];
+    const cause = causes?.miss(key) ?? 0;
+    if (causes !== undefined) this.count(L.C_COLD + cause);
     const pages = this.pagesOf(key.leafClass);
     const leaf = { ...to, page: Math.floor(to.page / pages) * pages, readyPs, cause };
-    this.iotlb?.insert(key, leaf);
+    cache?.insert(key, leaf);
     from.l1?.insert(key, leaf);
   }
 
@@ -520,7 +547,7 @@ export class ReferenceUnit {
   /** Marks what is cached of these pages; the first mark stays. */
   noteUnmapped(domain: number, pasid: number, page: number, pages: number, atPs: number): void {
     const space = pasid < 0 ? domain : domain + pasid * 2 ** 16 + GUEST_SPACE;
-    for (const cache of [this.iotlb, ...this.requesters.map(({ l1 }) => l1)]) {
+    for (const cache of [...this.parts().map(({ cache }) => cache), ...this.requesters.map(({ l1 }) => l1)]) {
       for (const entry of cache?.entries() ?? []) {
         const size = this.pagesOf(entry.leafClass);
         const meets = entry.page * size < page + pages && (entry.page + 1) * size > page;
@@ -544,9 +571,13 @@ export class ReferenceUnit {
   }
 
   private dropLeaves(matches: (key: Key) => boolean): number {
-    const levels = [this.iotlb, ...this.requesters.map(({ l1 }) => l1)];
+    const parts = this.parts();
+    const levels = [...parts.map(({ cache }) => cache), ...this.requesters.map(({ l1 }) => l1)];
     const dropped = levels.flatMap((cache) => cache?.removeIf(matches) ?? []);
-    this.causes?.invalidate(dropped, matches);
+    for (const part of parts) {
+      const ofPart = (key: Key): boolean => this.iotlb[key.leafClass] === part;
+      part.causes?.invalidate(dropped.filter(ofPart), (key) => ofPart(key) && matches(key));
+    }
     return dropped.length;
   }
 

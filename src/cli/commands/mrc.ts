@@ -100,6 +100,11 @@ function refuseUseless(specs: readonly RunSpec[], { sets }: MrcArguments): void 
       '--sets: machine.iotlb.index is hash, for which there are no curves over ways; expected modulo or shifted',
     );
   }
+  if (specs.some((spec) => spec.machine.iotlb.split !== undefined)) {
+    throw new UserError(
+      'machine.iotlb.split: the curves are of one IOTLB for all leaf sizes, or of one for each; leave split out for mrc',
+    );
+  }
   const ats = specs.flatMap(({ tenants }) => tenants).flatMap(({ devices }) => devices.filter((each) => each.ats));
   if (ats.length > 0) {
     throw new UserError(

@@ -2,16 +2,15 @@
 //
 // cold: never filled before · invalidated: an invalidation dropped it since, or would have if the IOTLB were the shadow cache ·
 // conflict: the shadow, a fully associative LRU cache of the same capacity, would have hit · capacity: the rest (Hill's three Cs
-// plus invalidation). Open addressing in a region that is reserved for the largest size and grows by doubling in place: untouched
-// wasm pages cost no memory.
-
+// plus invalidation). An IOTLB that is split by leaf size has a shadow for each part. Open addressing in a region that is reserved
+// for the largest size and grows by doubling in place: untouched wasm pages cost no memory.
 //
 // Beside that, hits on entries whose page software has already unmapped: invalidate.ts marks those entries with the time.
 
 import {
   CACHE_SLOTS, CAUSE_CAPACITY, CAUSE_COLD, CAUSE_CONFLICT, CAUSE_INVALIDATED, CTX_L1, C_STALE, META_UNMAPPED_SHIFT, SLOT_BYTES,
-  SLOT_META, UNIT_FLAGS, UNIT_FLAG_WATCHED, UNIT_HISTORY, UNIT_HISTORY_LIMIT, UNIT_HISTORY_LOST, UNIT_HISTORY_MASK,
-  UNIT_HISTORY_USED, UNIT_IOTLB, UNIT_SHADOW, UNIT_UNMAPPED,
+  SLOT_META, UNIT_HISTORY, UNIT_HISTORY_LIMIT, UNIT_HISTORY_LOST, UNIT_HISTORY_MASK, UNIT_HISTORY_USED, UNIT_IOTLB, UNIT_SHADOW,
+  UNIT_UNMAPPED,
 } from '../layout';
 import { find, insert, setOf, tagOf, touch } from './cache';
 import { count } from './read';
@@ -112,8 +111,8 @@ function unmappedAt(key0: u64, key1: u64): f64 {
 
 /** An access of the shadow cache: true if it held the key. Without one every repeated miss is a capacity miss. */
 function shadowLookup(key0: u64, key1: u64): bool {
-  const shadow = load<usize>(unit, UNIT_SHADOW);
-  if (shadow == 0 || (load<i32>(unit, UNIT_FLAGS) & UNIT_FLAG_WATCHED) != 0) return false;
+  const shadow = load<usize>(unit + (<usize>(key0 >> 60) << 2), UNIT_SHADOW);
+  if (shadow == 0) return false;
   const tag = tagOf(key0, key1);
   const set = setOf(shadow, key0, key1);
   const slot = find(shadow, key0, key1, tag, set);

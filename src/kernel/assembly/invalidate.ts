@@ -85,14 +85,14 @@ function dropIotlbs(space: u64, spaceMask: u64, page: u64, pagesLog2: i32): void
   noting = load<usize>(unit, UNIT_HISTORY) != 0;
   const classes = load<i32>(unit, UNIT_CLASSES);
   for (let i = 0; i < classes; i++) {
-    // Split by leaf size, each class has a cache of its own; unified, all pointers are the same cache.
+    // Split by leaf size, classes have caches of their own; unified, all pointers are the same cache.
     dropClass(load<usize>(unit + (i << 2), UNIT_IOTLB), i, space, spaceMask, page, pagesLog2);
   }
   const l1s = load<usize>(unit, UNIT_L1_FIRST);
   const l1Count = load<u32>(unit, UNIT_L1_COUNT);
   for (let i: u32 = 0; i < l1Count; i++) dropLeaves(load<usize>(l1s + (i << 2)), space, spaceMask, page, pagesLog2);
-  const before = dropped; // the shadow cache is no hardware
-  dropLeaves(load<usize>(unit, UNIT_SHADOW), space, spaceMask, page, pagesLog2);
+  const before = dropped; // shadow caches are no hardware
+  for (let i = 0; i < classes; i++) dropClass(load<usize>(unit + (i << 2), UNIT_SHADOW), i, space, spaceMask, page, pagesLog2);
   dropped = before;
   noting = false;
 }

@@ -4,12 +4,12 @@ import {
   CACHE_MASK, CACHE_PAD, CACHE_REPLACEMENT, CACHE_RESIDENT, CACHE_SLOTS, CACHE_STAMPS, CACHE_TABLE, CACHE_TAGS,
   CTX_ALLOWED, CTX_BDF, CTX_CACHE, CTX_CLASS, CTX_CLASS_SHIFT, CTX_COUNTERS, CTX_DTE_STAMP, CTX_EPOCH,
   CTX_GUEST_LEVELS, CTX_GUEST_ROOT, CTX_HOST_ROOT, CTX_INDEX, CTX_L1, CTX_MODE, CTX_PASID, CTX_PASID_STAMP, CTX_SPACE,
-  CTX_SPACE_TAG, CTX_UNIT, C_COLD, C_DEPTH, C_FAST, C_FAST_GUEST, C_FAULTS, C_HITS, C_L1_HITS, C_LOOKUPS, C_MERGED,
+  CTX_SPACE_TAG, CTX_UNIT, C_COLD, C_DEPTH, C_FAST, C_FAST_GUEST, C_FAULTS, C_HITS, C_L1_CLASS, C_LOOKUPS, C_MERGED,
   C_REMEMBERED, C_UNTRANSLATED, C_WALK_PS, C_WALK_WAIT_PS, DEPTH_SLOTS, FAULT_ATS, FAULT_NOT_PRESENT, FAULT_READ,
   FAULT_USER, FAULT_WRITE, LOG_ACCESS, LOG_BDF, LOG_BYTES, LOG_CODE, LOG_DOMAIN, LOG_INDEX, LOG_PAGE, LOG_PASID,
   LOG_TIME, REPLACE_FIFO, REPLACE_LRU, REPLACE_RANDOM, SLOT_BYTES, SLOT_KEY0, SLOT_KEY1, SLOT_META, SLOT_READY,
   SLOT_VALUE, TRACE_IOTLB_HIT, UNIT_CLASSES, UNIT_CLASS_LOG2, UNIT_DEVICE_CACHE, UNIT_EPOCH, UNIT_FLAGS,
-  UNIT_FLAG_BARE, UNIT_FLAG_NO_FRACTURE, UNIT_GUEST_RULE, UNIT_HISTORY, UNIT_HIT_PS, UNIT_HOST_RULE, UNIT_IOTLB,
+  UNIT_FLAG_NO_FRACTURE, UNIT_FLAG_PLAIN, UNIT_FLAG_WATCHED, UNIT_GUEST_RULE, UNIT_HISTORY, UNIT_HIT_PS, UNIT_HOST_RULE, UNIT_IOTLB,
   UNIT_L1_HIT_PS, UNIT_LOG, UNIT_LOG_ENTRIES, UNIT_LOG_HEAD, UNIT_LOG_OVERFLOW, UNIT_NEXT_START, UNIT_OVERHEAD_PS,
   UNIT_PASID_CACHE, UNIT_SHADOW, UNIT_START_PS, UNIT_WALKERS, UNIT_WALKER_COUNT,
 } from '../layout';
@@ -172,7 +172,7 @@ const ABSENT: f64 = -0.25;
 // @ts-ignore: decorator
 @inline
 function isPlain(home: usize, requester: usize): bool {
-  if ((load<i32>(home, UNIT_FLAGS) & UNIT_FLAG_BARE) == 0 || load<usize>(home, UNIT_HISTORY) != 0) return false;
+  if ((load<i32>(home, UNIT_FLAGS) & UNIT_FLAG_PLAIN) == 0 || load<usize>(home, UNIT_HISTORY) != 0) return false;
   const cache = load<usize>(requester, CTX_CACHE);
   const held = i32x4.bitmask(i32x4.ne(v128.load(cache, CACHE_RESIDENT), i32x4.splat(0)));
   return load<i32>(cache, CACHE_REPLACEMENT) <= REPLACE_FIFO && (held & ~(1 << load<i32>(requester, CTX_CLASS))) == 0;
@@ -264,7 +264,8 @@ function aim(cache: usize, leafClass: i32): void {
   const policy = load<i32>(cache, CACHE_REPLACEMENT);
   const scanned = load<usize>(cache, CACHE_TABLE) == 0 && load<i32>(cache, CACHE_MASK) >= 0;
   const plain = scanned && policy <= REPLACE_RANDOM;
-  const watched = trace != 0 || load<usize>(unit, UNIT_SHADOW) != 0;
+  const shadowed = load<usize>(unit + (leafClass << 2), UNIT_SHADOW) != 0;
+  const watched = trace != 0 || shadowed || (load<i32>(unit, UNIT_FLAGS) & UNIT_FLAG_WATCHED) != 0;
   store<usize>(ctx, plain && !watched ? cache : 0, CTX_CACHE);
   store<i32>(ctx, leafClass, CTX_CLASS);
   store<i32>(ctx, load<i32>(unit + (leafClass << 2), UNIT_CLASS_LOG2) - 12, CTX_CLASS_SHIFT);
@@ -308,7 +309,7 @@ function found(page: u64, access: i32, ps: f64, inL1: bool): f64 {
     if (load<usize>(unit, UNIT_HISTORY) != 0) count(C_COLD + (<i32>(meta >> 4) & 3));
     done = ready;
   } else {
-    if (inL1) count(C_L1_HITS);
+    if (inL1) count(C_L1_CLASS + hitClass);
     count(C_HITS + hitClass);
   }
   if (trace != 0) record(TRACE_IOTLB_HIT, 0, hitClass, page, load<u64>(hitRecord, SLOT_VALUE), ps);

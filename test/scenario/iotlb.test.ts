@@ -1,0 +1,49 @@
+/** How the IOTLB is organised, as a scenario says it. */
+import { describe, expect, it } from 'vitest';
+import { estimateRun } from '../../src/scenario/estimate.ts';
+import { expand } from '../../src/scenario/expand.ts';
+import { load, problems, SMALL } from './support.ts';
+
+const withIotlb = (iotlb: string): string => SMALL.replace('preset: generic', `preset: generic\n  iotlb: ${iotlb}`);
+const machine = (iotlb: string, sets: string[] = []) => load(withIotlb(iotlb), { sets }).points[0].machine;
+
+describe('machine.iotlb.split', () => {
+  it('gives larger leaves a part of their own, fully associative and LRU if it does not say', () => {
+    const { iotlb } = machine(
+      '{ split: { level1: { entries: 48 }, level2: { entries: 16, ways: 4, replacement: plru } } }',
+    );
+    expect(iotlb).toMatchObject({ entries: 512, ways: 8 });
+    expect(iotlb.split).toEqual([
+      { level: 1, entries: 48, ways: 48, replacement: 'lru', index: 'modulo' },
+      { level: 2, entries: 16, ways: 4, replacement: 'plru', index: 'modulo' },
+    ]);
+  });
+
+  it('is not there without entries, so that a sweep can go from one part to two', () => {
+    expect(machine('{ split: { level1: { ways: full } } }').iotlb.split).toBeUndefined();
+    expect(
+      machine('{ split: { level1: { entries: 32 } } }', ['machine.iotlb.split.level1.entries=0']).iotlb.split,
+    ).toBeUndefined();
+    expect(machine('{}', ['machine.iotlb.split.level2.entries=8']).iotlb.split).toMatchObject([
+      { level: 2, entries: 8 },
+    ]);
+  });
+
+  it('counts in the estimate of memory', () => {
+    const bytes = (iotlb: string): number => estimateRun(expand(load(withIotlb(iotlb)))[0]).tableBytes;
+    expect(bytes('{ split: { level1: { entries: 65536 } } }')).toBeGreaterThan(bytes('{}') + 2 * 65536 * 40);
+  });
+
+  it.each([
+    ['4:21', '{ split: { level3: { entries: 4 } } }', 'unknown key "level3"; did you mean'],
+    ['4:40', '{ split: { level1: { entries: 10, ways: 4 } } }', '10 entries cannot be divided into sets of 4 ways'],
+    [
+      '4:45',
+      '{ leafLog2: [12], split: { level1: { entries: 4 } } }',
+      'leafLog2 [12] has no leaf size of level 1; expected 21 in it',
+    ],
+    ['4:22', '{ leafLog2: [12, 16, 21, 30] }', 'expected at most 3 leaf sizes'],
+  ])('at %s, %s is a mistake', (place, iotlb, message) => {
+    expect(problems(withIotlb(iotlb)).join('\n')).toContain(`test.yaml:${place}: ${message}`);
+  });
+});
