@@ -260,20 +260,3 @@ export function sizeText(log2: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'];
   return `${1 << (log2 % 10)} ${units[Math.floor(log2 / 10)]}`;
 }
-
-/** The steps as lines of text; host reads made for a guest walk are indented under it. */
-export function explainText(steps: readonly ExplainStep[]): string[] {
-  const nested = steps.some(({ stage }) => stage === 'guest');
-  return steps.flatMap((step) => {
-    const number = step.read === 0 ? '  -' : String(step.read).padStart(3);
-    const indent = nested && step.stage === 'host' ? '  ' : '';
-    const level = step.level === null ? '' : ` level ${step.level}`;
-    const index = step.index === null ? '' : ` [${step.index}]`;
-    const place = step.read === 0 ? `${step.source}${level} hit` : `${step.source}${level}${index} at ${step.address}`;
-    const cost = `+${step.costNs.toFixed(1)} = ${step.sumNs.toFixed(1)} ns`;
-    const head = `${number} ${indent}${place}: ${step.value}  ${cost}`;
-    const fields = Object.entries(step.fields).map(([name, value]) => `${name}=${value}`);
-    const detail = fields.length > 0 ? `${step.meaning} (${fields.join(' ')})` : step.meaning;
-    return [head, `    ${indent}  ${detail}`];
-  });
-}

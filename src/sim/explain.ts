@@ -39,7 +39,12 @@ export interface Explanation {
   readonly targetPage: number;
 }
 
-/** Throws RangeError for a device that the run does not have. */
+/** The device waits for something just then, and no address was asked for. */
+export class NothingToSend extends Error {
+  override readonly name = 'NothingToSend';
+}
+
+/** Throws RangeError for a device that the run does not have, NothingToSend when it has no request of its own. */
 export function explainRequest(spec: RunSpec, module: WebAssembly.Module, request: ExplainRequest): Explanation {
   const plan = planMemory(spec);
   const initial = Math.ceil(plan.totalBytes / WASM_PAGE_BYTES) + 1;
@@ -85,7 +90,7 @@ function find(spec: RunSpec, name: string): { tenant: TenantSpec; device: Device
 /** Where the device's next request would go. */
 function nextPage({ engine, devices }: UnitSystem, device: DeviceSystem): number {
   const page = engine.ports[devices.indexOf(device)].nextPage(engine.nowPs);
-  if (page === undefined) throw new RangeError('the device has nothing to send now');
+  if (page === undefined) throw new NothingToSend(`${device.plan.spec.name} has nothing to send`);
   return page;
 }
 

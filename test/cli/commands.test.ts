@@ -27,7 +27,7 @@ describe.concurrent('run', () => {
     expect(code).toBe(0);
     expect(out).toMatch(/^small: What\?\n/);
     expect(out).toContain('IOTLB');
-    expect(out).toMatch(/^Files: plain\/small\/[0-9a-f]{12} \(1 runs/m);
+    expect(out).toMatch(/^Files: plain\/small\/[0-9a-f]{12} \(1 run,/m);
     expect(out).not.toMatch(ESCAPE);
     expect(err).toBe('');
     expect(readdirSync(join(folder, 'plain/small'))).toHaveLength(1);

@@ -1,15 +1,19 @@
 /** `nestwalk explain`: one translation as a person would draw it. */
 import type { CommandModule } from 'yargs';
-import { explainText } from '../../iommu/explain.ts';
+import { explainText } from '../../iommu/explain-text.ts';
+import { walkPicture } from '../../iommu/walk-picture.ts';
 import { bdfText, faultName } from '../../report/names.ts';
-import { explain, type Explanation } from '../../schedule/explain.ts';
+import { visible } from '../../report/table.ts';
+import { wrapped } from '../../report/wrap.ts';
+import { explain, type Explanation, NothingToSend } from '../../schedule/explain.ts';
 import { expand } from '../../scenario/expand.ts';
 import { didYouMean, UserError } from '../../scenario/problem.ts';
 import type { RunSpec } from '../../spec.ts';
 import { loadOrFail, type ScenarioArguments, scenarioOptions, wholeNumber } from '../options.ts';
-import { print } from '../terminal.ts';
+import { print, resultColours } from '../terminal.ts';
 
 const ACCESS = { r: 1, w: 2, a: 3 } as const;
+const OPERATIONS = { r: 'read', w: 'write', a: 'atomic' } as const;
 const LARGEST_IOVA = (1n << 64n) - 1n;
 const LARGEST_AFTER_NS = 1_000_000_000;
 
@@ -25,7 +29,7 @@ interface ExplainArguments extends ScenarioArguments {
 
 export const explainCommand: CommandModule<object, ExplainArguments> = {
   command: 'explain <scenario>',
-  describe: 'show one translation step by step: every entry read, what the caches held',
+  describe: 'draw one translation: every entry read, what the caches held, step by step',
   builder: (yargs) =>
     scenarioOptions(yargs)
       .option('device', { describe: 'name of the device (default: the first)', type: 'string', requiresArg: true })
@@ -64,15 +68,21 @@ function explainScenario(args: ExplainArguments): void {
       `--device ${device}: there is no such device${didYouMean(device, names) || `; expected one of ${names.slice(0, 10).join(', ')}`}`,
     );
   }
-  const explanation = explain(spec, {
-    device,
-    page: args.iova === undefined ? undefined : Number(args.iova >> 12n),
-    pasid: args.pasid,
-    access: ACCESS[args.op],
-    afterNs: args.afterNs,
-  });
+  const explanation = explained(spec, device, args);
   if (args.json) print(JSON.stringify(plain(explanation, args)));
   else for (const line of drawing(explanation, args)) print(line);
+}
+
+function explained(spec: RunSpec, device: string, { iova, pasid, op, afterNs }: ExplainArguments): Explanation {
+  try {
+    const page = iova === undefined ? undefined : Number(iova >> 12n);
+    return explain(spec, { device, page, pasid, access: ACCESS[op], afterNs });
+  } catch (error) {
+    if (!(error instanceof NothingToSend)) throw error;
+    throw new UserError(
+      `${error.message} at ${afterNs} ns; give an address with --iova, or another time with --after-ns`,
+    );
+  }
 }
 
 function pointOf(specs: readonly RunSpec[], point: string | undefined): RunSpec {
@@ -123,9 +133,14 @@ function drawing(explanation: Explanation, args: ExplainArguments): string[] {
   const { device, bdf, tenant, mode, iova, result, fault, translationNs, steps } = plain(explanation, args);
   const reads = steps.filter(({ read }) => read > 0).length;
   const end = result === null ? `aborted: ${fault}` : `${iova} → ${result}`;
+  const { bold, green, dim, red } = resultColours;
+  const ending = { target: result ?? undefined, fault: fault ?? undefined };
   return [
-    `${device} (${bdf}) of ${tenant}, ${mode}: ${{ r: 'read', w: 'write', a: 'atomic' }[args.op]} at ${iova}`,
-    ...explainText(steps),
-    `${end}; ${reads} memory reads, ${translationNs.toFixed(1)} ns`,
+    wrapped(`${visible(device)} (${bdf}) of ${visible(tenant)}, ${mode}: ${OPERATIONS[args.op]} at ${iova}`),
+    '',
+    ...walkPicture(steps, ending, { read: bold, hit: green, none: dim, fault: red }),
+    '',
+    ...explainText(steps, translationNs),
+    `${end}; ${reads} memory read${reads === 1 ? '' : 's'}, ${translationNs.toFixed(1)} ns`,
   ];
 }

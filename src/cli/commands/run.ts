@@ -233,7 +233,7 @@ function printReport(
   print(instead ?? resultText(scenario, points, answers));
   print(`\n${basis(specs)}`);
   print(
-    `Files: ${relative('.', directory) || directory} (${specs.length} runs${before(execution)}, ${execution.wallSeconds.toFixed(1)} s)`,
+    `Files: ${relative('.', directory) || directory} (${specs.length} run${specs.length === 1 ? '' : 's'}${before(execution)}, ${execution.wallSeconds.toFixed(1)} s)`,
   );
   const page = join(directory, 'report.html');
   if (existsSync(page)) print(`Report: ${relative('.', page)}`);
