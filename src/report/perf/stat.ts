@@ -1,6 +1,6 @@
 /**
- * Output of `perf stat`, in each of its forms: text, `-x` with any separator, `-j`. Also per socket, core, CPU or interval (`-I`),
- * and repeated (`-r`). The forms are those of tools/perf/util/stat-display.c, Linux 5.13 to 6.12.
+ * Output of `perf stat`, in each of its forms: text, `-x` with any separator, `-j`. Also per socket, die, core, CPU or node, per
+ * interval (`-I`, with `--summary` or without), and repeated (`-r`). The forms are those of tools/perf/util/stat-display.c, Linux 5.13 to 6.12.
  *
  * perf extrapolates multiplexed counts itself (count × enabled / running), unless it was called with --no-scale; `isScaled` says
  * which. Counts of the same event on several PMUs, CPUs or intervals are added up.
@@ -31,6 +31,8 @@ interface Line {
   readonly name: string;
   readonly count: number | PerfEvent['status'];
   readonly runningShare: number | undefined;
+  /** Of one interval of -I; the lines that --summary adds are of no interval. */
+  readonly isInterval: boolean;
 }
 
 const STATUS: Readonly<Record<string, PerfEvent['status']>> = {
@@ -50,7 +52,13 @@ export function parsePerfStat(text: string, { isScaled }: PerfOptions): PerfStat
     if (event === undefined) unknown.push({ line: i + 1, text: line });
     else if (event !== 'nothing') found.push(event);
   }
-  return { events: added(found, isScaled), form, unknown };
+  return { events: added(countedOnce(found), isScaled), form, unknown };
+}
+
+/** With -I and --summary every count is there twice: in its interval and in the sum at the end. The sums are enough. */
+function countedOnce(lines: readonly Line[]): readonly Line[] {
+  const sums = lines.filter(({ isInterval }) => !isInterval);
+  return sums.length > 0 ? sums : lines;
 }
 
 /** Comments, empty lines, metrics on lines of their own, titles and times around the counts. */
@@ -71,11 +79,12 @@ function formOf(lines: readonly string[]): PerfStat['form'] {
 function readJsonLine(line: string): Line | 'nothing' | undefined {
   const object = jsonOf(line);
   if (object === undefined) return undefined;
-  const { event, 'counter-value': value, 'pcnt-running': percent } = object;
+  const { event, interval, 'counter-value': value, 'pcnt-running': percent } = object;
   // Lines of metrics alone carry no counter.
   if (typeof event !== 'string' || value === undefined) return 'nothing';
   const count = typeof value === 'string' ? countOf(value) : typeof value === 'number' ? value : undefined;
-  return count === undefined ? undefined : { name: event, count, runningShare: shareOf(percent) };
+  if (count === undefined) return undefined;
+  return { name: event, count, runningShare: shareOf(percent), isInterval: interval !== undefined };
 }
 
 /** perf writes nan and inf for metrics that divide by zero, which JSON does not know. */
@@ -114,7 +123,9 @@ function isMetricOnly(line: string, separator: string): boolean {
     .every((field) => field.trim() === '');
 }
 
-/** [time,] [CPU or socket, [CPUs,]] value, unit, event, run time, share [, variance] [, metric, unit] */
+const INTERVAL = /^\d+\.\d{6,9}$/;
+
+/** [time or "summary",] [CPU or socket, [CPUs,]] value, unit, event, run time, share [, variance] [, metric, unit] */
 function csvLine(line: string, separator: string): Line | undefined {
   const fields = joined(
     line.split(separator).map((field) => field.trim()),
@@ -133,7 +144,8 @@ function csvLine(line: string, separator: string): Line | undefined {
     // With -r the variance stands between event and run time.
     const [time, percent] = runtime.endsWith('%') ? [share, more] : [runtime, share];
     if (!/^\d+$/.test(time) || !/^\d+(\.\d+)?$/.test(percent)) continue;
-    return { name, count: countOf(value)!, runningShare: shareOf(percent) };
+    const isInterval = at > 0 && INTERVAL.test(fields[0]);
+    return { name, count: countOf(value)!, runningShare: shareOf(percent), isInterval };
   }
   return undefined;
 }
@@ -151,8 +163,8 @@ function joined(fields: readonly string[], separator: string): string[] {
 }
 
 // ---- text -----------------------------------------------------------------------------------------------------------
-const TIME = String.raw`(?:\d+[.,]\d{6,9}\s+)?`;
-const PLACE = String.raw`(?:(?:S\d+(?:-D\d+)?(?:-C\d+)?|CPU\d+|N\d+|D\d+)\s+(?:\d{1,5}\s{2,})?)?`;
+const TIME = String.raw`(\d+[.,]\d{6,9}\s+)?`;
+const PLACE = String.raw`(?:(?:S\d+(?:-[A-Z]+\d+)*|CPU\d+|N\d+|D\d+)\s+(?:\d{1,5}\s{2,})?)?`;
 const VALUE = String.raw`(<not counted>|<not supported>|\d[\d.,'\u2019 \u00a0\u2009\u202f]*)`;
 const TEXT_LINE = new RegExp(
   String.raw`^\s*${TIME}${PLACE}${VALUE}\s+(?:(\S+)\s+)?(\S*[A-Za-z_]\S*(?:\s+\[[^\]]+\])?)\s*(?:#.*?)?(?:\(\s*\+-.*?\))?\s*(?:\((\d+[.,]\d+)%\))?\s*$`,
@@ -161,10 +173,18 @@ const TEXT_LINE = new RegExp(
 function readTextLine(line: string): Line | undefined {
   const match = TEXT_LINE.exec(line);
   if (match === null) return undefined;
-  const [, value, unit, name, percent] = match as unknown as [string, string, string?, string?, string?];
-  const count = countOf(value.trim(), unit === undefined);
+  const [, time, value, unit, name, percent] = match as unknown as [
+    string,
+    string?,
+    string?,
+    string?,
+    string?,
+    string?,
+  ];
+  const count = countOf(value!.trim(), unit === undefined);
   if (count === undefined || name === undefined) return undefined;
-  return { name, count, runningShare: percent === undefined ? undefined : shareOf(percent.replace(',', '.')) };
+  const runningShare = percent === undefined ? undefined : shareOf(percent.replace(',', '.'));
+  return { name, count, runningShare, isInterval: time !== undefined };
 }
 
 // ---- values ---------------------------------------------------------------------------------------------------------
