@@ -1,9 +1,9 @@
 /** Miss-ratio curve: the IOTLB hit ratio for every capacity, from one pass. */
 import type { Chart, Drawing, Row, SeriesName, Spec } from './chart.ts';
-import { NARROW } from './chart.ts';
 import { type CapacityRow, type Dataset, spread, spreadNote } from './dataset.ts';
 import { endLabelRoom, endLabels, sideAxis, tooltip } from './layout.ts';
 import { number } from './metrics.ts';
+import { NARROW } from './sizes.ts';
 import { SERIES } from './theme.ts';
 
 export const capacity: Chart = { id: 'hit-ratio-by-capacity', draw };
@@ -56,7 +56,7 @@ function view(rows: readonly Row[], series: readonly SeriesName[], width: number
     legend: null,
   };
   const x = { field: 'entries', type: 'quantitative', ...entriesAxis(rows, width) };
-  const y = { field: 'ratio', type: 'quantitative', scale: { domain: [0, 1] }, axis: sideAxis('IOTLB hit ratio') };
+  const y = { field: 'ratio', type: 'quantitative', scale: { domain: [0, 1] }, axis: sideAxis('IOTLB hit ratio', 1) };
   const tip = tooltip({ Point: 'series', 'IOTLB entries': 'entriesText', 'Hit ratio': 'text' });
   const [data, labels] = [{ name: 'rows' }, { name: 'labels' }];
   const text = { mark: { type: 'text', align: 'left', dx: 8, baseline: 'middle' }, data: labels };

@@ -41,6 +41,3 @@ export interface TableColumn {
   readonly field: string;
   readonly heading: string;
 }
-
-/** Below this width a chart stacks what stands side by side. */
-export const NARROW = 480;

@@ -1,10 +1,11 @@
 /** How many entries walks read: one histogram a point. */
 import type { Chart, Drawing, Row } from './chart.ts';
-import { NARROW } from './chart.ts';
 import { type Dataset, type Point, possible, spread, spreadNote } from './dataset.ts';
 import { sideAxis, tooltip } from './layout.ts';
 import { percent } from './metrics.ts';
+import { NARROW } from './sizes.ts';
 import { colour } from './theme.ts';
+import { fittedLabel } from './ticks.ts';
 
 export const depth: Chart = { id: 'walk-depth', draw };
 
@@ -30,6 +31,7 @@ function draw(data: Dataset): Drawing | undefined {
       ],
     },
     spec: (width) => {
+      const names = shown.map((point) => point.label);
       const columns = Math.min(shown.length, width < NARROW ? 1 : 3);
       const plot = Math.floor((width - 60 - (columns - 1) * 46) / columns);
       const x = {
@@ -48,7 +50,7 @@ function draw(data: Dataset): Drawing | undefined {
         field: 'share',
         type: 'quantitative',
         scale: { domain: [0, 1] },
-        axis: sideAxis('Share of walks (%)', { labelExpr: 'format(datum.value * 100, "d")', tickCount: 3 }),
+        axis: sideAxis('Share of walks (%)', 1, { labelExpr: 'format(datum.value * 100, "d")', tickCount: 3 }),
       };
       const bar = Math.max(2, Math.min(18, plot / (deepest + 1) - 2));
       return {
@@ -56,8 +58,8 @@ function draw(data: Dataset): Drawing | undefined {
         facet: {
           field: 'point',
           type: 'nominal',
-          sort: shown.map((point) => point.label),
-          header: { labelAnchor: 'start', labelPadding: 4, labelLimit: plot },
+          sort: names,
+          header: { labelAnchor: 'start', labelPadding: 4, labelLimit: 0, labelExpr: fittedLabel(names, plot + 30) },
         },
         columns,
         spacing: { row: 26, column: 46 },

@@ -3,7 +3,7 @@ import { Resvg } from '@resvg/resvg-js';
 import { assetPath } from './asset.ts';
 import type { Drawing } from './chart.ts';
 import { escapeXml } from './escape.ts';
-import { WIDE } from './render.ts';
+import { WIDE } from './sizes.ts';
 import { shortened, textWidth } from './text-width.ts';
 import { COLOURS, colour, FONT } from './theme.ts';
 

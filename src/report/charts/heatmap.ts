@@ -1,9 +1,9 @@
 /** Two varied numbers at once: a metric as the colour of cells. */
 import type { Chart, Drawing, Row, Spec } from './chart.ts';
-import { NARROW } from './chart.ts';
 import { type Dataset, metric } from './dataset.ts';
 import { labelRoom, sideAxis, tooltip } from './layout.ts';
 import { amount, axisTitle, metricText, type MetricText, number } from './metrics.ts';
+import { NARROW } from './sizes.ts';
 import { numericPaths, sweepAxis, type SweepAxis, valueText } from './sweep-axis.ts';
 import { textWidth } from './text-width.ts';
 import { FONT_SIZE } from './theme.ts';
@@ -15,6 +15,11 @@ export const heatmap: Chart = { id: 'heatmap', draw };
  * id, and eyes read steps better than shades.
  */
 const STEPS = ['#00204d', '#1b376d', '#44516d', '#66696f', '#878478', '#ab9f73', '#d1bc60', '#fde737'];
+/** From this step on dark text is read better than light. Cells have the same colours in light and dark. */
+const FIRST_PALE = 4;
+const [ON_DARK, ON_PALE] = ['#ffffff', '#101418'];
+/** Height of a line of text in a cell. */
+const TEXT_ROW_PX = 15;
 /** Fewer lines than this are better drawn as lines alone. */
 const LEAST_ROWS = 4;
 
@@ -29,12 +34,13 @@ function draw(data: Dataset): Drawing | undefined {
   const rows = cells(data, across, up, name);
   if (rows.length === 0) return undefined;
   const [least, most] = [rows.reduce(lower), rows.reduce(higher)];
+  const domain = [least.value as number, most.value as number] as const;
   const where = (row: Row): string => `${row.text} at ${x.title} ${row.x}, ${y.title} ${row.y}`;
   return {
     title: `${text.title} over ${x.title} and ${y.title}`,
     caption: `Each cell is a point of the sweep, or the mean of those that differ in something else; from ${least.text} to ${most.text}.`,
     description: `Cells of ${x.values.length} columns and ${y.values.length} rows. Lowest: ${where(least)}. Highest: ${where(most)}.`,
-    data: { rows },
+    data: { rows: rows.map((row) => ({ ...row, isPale: stepOf(row, domain) >= FIRST_PALE ? 1 : 0 })) },
     table: {
       data: 'rows',
       columns: [
@@ -43,29 +49,62 @@ function draw(data: Dataset): Drawing | undefined {
         { field: 'text', heading: axisTitle(text) },
       ],
     },
-    spec: (width) => view(x, y, text, [least.value as number, most.value as number], width),
+    spec: (width) => view(rows, x, y, text, domain, width),
   };
 }
 
-function view(x: SweepAxis, y: SweepAxis, text: MetricText, domain: readonly number[], width: number): Spec {
-  const rows = y.values.map(y.text);
-  const plot = width - labelRoom(rows, width) - 44;
-  const rowPx = Math.max(3, Math.min(24, Math.floor(420 / rows.length)));
+const stepOf = ({ value }: Row, [least, most]: readonly [number, number]): number =>
+  Math.floor((((value as number) - least) / (most - least || 1)) * STEPS.length);
+
+function view(
+  rows: readonly Row[],
+  x: SweepAxis,
+  y: SweepAxis,
+  text: MetricText,
+  domain: readonly [number, number],
+  width: number,
+): Spec {
+  const lines = y.values.map(y.text);
+  const plot = width - labelRoom(lines, width) - 44;
+  const rowPx = Math.max(3, Math.min(24, Math.floor(420 / lines.length)));
+  const widest = Math.max(...rows.map((row) => textWidth(row.short as string, FONT_SIZE)));
+  const hasNumbers = rowPx >= TEXT_ROW_PX && widest + 8 <= plot / x.values.length;
   const title = axisTitle(text);
-  const legend = { title, orient: 'bottom', type: 'symbol', format: '.3~r', columns: width < NARROW ? 2 : 4 };
+  // Numbers in the cells say more than a key of colours.
+  const key = { title, orient: 'bottom', type: 'symbol', format: '.3~r', columns: width < NARROW ? 2 : 4 };
   return {
     width: plot,
-    height: rowPx * rows.length,
+    height: rowPx * lines.length,
     data: { name: 'rows' },
-    mark: { type: 'rect' },
     encoding: {
       x: { field: 'x', type: 'nominal', sort: x.values.map(x.text), axis: acrossAxis(x, plot) },
-      y: { field: 'y', type: 'nominal', sort: [...rows].reverse(), axis: upAxis(y, rowPx) },
-      color: { field: 'value', type: 'quantitative', scale: { type: 'quantize', domain, range: STEPS }, legend },
+      y: { field: 'y', type: 'nominal', sort: [...lines].reverse(), axis: upAxis(y, rowPx) },
       tooltip: tooltip({ [x.title]: 'x', [y.title]: 'y', [title]: 'text' }),
     },
+    layer: [
+      {
+        mark: { type: 'rect' },
+        encoding: {
+          color: {
+            field: 'value',
+            type: 'quantitative',
+            scale: { type: 'quantize', domain, range: STEPS },
+            legend: hasNumbers ? null : key,
+          },
+        },
+      },
+      ...(hasNumbers ? [numbersInCells] : []),
+    ],
   };
 }
+
+const numbersInCells: Spec = {
+  mark: { type: 'text', baseline: 'middle' },
+  encoding: {
+    text: { field: 'short' },
+    color: { condition: { test: 'datum.isPale', value: ON_PALE }, value: ON_DARK },
+  },
+};
 
 /** As many values as there is room for. */
 function acrossAxis(x: SweepAxis, plot: number): object {
@@ -78,7 +117,7 @@ function acrossAxis(x: SweepAxis, plot: number): object {
 function upAxis(y: SweepAxis, rowPx: number): object {
   const step = Math.ceil(16 / rowPx);
   const values = y.values.map(y.text).filter((_, i) => i % step === 0);
-  return sideAxis(y.title, { values, titleY: -8, labelExpr: 'datum.label', domain: true });
+  return sideAxis(y.title, 0, { values, titleY: -8, labelExpr: 'datum.label', tickCount: values.length, domain: true });
 }
 
 const lower = (a: Row, b: Row): Row => ((b.value as number) < (a.value as number) ? b : a);
@@ -100,6 +139,7 @@ function cells(data: Dataset, across: string, up: string, name: string): Row[] {
       x: xText(x),
       y: yText(y),
       value: mean * text.scale,
+      short: number(mean * text.scale),
       text: count > 1 ? number(mean * text.scale) : amount({ mean, half: 0, count }, text),
     };
   });

@@ -1,11 +1,14 @@
 /** The whole distribution of latency: the share of requests slower than a time, both axes logarithmic. */
 import type { Chart, Drawing, Row, SeriesName, Spec } from './chart.ts';
-import { NARROW } from './chart.ts';
 import { type Bucket, type Dataset, type Point, spread, spreadNote } from './dataset.ts';
-import { sideAxis, NUMBER_LABEL, tooltip } from './layout.ts';
+import { endLabelRoom, endText, logarithmic, sideAxis, tooltip } from './layout.ts';
+import { NARROW, SLIM, WIDE } from './sizes.ts';
 import { legendColumns } from './stacked.ts';
+import { textWidth } from './text-width.ts';
 import { number, percent } from './metrics.ts';
-import { SERIES } from './theme.ts';
+import { layoutOf } from './names.ts';
+import { colour, FONT_SIZE, SERIES } from './theme.ts';
+import { logTicks, marksAt, numberLabel } from './ticks.ts';
 
 export const latencyTail: Chart = { id: 'latency-distribution', draw };
 
@@ -27,18 +30,21 @@ const LATENCIES = [
 function draw(data: Dataset): Drawing | undefined {
   const shown = spread(data.detailed, SERIES.length);
   const series = shown.map((point, i): SeriesName => ({ name: point.label, colour: SERIES[i] }));
-  const parts = LATENCIES.map(({ field, title }, panel) => ({
-    panel,
-    title,
-    rows: shown.flatMap((point, i) => tail(point, point[field], panel).map((row) => ({ ...row, stroke: WIDTHS[i] }))),
-  })).filter((part) => part.rows.length > 0);
+  const parts = LATENCIES.map(({ field, title }, panel): Part => {
+    const rows: Row[] = shown.flatMap((point, i) =>
+      tail(point, point[field], panel).map((row) => ({ ...row, stroke: WIDTHS[i] })),
+    );
+    const least = lowestShare(rows);
+    // No request is slower than the slowest: the line falls to the end of the axis, which has no 0.
+    return { panel, title, least, rows: rows.map((row) => (row.share === 0 ? { ...row, share: least } : row)) };
+  }).filter((part) => part.rows.length > 0);
   if (parts.length === 0) return undefined;
   const rows = parts.flatMap((part) => part.rows);
   return {
     title: 'Distribution of latency',
-    caption: `Share of requests that are slower than a time; both axes with a factor at each step, so that the tail is seen.${spreadNote(shown.length, data.points.length)}`,
+    caption: `Share of requests that are slower than a time; both axes with a factor at each step, so that the tail is seen. A line falls where no request was slower.${spreadNote(shown.length, data.points.length)}`,
     description: `Falling lines, one a point, in ${parts.length} panels: nanoseconds on the horizontal axis, share of slower requests on the vertical. ${shown.map((point) => describe(point)).join('; ')}.`,
-    data: { rows },
+    data: { rows, labels: parts.flatMap((part) => [WIDE, SLIM].flatMap((width) => labelsOf(part, series, width))) },
     table: {
       data: 'rows',
       columns: [
@@ -50,7 +56,7 @@ function draw(data: Dataset): Drawing | undefined {
     },
     series,
     spec: (width) => ({
-      vconcat: parts.map((part, i) => view(part, series, width, series.length > 1 && i === 0)),
+      vconcat: parts.map((part, i) => view(part, series, width, i === 0)),
       spacing: 34,
     }),
   };
@@ -79,6 +85,7 @@ function tail(point: Point, buckets: readonly Bucket[], panel: number): Row[] {
     left -= count;
     if (left / all < RAREST) {
       rows.push(row(highNs, Math.max(RAREST, (left + count) / all)));
+      if (left === 0) rows.push(row(highNs, 0));
       break;
     }
     const isSeen = highNs / (last.ns as number) > CLOSE || (last.share as number) / (left / all) > CLOSE;
@@ -93,45 +100,139 @@ function lowestShare(rows: readonly Row[]): number {
   return [0.1, 0.01, 0.001, 1e-4, 1e-5].find((power) => power <= least * 1.0001) ?? RAREST;
 }
 
-function view(
-  { panel, title, rows }: { readonly panel: number; readonly title: string; readonly rows: readonly Row[] },
-  series: readonly SeriesName[],
-  width: number,
-  withLegend: boolean,
-): Spec {
-  const names = series.map(({ name }) => name);
+interface Part {
+  readonly panel: number;
+  readonly title: string;
+  readonly rows: readonly Row[];
+  /** The lower end of the axis. */
+  readonly least: number;
+}
+
+/** Names beside the ends of lines leave this share of the width to the lines; otherwise a legend has them. */
+const MOST_LABEL_SHARE = 0.36;
+const LINE_PX = 14;
+/** Names are moved in such steps, and not farther from their line than so many. */
+const STEP_PX = 7;
+const MOST_STEPS_AWAY = 12;
+const isLabelled = (series: readonly SeriesName[], width: number): boolean =>
+  series.length > 1 && endLabelRoom(series) <= width * MOST_LABEL_SHARE;
+
+function plotOf({ rows, least }: Part, series: readonly SeriesName[], width: number) {
   const times = rows.map((row) => row.ns as number);
-  const scale = { type: 'log', domain: [Math.min(...times), Math.max(...times)], nice: false };
+  const domain: [number, number] = [Math.min(...times), Math.max(...times)];
+  const plot = width - 62 - (isLabelled(series, width) ? 10 + endLabelRoom(series) : 0);
+  return { domain, plot, x: logarithmic(...domain, plot), y: logarithmic(least, 1, HEIGHT_PX) };
+}
+
+interface Box {
+  readonly left: number;
+  readonly right: number;
+  readonly at: number;
+}
+
+/** The name of each line beside its end, moved up or down to where no other name stands and, if it can be, no line passes. */
+function labelsOf(part: Part, series: readonly SeriesName[], width: number): Row[] {
+  if (!isLabelled(series, width)) return [];
+  const { x, y } = plotOf(part, series, width);
+  const paths = series.map(({ name }) => {
+    const own = part.rows.filter((row) => row.series === name);
+    return own.map((row) => ({ x: x.toPx(row.ns as number), y: y.toPx(row.share as number) }));
+  });
+  const taken: Box[] = [];
+  return series.flatMap(({ name }, i): Row[] => {
+    const end = part.rows.findLast((row) => row.series === name && (row.share as number) > part.least);
+    const last = paths[i].at(-1);
+    if (end === undefined || last === undefined) return [];
+    const label = endText(name);
+    const boxes = placesFrom(y.toPx(end.share as number)).map((at): Box => {
+      return { left: last.x + 5, right: last.x + textWidth(label, FONT_SIZE) + LINE_PX, at };
+    });
+    const apart = boxes.filter((box) => taken.every((other) => !overlap(box, other)));
+    const clear = apart.find((box) => paths.every((path) => !crosses(path, box)));
+    const box = clear ?? apart[0] ?? boxes[0];
+    taken.push(box);
+    const ns = x.toValue(last.x);
+    return [{ panel: part.panel, layout: layoutOf(width), series: name, label, ns, share: y.toValue(box.at) }];
+  });
+}
+
+/** Heights in the plot, the nearest to the wanted one first. */
+function placesFrom(wanted: number): number[] {
+  const steps = Array.from(
+    { length: 2 * MOST_STEPS_AWAY },
+    (_, i) => (i % 2 === 0 ? -1 : 1) * STEP_PX * ((i + 1) >> 1),
+  );
+  return steps.map((step) => wanted + step).filter((at) => at >= 0 && at <= HEIGHT_PX);
+}
+
+const overlap = (a: Box, b: Box): boolean => a.right > b.left && a.left < b.right && Math.abs(a.at - b.at) < LINE_PX;
+
+/** Whether a line of steps passes through the text of a box. */
+function crosses(path: readonly { readonly x: number; readonly y: number }[], { left, right, at }: Box): boolean {
+  const [low, high] = [at - LINE_PX / 2, at + LINE_PX / 2];
+  return path.some((from, i) => {
+    const to = path[i + 1] ?? from;
+    const runsThrough = from.y > low && from.y < high && to.x > left && from.x < right;
+    const fallsThrough = to.x > left && to.x < right && to.y < high && from.y > low;
+    return runsThrough || fallsThrough;
+  });
+}
+
+function view(part: Part, series: readonly SeriesName[], width: number, isFirst: boolean): Spec {
+  const { panel, title, least } = part;
+  const names = series.map(({ name }) => name);
+  const { domain, plot } = plotOf(part, series, width);
   const x = {
     field: 'ns',
     type: 'quantitative',
-    scale,
-    axis: { title, labelExpr: NUMBER_LABEL, tickCount: width < NARROW ? 4 : 8, grid: true },
+    scale: { type: 'log', domain, nice: false },
+    axis: {
+      title,
+      labelExpr: numberLabel(domain[1]),
+      ...marksAt(logTicks(...domain, width < NARROW ? 4 : 8)),
+      grid: true,
+    },
   };
   const y = {
     field: 'share',
     type: 'quantitative',
-    scale: { type: 'log', domain: [lowestShare(rows), 1], nice: false },
-    axis: sideAxis('Slower requests (%)', { tickCount: 6, labelExpr: 'format(datum.value * 100, "~r")' }),
+    scale: { type: 'log', domain: [least, 1], nice: false },
+    axis: sideAxis('Slower requests (%)', 100, {
+      ...marksAt(logTicks(least, 1, 7)),
+      labelExpr: 'format(datum.value * 100, "~r")',
+    }),
   };
-  const legend = withLegend
-    ? { symbolType: 'stroke', symbolStrokeWidth: 3, offset: 16, columns: legendColumns(names, width) }
-    : null;
-  const domain = names;
-  const color = { field: 'series', type: 'nominal', scale: { domain, range: series.map((one) => one.colour) }, legend };
+  const legend =
+    isFirst && series.length > 1 && !isLabelled(series, width)
+      ? { symbolType: 'stroke', symbolStrokeWidth: 3, offset: 16, columns: legendColumns(names, width) }
+      : null;
+  const scale = { domain: names, range: series.map((one) => one.colour) };
+  const color = { field: 'series', type: 'nominal', scale, legend };
   const strokeWidth = { field: 'stroke', type: 'quantitative', scale: null, legend: null };
   const tip = tooltip({ Point: 'series', [title]: 'text', 'Slower requests': 'shareText' });
+  const own = { data: { name: 'rows' }, transform: [{ filter: `datum.panel === ${panel}` }] };
+  const labels = {
+    data: { name: 'labels' },
+    transform: [{ filter: `datum.panel === ${panel} && datum.layout === '${layoutOf(width)}'` }],
+  };
+  const text = { type: 'text', align: 'left', dx: 6, baseline: 'middle', clip: false };
   return {
-    width: width - 62,
+    width: plot,
     height: HEIGHT_PX,
-    data: { name: 'rows' },
-    transform: [{ filter: `datum.panel === ${panel}` }],
     layer: [
-      { mark: { type: 'line', interpolate: 'step-after' }, encoding: { x, y, color, strokeWidth } },
+      { ...own, mark: { type: 'line', interpolate: 'step-after' }, encoding: { x, y, color, strokeWidth } },
       {
+        ...own,
         mark: { type: 'point', filled: true, size: 50, opacity: 0 },
         encoding: { x, y, tooltip: tip },
       },
+      // Lines that pass below a name leave it readable.
+      {
+        ...labels,
+        mark: { ...text, stroke: colour('paper'), strokeWidth: 4 },
+        encoding: { x, y, text: { field: 'label' } },
+      },
+      { ...labels, mark: text, encoding: { x, y, text: { field: 'label' }, color } },
     ],
   };
 }

@@ -1,12 +1,11 @@
 /** Pieces that several charts share: rows of bars, direct labels at the ends of lines. */
 import type { Row, SeriesName, Spec } from './chart.ts';
-import { NARROW } from './chart.ts';
+import { NARROW } from './sizes.ts';
 import { shortened, textWidth } from './text-width.ts';
+import { fittedLabel, numberLabel } from './ticks.ts';
 import { colour, FONT_SIZE } from './theme.ts';
 
 export const WIDE_POINTS = 24;
-/** Labels of an axis: thousands in full, from a hundred thousand on shortened. */
-export const NUMBER_LABEL = 'format(datum.value, abs(datum.value) < 100000 ? ",.4~r" : ".3~s")';
 const ROW_PX = 26;
 /** Between views that stand side by side. */
 const GAP_PX = 22;
@@ -14,23 +13,31 @@ const GAP_PX = 22;
 /** Room that the labels of a nominal axis take. */
 export function labelRoom(labels: readonly string[], width: number): number {
   const widest = Math.max(0, ...labels.map((label) => textWidth(label, FONT_SIZE)));
-  return Math.ceil(Math.min(widest, width / 3, 220)) + 12;
+  return Math.ceil(Math.min(widest, width * 0.4, 220)) + 12;
 }
 
-/** Nominal axis of rows in the order given. */
-export function rowAxis(field: string, labels: readonly string[], width: number, shown = true): object {
+/** Nominal axis of rows in the order given; `above` are lines for names before the first. */
+export function rowAxis(
+  field: string,
+  labels: readonly string[],
+  width: number,
+  shown = true,
+  above: readonly string[] = [],
+): object {
+  const room = labelRoom(labels, width) - 8;
   const axis = {
     title: null,
     domain: false,
     ticks: false,
-    labelLimit: labelRoom(labels, width) - 8,
+    labelLimit: 0,
+    labelExpr: fittedLabel([...above, ...labels], room),
     labelColor: colour('ink'),
   };
-  return { field, type: 'nominal', sort: null, scale: { domain: [...labels] }, axis: shown ? axis : null };
+  return { field, type: 'nominal', sort: null, scale: { domain: [...above, ...labels] }, axis: shown ? axis : null };
 }
 
-/** A quantitative axis over rows: on top, with few marks. */
-export function topAxis(title: string, extra: object = {}): object {
+/** A quantitative axis over rows, up to `most`: on top, with few marks. */
+export function topAxis(title: string, most: number, extra: object = {}): object {
   return {
     title,
     orient: 'top',
@@ -40,13 +47,13 @@ export function topAxis(title: string, extra: object = {}): object {
     domain: false,
     ticks: false,
     tickCount: 4,
-    labelExpr: NUMBER_LABEL,
+    labelExpr: numberLabel(most),
     ...extra,
   };
 }
 
 /** The title of a vertical axis lies above it, to be read without turning the head. */
-export function sideAxis(title: string, extra: object = {}): object {
+export function sideAxis(title: string, most: number, extra: object = {}): object {
   return {
     title,
     titleAngle: 0,
@@ -58,12 +65,20 @@ export function sideAxis(title: string, extra: object = {}): object {
     domain: false,
     ticks: false,
     tickCount: 5,
-    labelExpr: NUMBER_LABEL,
+    labelExpr: numberLabel(most),
     ...extra,
   };
 }
 
 export const rowsHeight = (): object => ({ step: ROW_PX });
+
+const columnsOf = (count: number, width: number): number => (width < NARROW ? 1 : Math.min(count, count === 4 ? 2 : 3));
+
+/** Width of a plot of `panels`. */
+export function panelPx(count: number, width: number, labels: readonly string[]): number {
+  const columns = columnsOf(count, width);
+  return Math.floor((width - labelRoom(labels, width) - 24 - (columns - 1) * GAP_PX) / columns);
+}
 
 /** Views side by side, or below each other where there is no room; `make` gets the width of a plot and whether it is the first of its line. */
 export function panels(
@@ -72,9 +87,8 @@ export function panels(
   labels: readonly string[],
   make: (index: number, plotWidth: number, first: boolean) => Spec,
 ): Spec {
-  const columns = width < NARROW ? 1 : Math.min(count, count === 4 ? 2 : 3);
-  const room = labelRoom(labels, width);
-  const plot = Math.floor((width - room - 24 - (columns - 1) * GAP_PX) / columns);
+  const columns = columnsOf(count, width);
+  const plot = panelPx(count, width, labels);
   const views = Array.from({ length: count }, (_, i) => make(i, plot, i % columns === 0));
   if (columns === 1) return { vconcat: views, spacing: GAP_PX };
   const lines = Array.from({ length: Math.ceil(count / columns) }, (_, line) => ({
@@ -142,14 +156,17 @@ export function endLabels(
   const at = spreadLabels(values, heightPx, LABEL_GAP_PX, toPx, toValue);
   return ends.map((row, i) => ({
     ...row,
-    label: shortened(row.series as string, LABEL_CHARACTERS),
+    label: endText(row.series as string),
     [field]: at[i],
   }));
 }
 
+/** What stands beside the end of a line. */
+export const endText = (name: string): string => shortened(name, LABEL_CHARACTERS);
+
 /** Room that labels of line ends take beside a plot. */
 export const endLabelRoom = (series: readonly SeriesName[]): number =>
-  Math.max(...series.map(({ name }) => textWidth(shortened(name, LABEL_CHARACTERS), FONT_SIZE)));
+  Math.max(...series.map(({ name }) => textWidth(endText(name), FONT_SIZE)));
 
 /** Linear scale over [low, high]. */
 export function linear(low: number, high: number, heightPx: number) {
@@ -157,6 +174,15 @@ export function linear(low: number, high: number, heightPx: number) {
   return {
     toPx: (value: number): number => ((value - low) / span) * heightPx,
     toValue: (px: number): number => low + (px / heightPx) * span,
+  };
+}
+
+/** Scale over [low, high], 0 < low, on which equal factors are equally long. */
+export function logarithmic(low: number, high: number, lengthPx: number) {
+  const { toPx, toValue } = linear(Math.log(low), Math.log(high), lengthPx);
+  return {
+    toPx: (value: number): number => toPx(Math.log(value)),
+    toValue: (px: number): number => Math.exp(toValue(px)),
   };
 }
 

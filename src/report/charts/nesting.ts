@@ -90,7 +90,7 @@ function panel(rows: readonly Row[], index: number, title: string, plot: number,
     domain: [low < 0 ? low - room : low, high > 0 ? high + room : high + (low < 0 ? 0 : room)],
     nice: false,
   };
-  const x = { field: 'value', type: 'quantitative', scale, axis: topAxis(`${title} (%)`, { tickCount: 3 }) };
+  const x = { field: 'value', type: 'quantitative', scale, axis: topAxis(`${title} (%)`, high, { tickCount: 3 }) };
   const tip = tooltip({ Point: 'point', Metric: 'metric', Change: 'short', Values: 'text' });
   const label = (filter: string, align: string, dx: number): Spec => ({
     transform: [{ filter }],

@@ -78,7 +78,7 @@ function panel(
     plot,
   );
   const scale = { domain: [low, (top || 1) * room], nice: false };
-  const x = (field: string) => ({ field, type: 'quantitative', scale, axis: topAxis(axisTitle(text)) });
+  const x = (field: string) => ({ field, type: 'quantitative', scale, axis: topAxis(axisTitle(text), top) });
   const y = rowAxis('point', labels, width, first);
   const tip = tooltip({ Point: 'point', [text.title]: 'text' });
   return {

@@ -6,11 +6,6 @@ import { withoutControls } from './escape.ts';
 import { textWidth } from './text-width.ts';
 import { config } from './theme.ts';
 
-/** Width of charts on paper and screens. */
-export const WIDE = 720;
-/** Width of charts on phones: 360 pixels less the page's margins. */
-export const SLIM = 330;
-
 /** Vega asks a canvas where it finds one; results must not depend on it. Its types leave this export out. */
 type Shown = string | number | readonly string[] | null | undefined;
 interface Measuring {

@@ -1,7 +1,9 @@
-/** Bars of one row a point, made of parts, with the total behind the end. */
-import type { Drawing, Spec } from './chart.ts';
+/** Bars of one row a point, made of parts whose names stand above them, with the total behind the end. */
+import type { Drawing, Row, Spec } from './chart.ts';
 import { barRoom, labelRoom, rowAxis, rowsHeight, tooltip, topAxis } from './layout.ts';
 import { number } from './metrics.ts';
+import { layoutOf, type Name, nameLayers, nameLines, type NameLines } from './names.ts';
+import { SLIM, WIDE } from './sizes.ts';
 import { textWidth } from './text-width.ts';
 import { colour, FONT_SIZE } from './theme.ts';
 
@@ -22,8 +24,9 @@ export interface StackedInput {
   readonly unit: string;
 }
 
-/** Width that a part needs to carry its number. */
+/** Width that a part needs to carry its number, and to be seen. */
 const NUMBER_PX = 38;
+const SEEN_PX = 1.5;
 
 type Stacked = Pick<Drawing, 'data' | 'table' | 'spec' | 'series'>;
 
@@ -55,7 +58,7 @@ export function stacked(all: StackedInput): Stacked {
     })),
   );
   return {
-    data: { rows },
+    data: { rows, names: [WIDE, SLIM].flatMap((width): readonly Row[] => namesAbove(input, width)?.rows ?? []) },
     table: {
       data: 'rows',
       columns: [
@@ -69,22 +72,45 @@ export function stacked(all: StackedInput): Stacked {
   };
 }
 
-function view({ parts, bars, title }: StackedInput, width: number): Spec {
+/** Pixels of the plot, and the value at its end. */
+function measures({ bars }: StackedInput, width: number): { labels: string[]; plot: number; most: number } {
   const labels = bars.map(({ label }) => label);
   const plot = width - labelRoom(labels, width) - 24;
   const totals = bars.map(({ values }) => values.reduce((sum, value) => sum + value, 0));
-  const most = (Math.max(...totals) || 1) * barRoom(totals.map(number), plot);
+  return { labels, plot, most: (Math.max(...totals) || 1) * barRoom(totals.map(number), plot) };
+}
+
+/** Each part that can be seen, named above the first bar that shows all of them, or above the bar that shows it best. */
+function namesAbove(input: StackedInput, width: number): NameLines | undefined {
+  const { parts, bars } = input;
+  const { plot, most } = measures(input, width);
+  const px = (value: number): number => (value / most) * plot;
+  const seen = parts.map((_, i) => i).filter((i) => bars.some(({ values }) => px(values[i]) >= SEEN_PX));
+  const first = bars.find(({ values }) => seen.every((i) => px(values[i]) >= SEEN_PX));
+  const names = seen.map((i): Name => {
+    const { values } = first ?? bars.reduce((best, bar) => (bar.values[i] > best.values[i] ? bar : best));
+    const before = values.slice(0, i).reduce((sum, value) => sum + value, 0);
+    return { name: parts[i].name, colour: parts[i].colour, shape: 'square', px: px(before + values[i] / 2) };
+  });
+  return nameLines(names, plot, (at) => (at / plot) * most, { layout: layoutOf(width) });
+}
+
+function view(input: StackedInput, width: number): Spec {
+  const { parts, title } = input;
+  const { labels, plot, most } = measures(input, width);
+  const above = namesAbove(input, width);
   const scale = { domain: [0, most], nice: false };
-  const fits = (most * NUMBER_PX) / plot;
-  const x = { field: 'value', type: 'quantitative', stack: 'zero', scale, axis: topAxis(title) };
+  // One part alone is as long as the bar, whose number stands behind it.
+  const fits = parts.length === 1 ? most : (most * NUMBER_PX) / plot;
+  const x = { field: 'value', type: 'quantitative', stack: 'zero', scale, axis: topAxis(title, most) };
   const order = { field: 'order', type: 'quantitative' };
   const names = parts.map((part) => part.name);
   const color = { field: 'series', type: 'nominal', scale: { domain: names, range: parts.map((part) => part.colour) } };
-  const legend = { columns: legendColumns(names, width) };
+  const legend = above === undefined ? { columns: legendColumns(names, width) } : null;
   return {
     width: plot,
     height: rowsHeight(),
-    encoding: { y: rowAxis('point', labels, width) },
+    encoding: { y: rowAxis('point', labels, width, true, above?.lines) },
     layer: [
       {
         data: { name: 'rows' },
@@ -116,8 +142,9 @@ function view({ parts, bars, title }: StackedInput, width: number): Spec {
           text: { field: 'total', type: 'quantitative', format: '.4~r' },
         },
       },
+      ...nameLayers({ type: 'quantitative', scale }, `datum.layout === '${layoutOf(width)}'`),
     ],
-    resolve: { scale: { color: 'independent' } },
+    resolve: { scale: { color: 'independent', shape: 'independent' } },
   };
 }
 

@@ -5,7 +5,7 @@ import { uniqueLabels } from './text-width.ts';
 
 export interface SweepAxis {
   readonly path: string;
-  /** `iotlb.entries`, `windowBytes (bytes)` */
+  /** `iotlb.entries`, `offeredGbps (Gbit/s)` */
   readonly title: string;
   /** Steps are factors: 64, 128, 256. */
   readonly isLog: boolean;
@@ -66,7 +66,8 @@ function axisName(path: string): string {
   const words = path.split('.');
   const name = words.slice(words[0] === 'machine' || words[0] === 'os' || words[0] === 'run' ? -2 : -1).join('.');
   const unit = unitOf(path);
-  return unit === '' ? name : `${name} (${unit})`;
+  // Sizes carry their unit at each mark.
+  return unit === '' || unit === 'bytes' ? name : `${name} (${unit})`;
 }
 
 function unitOf(path: string): string {

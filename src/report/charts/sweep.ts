@@ -1,9 +1,9 @@
 /** Metrics along the varied number of a sweep: a line a series, intervals as bands, published values as hollow marks. */
 import type { Chart, Drawing, Row, SeriesName, Spec } from './chart.ts';
-import { NARROW } from './chart.ts';
 import { type Dataset, metric, spread } from './dataset.ts';
 import { endLabelRoom, endLabels, linearDomain, sideAxis, tooltip } from './layout.ts';
 import { amount, axisTitle, metricText, type MetricText } from './metrics.ts';
+import { NARROW } from './sizes.ts';
 import { sweepAxis, type SweepAxis } from './sweep-axis.ts';
 import { textWidth } from './text-width.ts';
 import { FONT_SIZE, SERIES } from './theme.ts';
@@ -19,10 +19,10 @@ function draw(data: Dataset): Drawing | undefined {
   const whole = sweepAxis(data.points);
   if (whole === undefined) return undefined;
   const axis = { ...whole, series: spread(whole.series, SERIES.length) };
-  const metrics = data.table
-    .map(metricText)
-    .filter(({ name }) => data.points.some((point) => metric(point, name) !== undefined))
-    .slice(0, MOST_PANELS);
+  const known = data.table.map(metricText).filter(({ name }) => valuesOf(data, name).size > 0);
+  // A value that is the same everywhere needs no picture where another one changes.
+  const changing = known.filter(({ name }) => valuesOf(data, name).size > 1);
+  const metrics = (changing.length > 0 ? changing : known).slice(0, MOST_PANELS);
   if (metrics.length === 0) return undefined;
   const left =
     whole.series.length > axis.series.length
@@ -64,6 +64,9 @@ function draw(data: Dataset): Drawing | undefined {
     }),
   };
 }
+
+const valuesOf = (data: Dataset, name: string): ReadonlySet<number> =>
+  new Set(data.points.flatMap((point) => metric(point, name)?.mean ?? []));
 
 const seriesNames = ({ series }: SweepAxis): SeriesName[] => series.map(({ name }, i) => ({ name, colour: SERIES[i] }));
 
@@ -124,7 +127,12 @@ function panel(
   const names = series.map(({ name }) => name);
   const room = series.length > 1 ? 12 + endLabelRoom(series) : 0;
   const x = { field: 'x', type: 'quantitative', scale: xScale(axis), axis: xAxis(axis, isLast, width) };
-  const y = { field: 'value', type: 'quantitative', scale: { domain, nice: false }, axis: sideAxis(axisTitle(text)) };
+  const y = {
+    field: 'value',
+    type: 'quantitative',
+    scale: { domain, nice: false },
+    axis: sideAxis(axisTitle(text), domain[1]),
+  };
   const color = {
     field: 'series',
     type: 'nominal',

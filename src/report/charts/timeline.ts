@@ -132,7 +132,7 @@ function view(
     field: 'value',
     type: 'quantitative',
     scale: { domain, nice: false },
-    axis: sideAxis(measure.title, { tickCount: 4 }),
+    axis: sideAxis(measure.title, domain[1], { tickCount: 4 }),
   };
   const color = {
     field: 'series',

@@ -6,7 +6,7 @@ import type { Dataset, Point } from '../charts/dataset.ts';
 import { metric } from '../charts/dataset.ts';
 import { escapeXml as escape } from '../charts/escape.ts';
 import { amount, axisTitle, metricText, type MetricText, number, percent } from '../charts/metrics.ts';
-import { SLIM, WIDE } from '../charts/render.ts';
+import { SLIM, WIDE } from '../charts/sizes.ts';
 import { COLOURS, config } from '../charts/theme.ts';
 import type { Measured } from '../table.ts';
 import { assumptionsOf } from './assumptions.ts';
@@ -145,12 +145,19 @@ function resultCells(data: Dataset, point: Point, text: MetricText): string[] {
   return [shown, cell, `${error < 0 ? '−' : '+'}${percent(Math.abs(error))}`];
 }
 
+/** Words of ordinary length are not broken; a table may not grow as wide as others. */
+const LONGEST_WORD = 28;
+const nameClass = (name: string): string =>
+  name.split(/\s+/).every((word) => word.length <= LONGEST_WORD) ? ' class="name"' : '';
+
 /** The first column names its row. A frame scrolls sideways where a phone has no room, and by keyboard. */
 function table(label: string, head: readonly string[], rows: readonly (readonly string[])[], words = false): string {
   const cells = (row: readonly string[]): string =>
     row
       .map((cell, i) =>
-        i === 0 ? `<th scope="row" dir="auto">${escape(cell)}</th>` : `<td dir="auto">${escape(cell)}</td>`,
+        i === 0
+          ? `<th scope="row" dir="auto"${nameClass(cell)}>${escape(cell)}</th>`
+          : `<td dir="auto">${escape(cell)}</td>`,
       )
       .join('');
   const classes = `scroll${rows.length > TALL_ROWS ? ' tall' : ''}${words ? ' words' : ''}`;
@@ -247,7 +254,7 @@ function assumptionSection({ manifest, label }: ResultSet, index: number): strin
 <h2 id="${id}-title" dir="auto">What was assumed${escape(of)}</h2>
 <p>Values marked <span class="estimate">estimate</span> were published by nobody; change them with <code>--set</code> to see what they decide.
 Those without a source come from the scenario or are defaults of the model.</p>
-<details><summary>All ${all.length} values, ${all.filter((row) => row.isEstimate).length} of them estimates</summary>
+<details class="assumed"><summary>All ${all.length} values, ${all.filter((row) => row.isEstimate).length} of them estimates</summary>
 <div class="scroll tall words" tabindex="0" role="region" aria-label="Assumed values${escape(of)}"><table>
 <thead><tr><th scope="col">Value of the scenario</th><th scope="col">is</th><th scope="col">Source</th></tr></thead>
 <tbody>

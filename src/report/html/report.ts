@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import type { Dataset } from '../charts/dataset.ts';
 import { pngOf, standaloneSvg } from '../charts/files.ts';
 import { CHARTS } from '../charts/index.ts';
-import { svgOf, WIDE } from '../charts/render.ts';
+import { svgOf } from '../charts/render.ts';
+import { WIDE } from '../charts/sizes.ts';
 import { loadResults } from './load.ts';
 import { type DrawnChart, pageText } from './page.ts';
 

@@ -45,6 +45,7 @@ thead th{font-weight:600;color:var(--muted);vertical-align:bottom;position:stick
 td{white-space:nowrap}
 .words td{white-space:normal;min-width:90px}
 tbody th{font-weight:400;min-width:110px;max-width:340px}
+.name{overflow-wrap:normal!important}
 thead th{min-width:64px}
 tbody tr:hover{background:var(--surface)}
 figure{margin:6px 0 0}
@@ -70,6 +71,7 @@ code,pre{font:13.5px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans
 pre{background:var(--surface);padding:11px 14px;white-space:pre-wrap;overflow-wrap:anywhere;border-radius:6px;margin:8px 0}
 footer{margin-top:50px;padding-bottom:40px;color:var(--muted);font-size:14px}
 @media (max-width:480px){body{font-size:15px}h1{font-size:22px}.answer{font-size:16px}th,td{padding-right:8px}}
+@page{margin:14mm}
 @media print{
 body{font-size:10.5pt}
 main,header,footer{max-width:none;padding:0}
@@ -78,6 +80,8 @@ nav,.theme,.series,.files,.skip,summary,.tip{display:none}
 .scroll{overflow:visible}
 section{break-inside:avoid-page}
 section.long{break-inside:auto}
+.assumed::details-content{content-visibility:visible;block-size:auto}
+.assumed td,.assumed th{font-size:8.5pt;padding:2px 8px 2px 0}
 figure,tr{break-inside:avoid}
 h2{break-after:avoid}
 }

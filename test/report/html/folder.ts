@@ -1,14 +1,9 @@
 /** Result folders with chosen numbers, as run leaves them, without a simulation. */
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll } from 'vitest';
 import { cellOf } from '../../../src/report/csv.ts';
-
-/** A folder of this test file, removed at its end. */
-export const scratch: string = mkdtempSync(join(tmpdir(), 'nestwalk-report-'));
-afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+import { newFolder } from '../../support/folders.ts';
 
 type Cell = string | number | undefined;
 type Row = Readonly<Record<string, Cell>>;
@@ -48,9 +43,9 @@ const HEADERS = {
 } as const;
 type File = keyof typeof HEADERS;
 
-/** Writes the folder and returns its path. */
+/** Writes the folder, below one of its own, and returns its path. */
 export function resultFolder(name: string, run: FakeRun): string {
-  const folder = join(scratch, name);
+  const folder = join(newFolder(), name);
   mkdirSync(folder, { recursive: true });
   const { scenario = 'demo', seeds = 1, tenants = ['host'] } = run;
   const files: Record<string, string> = {};

@@ -7,7 +7,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { cellOf } from '../../../src/report/csv.ts';
 import { readCsv } from '../../../src/report/html/read-csv.ts';
-import { scratch } from './folder.ts';
+import { newFolder } from '../../support/folders.ts';
+
+const scratch = newFolder();
 
 const hash = (text: string): string => createHash('sha256').update(text).digest('hex');
 

@@ -1,13 +1,16 @@
 /** The page: complete, safe with any text, the same bytes each time; nothing half-written. */
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { escapeXml } from '../../../src/report/charts/escape.ts';
 import { loadResults } from '../../../src/report/html/load.ts';
 import { pageText } from '../../../src/report/html/page.ts';
 import { buildReport, drawAll, type Report, writeReport } from '../../../src/report/html/report.ts';
-import { type FakeRun, MODES, resultFolder, scratch } from './folder.ts';
+import { newFolder } from '../../support/folders.ts';
+import { type FakeRun, MODES, resultFolder } from './folder.ts';
+
+const scratch = newFolder();
 
 /** The page alone: pictures as files take as long again. */
 async function page(...folders: string[]): Promise<string> {
@@ -33,15 +36,16 @@ describe('the page', () => {
   let html: string;
   let body: string;
   let charts: Report['charts'];
+  const whole = resultFolder('whole', RUN);
   beforeAll(async () => {
-    ({ html, charts } = await buildReport([resultFolder('whole', RUN)]));
+    ({ html, charts } = await buildReport([whole]));
     body = bodyOf(html);
   });
 
   it('has question, answer, table, assumptions and command', () => {
     expect(body).toContain('What does it cost?');
     expect(body).toContain('Throughput of nested: 50 Gbit/s, against 100 Gbit/s of host');
-    expect(body).toMatch(/<th scope="row" dir="auto">nested 4K\/4K<\/th>/);
+    expect(body).toMatch(/<th scope="row" dir="auto" class="name">nested 4K\/4K<\/th>/);
     expect(body).toContain('nestwalk run demo --seed 7');
     expect(body).toMatch(/machine\.walkers<\/th><td dir="auto">16<\/td><td dir="auto"><span class="estimate">estimate/);
     expect(body).toMatch(/machine\.latency\.dmaReadNs<\/th><td dir="auto">500<\/td><td dir="auto">pcie-bench</);
@@ -82,7 +86,7 @@ describe('the page', () => {
 
   it('lays several runs side by side', async () => {
     const right = resultFolder('right', { scenario: 'right', points: [{ name: 'host' }, { name: 'other' }] });
-    const both = bodyOf(await page(join(scratch, 'whole'), right));
+    const both = bodyOf(await page(whole, right));
     expect(both).toContain('>demo: nested 4K/4K</th>');
     expect(both).toContain('>right: other</th>');
   });
@@ -115,7 +119,9 @@ describe('text of scenarios', () => {
     expect(html.match(/<script/g)).toHaveLength(2);
     expect(tagsOf(body)).not.toMatch(/<(img|b|iframe|object|embed)\b| (style|on[a-z]+)=/i);
     expect(body).toContain(`<h1 dir="auto">${escapeXml(HOSTILE.join(' '))}</h1>`);
-    const names = [...body.matchAll(/<th scope="row" dir="auto">([^<]*)<\/th>/g)].map(([, name]) => name);
+    const names = [...body.matchAll(/<th scope="row" dir="auto"(?: class="name")?>([^<]*)<\/th>/g)].map(
+      ([, name]) => name,
+    );
     expect(names).toEqual(expect.arrayContaining(HOSTILE.map(escapeXml)));
     // Data of the live charts is JSON again.
     const live = /<script type="application\/json" id="live">([^]*?)<\/script>/.exec(html)![1];
@@ -156,9 +162,8 @@ describe('results that are not whole', () => {
   });
 
   it('shows the runs below a folder that was meant to be one', async () => {
-    mkdirSync(join(scratch, 'outer'), { recursive: true });
-    resultFolder('outer/inner', MODES);
-    await expect(buildReport([join(scratch, 'outer')])).rejects.toThrow(/below it there are: .*inner/);
+    const outer = dirname(resultFolder('inner', MODES));
+    await expect(buildReport([outer])).rejects.toThrow(/below it there are: .*inner/);
   });
 
   it('names a folder that does not exist', async () => {
