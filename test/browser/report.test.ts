@@ -9,7 +9,8 @@ import axe from 'axe-core';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildReport, writeReport } from '../../src/report/html/report.ts';
-import { MODES, resultFolder, scratch } from '../report/html/folder.ts';
+import { MODES, resultFolder } from '../report/html/folder.ts';
+import { newFolder } from '../support/folders.ts';
 
 const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 const executablePath = process.env['NESTWALK_CHROMIUM'] ?? PLACES.find((path) => existsSync(path));
@@ -33,6 +34,7 @@ describe.skipIf(executablePath === undefined && !mustRun)('report.html in a brow
   let page: Page;
   const complaints: string[] = [];
   const requests: string[] = [];
+  const scratch = newFolder();
   const file = join(scratch, 'report.html');
 
   beforeAll(async () => {

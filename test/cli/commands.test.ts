@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { inside } from './inside.ts';
-import { folder, nestwalk, program, resultFiles, SMALL, start } from './support.ts';
+import { program, resultFiles, shell, SMALL } from './support.ts';
+
+const { folder, nestwalk, start } = shell();
 
 writeFileSync(join(folder, 'small.yaml'), SMALL);
 

@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { inside } from './inside.ts';
-import { folder, SMALL } from './support.ts';
+import { shell, SMALL } from './support.ts';
+
+const { folder } = shell();
 
 const sample = (name: string): string => fileURLToPath(new URL(`../report/perf/samples/${name}`, import.meta.url));
 const ESCAPE = /[\u001b\b\r]/;

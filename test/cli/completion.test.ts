@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { folder, nestwalk } from './support.ts';
+import { shell } from './support.ts';
+
+const { folder, nestwalk } = shell();
 
 const words = async (...typed: string[]): Promise<string[]> =>
   (await nestwalk('--get-yargs-completions', 'nestwalk', ...typed)).out.split('\n').map((word) => word.split(':')[0]);

@@ -2,7 +2,9 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { inside } from './inside.ts';
-import { folder, SMALL } from './support.ts';
+import { shell, SMALL } from './support.ts';
+
+const { folder } = shell();
 
 const small = join(folder, 'small.yaml');
 writeFileSync(small, SMALL);

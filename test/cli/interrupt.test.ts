@@ -1,7 +1,9 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { filesBelow, folder, nestwalk, SMALL, start } from './support.ts';
+import { filesBelow, shell, SMALL } from './support.ts';
+
+const { folder, nestwalk, start } = shell();
 
 writeFileSync(join(folder, 'long.yaml'), SMALL.replace('2000', '4000000000'));
 const LONG = ['run', 'long.yaml', '--threads', '1', '--out'];

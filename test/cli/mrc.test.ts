@@ -1,8 +1,10 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { folder, nestwalk } from './support.ts';
+import { shell } from './support.ts';
 import { inside } from './inside.ts';
+
+const { folder, nestwalk } = shell();
 
 const out = join(folder, 'mrc');
 

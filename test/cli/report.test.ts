@@ -2,7 +2,9 @@
 import { existsSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { filesBelow, folder, nestwalk, SMALL } from './support.ts';
+import { filesBelow, shell, SMALL } from './support.ts';
+
+const { folder, nestwalk } = shell();
 
 const scenario = join(folder, 'small.yaml');
 let directory: string;

@@ -1,16 +1,11 @@
 /** Runs the built program as users do. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll } from 'vitest';
+import { newFolder } from '../support/folders.ts';
 
 export const program: string = fileURLToPath(new URL('../../bin/nestwalk.js', import.meta.url));
-
-/** A folder of this test file, removed at its end. */
-export const folder: string = mkdtempSync(join(tmpdir(), 'nestwalk-cli-'));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 export interface Finished {
   readonly code: number | null;
@@ -24,21 +19,32 @@ function withoutReport(args: readonly string[]): readonly string[] {
   return isRun ? [...args, '--no-report'] : args;
 }
 
-export function start(
-  args: readonly string[],
-  env: NodeJS.ProcessEnv = {},
-): { child: ChildProcess; end: Promise<Finished> } {
-  const child = spawn(process.execPath, [program, ...withoutReport(args)], {
-    cwd: folder,
-    env: { ...process.env, ...env },
-  });
-  let [out, err] = ['', ''];
-  child.stdout.on('data', (data) => (out += data));
-  child.stderr.on('data', (data) => (err += data));
-  return { child, end: new Promise((resolve) => child.on('close', (code) => resolve({ code, out, err }))) };
+export interface Shell {
+  /** Where the program runs. */
+  readonly folder: string;
+  readonly start: (
+    args: readonly string[],
+    env?: NodeJS.ProcessEnv,
+  ) => { readonly child: ChildProcess; readonly end: Promise<Finished> };
+  /** The same, to its end. */
+  readonly nestwalk: (...args: string[]) => Promise<Finished>;
 }
 
-export const nestwalk = (...args: string[]): Promise<Finished> => start(args).end;
+/** A folder of its own for a test file, and the built program run in it. */
+export function shell(): Shell {
+  const folder = newFolder();
+  const start: Shell['start'] = (args, env = {}) => {
+    const child = spawn(process.execPath, [program, ...withoutReport(args)], {
+      cwd: folder,
+      env: { ...process.env, ...env },
+    });
+    let [out, err] = ['', ''];
+    child.stdout.on('data', (data) => (out += data));
+    child.stderr.on('data', (data) => (err += data));
+    return { child, end: new Promise((resolve) => child.on('close', (code) => resolve({ code, out, err }))) };
+  };
+  return { folder, start, nestwalk: (...args) => start(args).end };
+}
 
 /** Names of all files below, hidden ones too. */
 export const filesBelow = (path: string): string[] => (readdirSync(path, { recursive: true }) as string[]).sort();

@@ -3,7 +3,9 @@ import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { inside } from './inside.ts';
-import { folder, resultFiles, SMALL, start } from './support.ts';
+import { resultFiles, shell, SMALL } from './support.ts';
+
+const { folder, start } = shell();
 
 /** 12 runs of which each takes a moment, so that a kill finds some done and some not. */
 writeFileSync(join(folder, 'slow.yaml'), SMALL.replace('2000', '40000, seeds: 2'));

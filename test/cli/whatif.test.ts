@@ -2,7 +2,9 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { inside } from './inside.ts';
-import { folder, resultFiles, SMALL } from './support.ts';
+import { resultFiles, shell, SMALL } from './support.ts';
+
+const { folder } = shell();
 
 /** Uniform over 256 pages and an IOTLB of N entries of any replacement: N / 256 of the lookups hit. */
 const WINDOW = `question: How many entries?
