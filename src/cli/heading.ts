@@ -1,4 +1,4 @@
-import { visible } from '../report/table.ts';
+import { visible } from '../report/visible.ts';
 import { wrapped } from '../report/wrap.ts';
 import { resultColours } from './terminal.ts';
 

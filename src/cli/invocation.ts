@@ -1,4 +1,5 @@
 import { basename, relative } from 'node:path';
+import { visible } from '../report/visible.ts';
 
 /** How the user calls this program, for commands that a message proposes. */
 export function programCommand(script = process.argv[1] ?? 'nestwalk'): string {
@@ -7,4 +8,4 @@ export function programCommand(script = process.argv[1] ?? 'nestwalk'): string {
 }
 
 /** A path as the user would write it here. */
-export const relativePath = (path: string): string => relative('.', path) || path;
+export const relativePath = (path: string): string => visible(relative('.', path) || path);

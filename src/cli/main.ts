@@ -1,5 +1,6 @@
 /** The program: arguments in, exit code out. 0 done, 1 a goal not met, 2 the user's mistake, 3 our bug, 130 interrupted. */
 import yargs from 'yargs';
+import { visible } from '../report/visible.ts';
 import { didYouMean, UserError } from '../scenario/problem.ts';
 import { checkCommand } from './commands/check.ts';
 import { compareCommand } from './commands/compare.ts';
@@ -63,7 +64,11 @@ function parser(argv: readonly string[]) {
     .strict()
     .version(programVersion())
     // terminal.ts reads it: colours are decided before the first line is printed.
-    .option('color', { describe: 'colours on a terminal; NO_COLOR is heeded too', type: 'boolean', default: true })
+    .option('color', {
+      describe: 'colours; without the flag NO_COLOR, FORCE_COLOR and the terminal decide',
+      type: 'boolean',
+      default: true,
+    })
     .help()
     .alias('help', 'h')
     .wrap(80)
@@ -88,17 +93,22 @@ function explain(error: unknown, argv: readonly string[]): number {
   }
   if (error instanceof GoalMissed) return EXIT_NOT_MET;
   if (error instanceof UserError) {
-    for (const line of error.lines) note(colours.red(line));
+    for (const line of error.lines) noteMistake(line);
     return EXIT_USER;
   }
   if (error instanceof Error && error.name === 'YError') {
-    note(colours.red(error.message));
+    noteMistake(error.message);
     return EXIT_USER;
   }
   note(colours.red('This is a bug in nestwalk. Please report it with the command that shows it:'));
-  note(`  nestwalk ${argv.map(quoted).join(' ')}`);
+  note(`  nestwalk ${visible(argv.map(quoted).join(' '))}`);
   note(error instanceof Error ? (error.stack ?? error.message) : String(error));
   return EXIT_BUG;
+}
+
+/** Names of files and values are in it. */
+function noteMistake(text: string): void {
+  for (const line of text.split('\n')) note(colours.red(visible(line)));
 }
 
 const quoted = (word: string): string => (/^[\w./=:,@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);

@@ -3,6 +3,7 @@
  * user of cli-progress, which prints garbage when stderr is no terminal.
  */
 import { Presets, SingleBar } from 'cli-progress';
+import { clipped, visible } from '../report/visible.ts';
 import { note } from './terminal.ts';
 
 export interface Progress {
@@ -35,7 +36,8 @@ function bar(): Progress {
   );
   single.start(1000, 0, { label: '' });
   return {
-    update: (fraction, label) => single.update(Math.floor(fraction * 1000), { label: label.slice(0, LABEL_WIDTH) }),
+    update: (fraction, label) =>
+      single.update(Math.floor(fraction * 1000), { label: clipped(visible(label), LABEL_WIDTH) }),
     stop: () => single.stop(),
   };
 }
@@ -48,7 +50,9 @@ function lines(): Progress {
       const elapsed = performance.now() - start;
       if (elapsed < next) return;
       next = elapsed + LINE_INTERVAL_MS;
-      note(`${Math.floor(fraction * 100)} % after ${Math.round(elapsed / 1000)} s${label === '' ? '' : `: ${label}`}`);
+      note(
+        `${Math.floor(fraction * 100)} % after ${Math.round(elapsed / 1000)} s${label === '' ? '' : `: ${visible(label)}`}`,
+      );
     },
     stop() {},
   };

@@ -7,8 +7,9 @@ import { iommuEvent } from './perf/names.ts';
 import { definitionOf, missingReason, REFERENCES } from './perf/notes.ts';
 import type { PerfEvent, PerfStat } from './perf/stat.ts';
 import { estimate } from './statistics.ts';
-import { drawTable, tableWidth, visible } from './table.ts';
-import { clipped, wrapped } from './wrap.ts';
+import { drawTable, tableWidth } from './table.ts';
+import { clipped, visible } from './visible.ts';
+import { wrapped } from './wrap.ts';
 
 type Pmu = PmuEvent['pmu'];
 

@@ -5,8 +5,8 @@ import { csvTable } from './csv.ts';
 import { estimateText } from './format.ts';
 import { SUMMARY_COLUMNS } from './columns/files.ts';
 import { type Estimate, estimate } from './statistics.ts';
-import { drawTable, tableWidth, type TextColumn, visible } from './table.ts';
-import { clipped } from './wrap.ts';
+import { drawTable, tableWidth, type TextColumn } from './table.ts';
+import { clipped, visible } from './visible.ts';
 
 /** One thing that is compared: a point of a run. */
 export interface Side {

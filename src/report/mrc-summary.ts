@@ -3,7 +3,8 @@ import { C_HITS, C_MERGED } from '../kernel/layout.ts';
 import { HitCurve, type Scope, type Sharing, type UnitCurves } from '../stats/mrc/curve.ts';
 import type { RunResult } from '../stats/result.ts';
 import { decimal } from './format.ts';
-import { type TextColumn, visible } from './table.ts';
+import { type TextColumn } from './table.ts';
+import { visible } from './visible.ts';
 
 /** Tenants or leaf sizes that a table shows. */
 const MOST_PARTS = 8;

@@ -2,8 +2,7 @@
 import { shortNumber } from './format.ts';
 import { metricColumn, metricOf, type PointResults } from './points.ts';
 import { curve, sparkline } from './sparkline.ts';
-import { visible } from './table.ts';
-import { clipped } from './wrap.ts';
+import { clipped, padded, visible } from './visible.ts';
 
 const LEAST_VALUES = 4;
 const METRICS = 2;
@@ -91,7 +90,7 @@ function sparklines(series: readonly Series[], metrics: readonly string[], path:
 function sparklineOf(series: Series, metric: string): string {
   const values = valuesOf(series, metric);
   const known = values.filter((value) => value !== undefined);
-  const name = clipped(visible(series.name), NAME).padEnd(NAME);
+  const name = padded(clipped(visible(series.name), NAME), NAME);
   if (known.length === 0) return `  ${name} no value`;
   const range = ` ${shortNumber(Math.min(...known))} … ${shortNumber(Math.max(...known))}`;
   return `  ${name} ${sparkline(thinned(values, WIDTH - NAME - 3 - range.length))}${range}`;

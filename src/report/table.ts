@@ -3,10 +3,13 @@ import Table from 'cli-table3';
 import { estimateText, shortNumber } from './format.ts';
 import { metricColumn, metricOf, type PointResults } from './points.ts';
 import type { Estimate } from './statistics.ts';
+import { clipped, textColumns, visible } from './visible.ts';
 
 const WIDTH = 80;
 /** Points that a person reads; the others are in the file. */
 const ROWS = 60;
+/** Columns of a point's name; longer ones are cut. */
+const NAME = 40;
 
 export const DEFAULT_TABLE: readonly string[] = [
   'iotlb_hit_ratio',
@@ -29,14 +32,14 @@ export interface TextColumn {
   readonly cells: readonly string[];
 }
 
-/** Table text, without colour, lines at most 80 wide (one long point name excepted). */
+/** Table text, without colour, lines at most 80 wide. */
 export function resultTable(
   metrics: readonly string[],
   all: readonly PointResults[],
   measured: readonly Measured[] = [],
 ): string {
   const points = all.slice(0, ROWS);
-  const names = { heading: 'point', cells: points.map((point) => visible(point.name)) };
+  const names = { heading: 'point', cells: points.map((point) => clipped(visible(point.name), NAME)) };
   const columns = metrics.flatMap((metric) => metricColumns(metric, points, measured));
   const first = points.length === 1 && points[0].name === '' ? [] : [names];
   const { kept, dropped } = fit(first, columns);
@@ -83,7 +86,7 @@ function errorText(simulated: Estimate | undefined, measured: number | undefined
 
 /** Widest cell, or widest word of the heading, which may take several lines. */
 function width({ heading, cells }: TextColumn): number {
-  return Math.max(...heading.split(' ').map((word) => word.length), ...cells.map((cell) => cell.length));
+  return Math.max(...[...heading.split(' '), ...cells].map(textColumns));
 }
 
 /** Columns of the terminal that a table takes. */
@@ -95,11 +98,6 @@ function fit(first: readonly TextColumn[], columns: readonly TextColumn[]): { ke
   let kept = [...first, ...columns];
   while (kept.length > first.length + 1 && tableWidth(kept) > WIDTH) kept = kept.slice(0, -1);
   return { kept, dropped: first.length + columns.length - kept.length };
-}
-
-/** Names come from files: a terminal must not act on them. */
-export function visible(text: string): string {
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '?');
 }
 
 /** One sentence: how far the simulation is from the published numbers; undefined where there are none. */

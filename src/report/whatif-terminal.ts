@@ -1,12 +1,14 @@
 /** The answer of a search for a terminal of 80 columns: sentences, a curve or a frontier, the values tried. */
 import { estimateText, shortNumber } from './format.ts';
 import { curve } from './sparkline.ts';
-import { drawTable, type TextColumn, visible } from './table.ts';
+import { drawTable, type TextColumn } from './table.ts';
+import { clipped, visible } from './visible.ts';
 import { metricEstimate, type Verdict } from './whatif-goals.ts';
 import { isUnlimited, lastWord, type SearchCase, type WhatifResult, whatifSentences } from './whatif.ts';
 import { wrapped } from './wrap.ts';
 
 const ROWS = 24;
+const NAME = 30;
 const MARKS: Readonly<Record<Verdict, string>> = { meets: '●', fails: '○', open: '◐' };
 const WORDS: Readonly<Record<Verdict, string>> = { meets: 'meets', fails: 'fails', open: 'too close' };
 
@@ -64,7 +66,7 @@ function frontierTable(result: WhatifResult): string {
     ({ answer }: SearchCase) =>
       estimateText(answer === undefined ? undefined : metricEstimate(metric, answer.samples));
   const columns: TextColumn[] = [
-    { heading: 'case', cells: cases.map(({ name }) => visible(name)) },
+    { heading: 'case', cells: cases.map(({ name }) => clipped(visible(name), NAME)) },
     {
       heading: `${edgesOf(cases)} ${lastWord(path)}`.trim(),
       cells: cases.map((one) => (isUnlimited(one) ? 'any' : cell(one.answer?.x))),

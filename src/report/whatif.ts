@@ -2,7 +2,7 @@
 import { amountText } from './format.ts';
 import { metricColumn, type PointRow } from './points.ts';
 import type { Estimate } from './statistics.ts';
-import { visible } from './table.ts';
+import { visible } from './visible.ts';
 import { type GoalLimit, goalVerdict, metricEstimate, type Verdict } from './whatif-goals.ts';
 import { isConstant, stretches, turningPoint } from './whatif-shape.ts';
 

@@ -1,4 +1,6 @@
 /** Lines for a terminal of 80 columns. */
+import { textColumns } from './visible.ts';
+
 const LINE = 80;
 
 /** Text in lines of at most 80 columns, cut at spaces; those after the first are indented by two more. Words are never cut. */
@@ -7,12 +9,8 @@ export function wrapped(text: string): string {
   const lines = [''];
   for (const word of text.trimStart().split(' ')) {
     const last = lines.at(-1)!;
-    if (last !== '' && indent.length + last.length + 1 + word.length > LINE) lines.push(`  ${word}`);
+    if (last !== '' && indent.length + textColumns(last) + 1 + textColumns(word) > LINE) lines.push(`  ${word}`);
     else lines[lines.length - 1] = last === '' ? word : `${last} ${word}`;
   }
   return lines.map((line) => indent + line).join('\n');
 }
-
-/** At most `width` characters, with … for what is left out. */
-export const clipped = (text: string, width: number): string =>
-  text.length > width ? `${text.slice(0, width - 1)}…` : text;

@@ -55,7 +55,7 @@ const flag = (description: string) =>
 const text = (description: string) =>
   z
     .string({ error: (issue) => `${shown(issue.input)} is not text` })
-    .max(1000, { error: () => 'longer than 1000 characters' })
+    .max(10_000, { error: () => 'longer than 10000 characters' })
     .describe(description);
 
 const TIB = 1024 ** 4;
@@ -66,9 +66,9 @@ export const MAX_UNITS = 64;
 /** Names become file names, CSV cells and parts of paths: letters, digits, - and _, nothing else. */
 export const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$/;
 export const NAME_HINT = 'a name of up to 40 letters, digits, - and _';
-/** Names of points' cases may have spaces and slashes too; a leading letter or digit keeps them no formula. */
-export const CASE_PATTERN = /^[A-Za-z0-9][A-Za-z0-9 _./+-]{0,39}$/;
-export const CASE_HINT = 'a name of up to 40 letters, digits, spaces and _ . / + -';
+/** Names of points' cases are text for people: every output shows them as text, whatever is in them. */
+export const CASE_PATTERN = /^(?!__proto__$)[^]{1,10000}$/;
+export const CASE_HINT = 'a name of 1 to 10000 characters';
 // Names are checked by the loader: zod would skip the whole section under a wrong name and hide the mistakes in it.
 const anyName = z.string();
 

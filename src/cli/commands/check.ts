@@ -1,9 +1,10 @@
 import type { CommandModule } from 'yargs';
 import { estimateRun, refusals } from '../../scenario/estimate.ts';
+import { visible } from '../../report/visible.ts';
 import { expand } from '../../scenario/expand.ts';
 import { UserError } from '../../scenario/problem.ts';
 import { loadOrFail, type ScenarioArguments, scenarioOptions } from '../options.ts';
-import { print } from '../terminal.ts';
+import { print, printJson } from '../terminal.ts';
 
 interface CheckArguments extends ScenarioArguments {
   readonly json: boolean;
@@ -27,14 +28,14 @@ function checkScenario(args: CheckArguments): void {
   const refused = refusals(specs, { memoryBytes: Infinity, threads: 1 });
   if (refused.length > 0) throw new UserError(refused);
   if (args.json) {
-    print(JSON.stringify(specs));
+    printJson(specs);
     return;
   }
   const estimates = specs.map(estimateRun);
   const most = Math.max(...estimates.map(({ tableBytes, heapBytes }) => tableBytes + heapBytes));
   const requests = estimates.reduce((sum, each) => sum + each.requests, 0);
   const files = estimates.reduce((sum, each) => sum + each.fileBytes, 0);
-  print(`${scenario.file}: no mistakes`);
+  print(`${visible(scenario.file)}: no mistakes`);
   print(`${specs.length} runs: ${scenario.points.length} points, ${scenario.seeds.length} seeds`);
   print(
     `about ${requests} requests, ${mebibytes(most)} of memory for the largest run, ${mebibytes(files)} of result files`,

@@ -16,12 +16,12 @@ import {
 import { comparePerf, perfCsv, perfText } from '../../report/compare-perf.ts';
 import { readRunFolder, type RunFolder, RunFolderError } from '../../report/compare-read.ts';
 import { parsePerfStat, type PerfStat } from '../../report/perf/stat.ts';
-import { visible } from '../../report/table.ts';
+import { visible } from '../../report/visible.ts';
 import { didYouMean, UserError } from '../../scenario/problem.ts';
 import { printable, show } from '../../scenario/units.ts';
 import { GoalMissed } from '../goal.ts';
 import { repeatable } from '../options.ts';
-import { note, print, resultColours } from '../terminal.ts';
+import { note, print, printCsv, printJson, resultColours } from '../terminal.ts';
 
 interface CompareArguments {
   readonly runs: readonly string[];
@@ -90,8 +90,8 @@ function compare(args: CompareArguments): void {
     return;
   }
   const compared = groupsOf(folders, args).map((group) => ({ group, rows: compareMetrics(group, metrics) }));
-  if (args.json) print(JSON.stringify({ comparisons: compared.map(({ group, rows }) => compareObject(group, rows)) }));
-  else if (args.csv) process.stdout.write(compareCsv(compared));
+  if (args.json) printJson({ comparisons: compared.map(({ group, rows }) => compareObject(group, rows)) });
+  else if (args.csv) printCsv(compareCsv(compared));
   else printGroups(folders, compared);
   checkTolerance(compared, args);
 }
@@ -260,16 +260,15 @@ function showPerf(sides: readonly Side[], stat: PerfStat, args: CompareArguments
       `--perf ${printable(args.perf!)}: no event of an IOMMU in it, only ${names.join(', ')}; expected amd_iommu_N/…/, dmarN/…/, uncore_iio_N/…/ or smmuv3_pmcg_N/…/`,
     );
   }
-  for (const { line, text } of stat.unknown.slice(0, 5)) note(`${args.perf}:${line}: not understood: ${show(text)}`);
-  if (stat.unknown.length > 5) note(`${args.perf}: ${stat.unknown.length - 5} more lines not understood`);
+  for (const { line, text } of stat.unknown.slice(0, 5))
+    note(`${printable(args.perf!)}:${line}: not understood: ${show(text)}`);
+  if (stat.unknown.length > 5) note(`${printable(args.perf!)}: ${stat.unknown.length - 5} more lines not understood`);
   if (args.json)
-    print(
-      JSON.stringify({
-        perf: args.perf,
-        sides: compared.map(({ label, folder, perf }) => ({ side: label, directory: folder.path, ...perf })),
-      }),
-    );
-  else if (args.csv) process.stdout.write(perfCsv(compared));
+    printJson({
+      perf: args.perf,
+      sides: compared.map(({ label, folder, perf }) => ({ side: label, directory: folder.path, ...perf })),
+    });
+  else if (args.csv) printCsv(perfCsv(compared));
   else
     for (const { label, folder, perf } of compared)
       print(`${resultColours.bold(visible([folder.path, label].join(' ').trim()))}\n${perfText(perf)}`);

@@ -3,14 +3,14 @@ import type { CommandModule } from 'yargs';
 import { explainText } from '../../iommu/explain-text.ts';
 import { walkPicture } from '../../iommu/walk-picture.ts';
 import { bdfText, faultName } from '../../report/names.ts';
-import { visible } from '../../report/table.ts';
+import { visible } from '../../report/visible.ts';
 import { wrapped } from '../../report/wrap.ts';
 import { explain, type Explanation, NothingToSend } from '../../schedule/explain.ts';
 import { expand } from '../../scenario/expand.ts';
 import { didYouMean, UserError } from '../../scenario/problem.ts';
 import type { RunSpec } from '../../spec.ts';
 import { loadOrFail, type ScenarioArguments, scenarioOptions, wholeNumber } from '../options.ts';
-import { print, resultColours } from '../terminal.ts';
+import { print, printJson, resultColours } from '../terminal.ts';
 
 const ACCESS = { r: 1, w: 2, a: 3 } as const;
 const OPERATIONS = { r: 'read', w: 'write', a: 'atomic' } as const;
@@ -69,7 +69,7 @@ function explainScenario(args: ExplainArguments): void {
     );
   }
   const explanation = explained(spec, device, args);
-  if (args.json) print(JSON.stringify(plain(explanation, args)));
+  if (args.json) printJson(plain(explanation, args));
   else for (const line of drawing(explanation, args)) print(line);
 }
 

@@ -6,7 +6,7 @@ import { FORMATS } from '../../scenario/formats.ts';
 import { loadScenario } from '../../scenario/load.ts';
 import { PRESETS } from '../../scenario/presets/index.ts';
 import { choiceTexts } from '../../scenario/schema.ts';
-import { print, resultColours } from '../terminal.ts';
+import { print, printJson, resultColours } from '../terminal.ts';
 
 interface ListArguments {
   readonly what: string | undefined;
@@ -65,7 +65,7 @@ function list({ what, json }: ListArguments): void {
   const names = what === undefined ? Object.keys(LISTS).filter((name) => name !== 'columns') : [what];
   const lists = names.map((name) => [name, LISTS[name]()] as const);
   if (json) {
-    print(JSON.stringify(Object.fromEntries(lists)));
+    printJson(Object.fromEntries(lists));
     return;
   }
   for (const [name, items] of lists) {

@@ -2,7 +2,8 @@
 import type { CommandModule } from 'yargs';
 import { curveSketch } from '../../report/mrc-sketch.ts';
 import { curvePoints, pointSummary, type PointSummary, pointTable } from '../../report/mrc-summary.ts';
-import { drawTable, visible } from '../../report/table.ts';
+import { drawTable } from '../../report/table.ts';
+import { visible } from '../../report/visible.ts';
 import { wrapped } from '../../report/wrap.ts';
 import { UserError } from '../../scenario/problem.ts';
 import type { MrcSpec, RunSpec } from '../../spec.ts';

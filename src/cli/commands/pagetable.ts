@@ -10,6 +10,7 @@ import { type JsonObject, RecordError } from '../../iommu/records/fields.ts';
 import { RecordHost } from '../../iommu/records/host.ts';
 import { runRecord } from '../../iommu/records/record.ts';
 import { createMemory, Kernel } from '../../kernel/kernel.ts';
+import { jsonText, visible } from '../../report/visible.ts';
 import { UserError } from '../../scenario/problem.ts';
 import { kernelModule } from '../../schedule/kernel-module.ts';
 import { GoalMissed } from '../goal.ts';
@@ -113,13 +114,13 @@ function recordName(text: string): string {
 }
 
 function idOf(record: JsonObject): string {
-  return typeof record.id === 'string' ? record.id : 'record';
+  return visible(typeof record.id === 'string' ? record.id : 'record');
 }
 
 function showDifferences(place: string, record: JsonObject, differences: readonly string[]): void {
-  const kind = typeof record.class === 'string' ? ` (${record.class})` : '';
+  const kind = typeof record.class === 'string' ? ` (${visible(record.class)})` : '';
   for (const difference of differences.slice(0, SHOWN_DIFFERENCES)) {
-    print(`${place}: ${idOf(record)}${kind}: ${difference}`);
+    print(`${place}: ${idOf(record)}${kind}: ${visible(difference)}`);
   }
   const more = differences.length - SHOWN_DIFFERENCES;
   if (more > 0) print(`${place}: ${idOf(record)}${kind}: and ${more} more`);
@@ -132,7 +133,7 @@ function shortened(mistakes: readonly string[]): string[] {
 
 /** Waits when the reader is slower than this program. */
 async function printRecord(record: JsonObject): Promise<void> {
-  if (!process.stdout.write(`${JSON.stringify(record)}\n`)) await once(process.stdout, 'drain');
+  if (!process.stdout.write(`${jsonText(record)}\n`)) await once(process.stdout, 'drain');
 }
 
 /** Lines of a file, decompressed when it begins as gzip does. */

@@ -1,9 +1,10 @@
 import { mkdirSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { join } from 'node:path';
 import type { Argv, CommandModule } from 'yargs';
 import type { Report } from '../../report/html/report.ts';
 import { sha256 } from '../../report/manifest.ts';
 import { UserError } from '../../scenario/problem.ts';
+import { relativePath } from '../invocation.ts';
 import { print } from '../terminal.ts';
 
 interface ReportArguments {
@@ -59,5 +60,5 @@ export async function writeReportOf(directories: readonly string[], folder: stri
     if ((error as NodeJS.ErrnoException).code === undefined) throw error;
     throw new UserError(`${folder}: ${(error as Error).message}; the report could not be written`);
   }
-  return relative('.', join(folder, 'report.html'));
+  return relativePath(join(folder, 'report.html'));
 }

@@ -1,13 +1,14 @@
 import { existsSync } from 'node:fs';
 import { arch, cpus, freemem, hostname, platform, release } from 'node:os';
-import { basename, dirname, join, relative } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { CommandModule } from 'yargs';
 import { answerSentences } from '../../report/answer.ts';
 import { runId } from '../../report/manifest.ts';
 import { byPoint, type PointResults, summaryObjects } from '../../report/points.ts';
 import { probeWritable, removeLeftovers, runDirectory, writeRunDirectory } from '../../report/run-directory.ts';
 import { sweepSketch } from '../../report/sparkline-sweep.ts';
-import { agreement, DEFAULT_TABLE, resultTable, visible } from '../../report/table.ts';
+import { agreement, DEFAULT_TABLE, resultTable } from '../../report/table.ts';
+import { jsonText, visible } from '../../report/visible.ts';
 import { wrapped } from '../../report/wrap.ts';
 import { estimateRun, refusals } from '../../scenario/estimate.ts';
 import { expand } from '../../scenario/expand.ts';
@@ -20,7 +21,7 @@ import type { RunSpec } from '../../spec.ts';
 import type { RunResult } from '../../stats/result.ts';
 import { heading } from '../heading.ts';
 import { Interrupted, onInterrupt } from '../interrupt.ts';
-import { programCommand } from '../invocation.ts';
+import { programCommand, relativePath } from '../invocation.ts';
 import { loadOrFail, type WorkArguments, workOptions } from '../options.ts';
 import { createProgress } from '../progress.ts';
 import { colours, note, print } from '../terminal.ts';
@@ -58,7 +59,7 @@ export async function prepareSpecs(scenario: Scenario, args: WorkArguments): Pro
   const { specs, warnings } = await attachTraces(expand(scenario), scenario.file, rows);
   const refused = refusals(specs, { memoryBytes, threads: Math.min(args.threads, specs.length) });
   if (refused.length > 0) throw new UserError(refused);
-  if (!args.quiet && !args.json) for (const warning of warnings) note(colours.yellow(warning));
+  if (!args.quiet && !args.json) for (const warning of warnings) note(colours.yellow(visible(warning)));
   return specs;
 }
 
@@ -205,19 +206,8 @@ function printJson(
 ): void {
   const summary = summaryObjects(points);
   const { name, question } = scenario;
-  print(
-    JSON.stringify({
-      program: 'nestwalk',
-      version,
-      scenario: name,
-      question,
-      runId: runId(specs, version),
-      directory,
-      answers,
-      summary,
-      ...more,
-    }),
-  );
+  const head = { program: 'nestwalk', version, scenario: name, question, runId: runId(specs, version), directory };
+  print(jsonText({ ...head, answers, summary, ...more }));
 }
 
 function printReport(
@@ -233,10 +223,10 @@ function printReport(
   print(instead ?? resultText(scenario, points, answers));
   print(`\n${basis(specs)}`);
   print(
-    `Files: ${relative('.', directory) || directory} (${specs.length} run${specs.length === 1 ? '' : 's'}${before(execution)}, ${execution.wallSeconds.toFixed(1)} s)`,
+    `Files: ${relativePath(directory)} (${specs.length} run${specs.length === 1 ? '' : 's'}${before(execution)}, ${execution.wallSeconds.toFixed(1)} s)`,
   );
   const page = join(directory, 'report.html');
-  if (existsSync(page)) print(`Report: ${relative('.', page)}`);
+  if (existsSync(page)) print(`Report: ${relativePath(page)}`);
   const next = bundledScenarios().find((name) => name !== scenario.name);
   if (next !== undefined) print(`Next:  ${programCommand()} run ${next}   (list scenarios shows all)`);
 }

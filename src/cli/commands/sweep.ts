@@ -11,7 +11,7 @@ import type { RunSpec } from '../../spec.ts';
 import { Interrupted, onInterrupt } from '../interrupt.ts';
 import { loadOrFail, repeatable, type WorkArguments, workOptions } from '../options.ts';
 import { createProgress } from '../progress.ts';
-import { print } from '../terminal.ts';
+import { print, printJson } from '../terminal.ts';
 import { modelVersion } from '../version.ts';
 import { isAlive, prepareFolder, prepareSpecs, report } from './run.ts';
 
@@ -105,7 +105,7 @@ function printPlan(scenario: Scenario, specs: readonly RunSpec[], missing: reado
   if (json) {
     const [points, seeds, runs] = [scenario.points.length, scenario.seeds.length, specs.length];
     const plan = { points, seeds, runs, runsDone: runs - missing.length, requests, memoryBytes, fileBytes };
-    print(JSON.stringify({ ...plan, names: scenario.points.map(({ name }) => name) }));
+    printJson({ ...plan, names: scenario.points.map(({ name }) => name) });
     return;
   }
   print(`${specs.length} runs: ${scenario.points.length} points, ${scenario.seeds.length} seeds`);

@@ -17,7 +17,7 @@ import { GoalMissed } from '../goal.ts';
 import { heading } from '../heading.ts';
 import { relativePath } from '../invocation.ts';
 import { repeatable, type WorkArguments, wholeNumber, workOptions } from '../options.ts';
-import { print } from '../terminal.ts';
+import { print, printJson } from '../terminal.ts';
 import { programVersion } from '../version.ts';
 import { basis, prepareFolder } from './run.ts';
 import { WhatifRuns } from './whatif-runs.ts';
@@ -100,7 +100,7 @@ async function whatif(args: WhatifArguments): Promise<void> {
   prepareFolder(args.out, scenario.name);
   const result = await search(args, axis, scenario, goals, seeds);
   const directory = write(args, scenario, axis, seeds, result);
-  if (args.json) printJson(scenario, result, directory);
+  if (args.json) printAnswer(scenario, result, directory);
   else printResult(scenario, result, directory);
   if (result.cases.some(({ answer }) => answer === undefined)) throw new GoalMissed();
 }
@@ -216,9 +216,9 @@ function write(
   return directory;
 }
 
-function printJson(scenario: WhatifScenario, result: WhatifResult, directory: string): void {
+function printAnswer(scenario: WhatifScenario, result: WhatifResult, directory: string): void {
   const head = { program: 'nestwalk', version: programVersion(), scenario: scenario.name, question: scenario.question };
-  print(JSON.stringify({ ...head, directory, ...whatifObject(result) }));
+  printJson({ ...head, directory, ...whatifObject(result) });
 }
 
 function printResult(scenario: WhatifScenario, result: WhatifResult, directory: string): void {
