@@ -71,6 +71,7 @@ code,pre{font:13.5px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans
 pre{background:var(--surface);padding:11px 14px;white-space:pre-wrap;overflow-wrap:anywhere;border-radius:6px;margin:8px 0}
 footer{margin-top:50px;padding-bottom:40px;color:var(--muted);font-size:14px}
 @media (max-width:480px){body{font-size:15px}h1{font-size:22px}.answer{font-size:16px}th,td{padding-right:8px}}
+@media (min-width:481px){.assumed tbody th{min-width:230px}}
 @page{margin:14mm}
 @media print{
 body{font-size:10.5pt}
