@@ -94,10 +94,11 @@ export class Arena {
 
   /** Forgets all frames and zeroes what was used of them. Tables in the arena are gone. */
   reset(): void {
-    const { view } = this.kernel;
+    const { i32, view } = this.kernel;
     const next = view.getUint32(this.at + ARENA_NEXT, true);
-    new Uint8Array(this.kernel.memory.buffer, this.base, next - this.base).fill(0);
-    new Uint8Array(this.kernel.memory.buffer, this.at, ARENA_BYTES).fill(0);
+    // Words, as shared memory is filled element by element.
+    i32.fill(0, this.base / 4, next / 4);
+    i32.fill(0, this.at / 4, (this.at + ARENA_BYTES) / 4);
     this.describe();
   }
 

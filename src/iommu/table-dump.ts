@@ -33,12 +33,19 @@ export function addressMask(geometry: TableGeometry): bigint {
 }
 
 export function isLeafEntry(geometry: TableGeometry, level: number, entry: bigint): boolean {
+  return leafTest(geometry, level)(entry);
+}
+
+/** What tells leaves of one level from pointers to tables. */
+function leafTest(geometry: TableGeometry, level: number): (entry: bigint) => boolean {
   if (geometry.nextLevel) {
-    const next = (entry >> 9n) & 7n;
-    return next === 0n || next === 7n;
+    return (entry) => {
+      const next = (entry >> 9n) & 7n;
+      return next === 0n || next === 7n;
+    };
   }
-  const rule = geometry.level(level);
-  return ((entry ^ (rule.leafXor ?? 0n)) & rule.leafMask) !== 0n;
+  const { leafMask, leafXor = 0n } = geometry.level(level);
+  return (entry) => ((entry ^ leafXor) & leafMask) !== 0n;
 }
 
 /** log2 of the bytes that a leaf covers. */
@@ -74,14 +81,16 @@ function dumpTable(
   entries: number,
 ): void {
   const { geometry } = table.rule;
+  const { i32, view } = kernel;
+  const isLeaf = leafTest(geometry, level);
   const e: DumpEntry[] = [];
   const children: { index: number; offset: number }[] = [];
   let run: Run | null = null;
   for (let index = 0; index < entries; index++) {
     const word = offset / 4 + 2 * index;
-    if (kernel.i32[word] === 0 && kernel.i32[word + 1] === 0) continue; // most slots are empty
-    const entry = kernel.view.getBigUint64(offset + 8 * index, true);
-    if (isLeafEntry(geometry, level, entry)) {
+    if ((i32[word] | i32[word + 1]) === 0) continue; // most slots are empty
+    const entry = view.getBigUint64(offset + 8 * index, true);
+    if (isLeaf(entry)) {
       if (run !== null && extend(run, index, entry)) continue;
       if (run !== null) e.push(printRun(run));
       run = { index, value: entry, count: 1, stride: 0n, last: entry };

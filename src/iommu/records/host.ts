@@ -46,7 +46,7 @@ export class RecordHost {
   clearMemory(): void {
     for (const at of this.poked) this.kernel.view.setBigUint64(at, 0n, true);
     this.poked.length = 0;
-    new Uint8Array(this.kernel.memory.buffer, WINDOW_TABLE, WINDOW_TABLE_BYTES).fill(0);
+    this.kernel.i32.fill(0, WINDOW_TABLE / 4, (WINDOW_TABLE + WINDOW_TABLE_BYTES) / 4);
     this.arena.reset();
     this.next = this.arena.base;
   }
