@@ -46,6 +46,8 @@ export interface MachineSpec {
   /** 64-byte lines of table memory in front of DRAM; entries 0 = every read costs `memoryReadNs`. */
   readonly lineCache: CacheSpec;
   readonly walkers: number;
+  /** Pages after its own that a walk also brings into the IOTLB, as far as the lines that it read hold them: 1 … 7. Left out: none. */
+  readonly prefetchPages?: number;
   /** Least time between the starts of two walks, apart from their latency. 0 = none. */
   readonly walkStartNs: number;
   readonly latency: LatencySpec;

@@ -20,6 +20,7 @@ import {
   TRACE_NTLB_HIT,
   TRACE_PASID_HIT,
   TRACE_PASID_READ,
+  TRACE_PREFETCH,
   TRACE_PWC_HIT,
   TRACE_READ,
   TRACE_STAGE,
@@ -85,7 +86,8 @@ export type StepSource =
   | 'host table'
   | 'IOTLB'
   | 'walk cache'
-  | 'nested TLB';
+  | 'nested TLB'
+  | 'prefetch';
 
 /** One line of an explanation; plain data, ready for JSON. 64-bit values are hex strings. */
 export interface ExplainStep {
@@ -164,6 +166,8 @@ function describe(record: TraceRecord, formats: ExplainFormats): Description {
         stage,
         meaning: `${pageText(record.address)} is at ${pageText(record.entry)}`,
       };
+    case TRACE_PREFETCH:
+      return { ...plain('prefetch', record), meaning: `${pageText(record.address)} is at ${pageText(record.entry)}` };
     case TRACE_IOTLB_HIT:
       return { ...plain('IOTLB', record), meaning: `${pageText(record.address)} is at ${pageText(record.entry)}` };
     default:

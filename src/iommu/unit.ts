@@ -85,6 +85,7 @@ import {
   UNIT_NESTED_TLB,
   UNIT_OVERHEAD_PS,
   UNIT_PASID_CACHE,
+  UNIT_PREFETCH,
   UNIT_PWC,
   UNIT_PWC_MASK,
   UNIT_SHADOW,
@@ -166,9 +167,10 @@ function isOfLevels(log2: number, first: number, end: number): boolean {
 }
 
 /** UNIT_FLAG_*: what the machine has not, so that walks need not look for it. */
-function flagsOf({ iotlb, lineCache, walkCaches, nestedTlb }: MachineSpec): number {
+function flagsOf({ iotlb, lineCache, walkCaches, nestedTlb, prefetchPages = 0 }: MachineSpec): number {
   const sets = lineCache.entries / lineCache.ways;
-  const isStraight = lineCache.entries === 0 || (lineCache.ways === 8 && (sets & (sets - 1)) === 0);
+  const hasPlainLines = lineCache.entries === 0 || (lineCache.ways === 8 && (sets & (sets - 1)) === 0);
+  const isStraight = hasPlainLines && prefetchPages === 0; // prefetch has to know which entries a walk has read
   const caches = [...walkCaches.host, ...walkCaches.guest, nestedTlb];
   const isBare = isStraight && caches.every(({ entries }) => entries === 0);
   const isPlain = isBare && iotlb.split === undefined;
@@ -246,6 +248,7 @@ export class IommuUnit {
     iotlb.leafLog2.forEach((log2, i) => this.put(UNIT_CLASS_LOG2 + 4 * i, log2));
     this.put(UNIT_CLASSES, iotlb.leafLog2.length);
     this.put(UNIT_FLAGS, flagsOf(machine));
+    this.put(UNIT_PREFETCH, machine.prefetchPages ?? 0);
     this.put(UNIT_NESTED_TLB, this.lay('nested_tlb', machine.nestedTlb));
     const context = { scanWays: CONTEXT_SCAN_WAYS };
     this.put(UNIT_DEVICE_CACHE, this.lay('device', machine.deviceCache, context));

@@ -238,6 +238,8 @@ export const C_PRI_FAILURE = 101;
 export const C_PRI_RETRIES = 102; // translations asked for again after a response
 export const C_PRI_PS = 103; // Σ over page requests, from the answer that showed the fault to the response
 export const C_PRI_FAULTS = 104; // page faults, told by an answer
+export const C_PREFETCHES = 109; // translations that walks brought into the IOTLB beside the one they were for
+export const C_PREFETCH_HITS = 110; // first lookups that found such a one, each at its first use
 export const C_L1_CLASS = 105; // 4 slots: of the hits by leaf class, those of the first level
 export const C_STALE = 98; // IOTLB hits on entries whose page was already unmapped, but not yet invalidated
 export const C_READS = 32; // 16 slots: [stage 0 = guest/first, 1 = host/second][level 0..7]
@@ -289,6 +291,9 @@ export const SLOT_KEY0 = 0; // u64: page number in units of the leaf class | cla
 export const SLOT_KEY1 = 8; // u64: address space: domain | PASID << 16 | KEY_GUEST
 export const SLOT_VALUE = 16; // u64: target page, table address, raw entry…
 export const SLOT_META = 24; // u64: permissions (bits 1:0), miss cause (bits 5:4), accumulated entry bits
+/** IOTLB entries that were prefetched and not used yet: bits 1:0 are 0, and the permissions lie in bits 3:2. */
+export const META_PREFETCHED = 64; // bit 6
+export const META_ALLOWED_SHIFT = 2;
 /** IOTLB entries: bits 63:11 of SLOT_META are the time at which software unmapped the page, ps; 0 = it has not. */
 export const META_UNMAPPED_SHIFT = 11;
 export const SLOT_READY = 32; // f64: time from which the entry may be used, ps
@@ -303,6 +308,7 @@ export const UNIT_NESTED_TLB = 40; // pointer
 export const UNIT_DEVICE_CACHE = 44;
 export const UNIT_PASID_CACHE = 48;
 export const UNIT_LINE_CACHE = 52;
+export const UNIT_PREFETCH = 56; // i32: pages after a walk's own that it may fill, 0 … 7
 export const UNIT_HISTORY = 60; // pointer to the history of pages seen, 0 = causes are not counted
 export const UNIT_PWC = 64; // 16 pointers: [stage][level of the cached table entry]
 export const UNIT_WALKERS = 128; // pointer to f64 × count rounded up to blocks of 8 (padding Infinity): next free time, ps
@@ -336,7 +342,7 @@ export const UNIT_BYTES = 320;
 
 export const UNIT_FLAG_NO_FRACTURE = 1; // a guest leaf on smaller host leaves keeps its size in the IOTLB
 export const UNIT_FLAG_WATCHED = 2; // every hit goes the general way, which counts stale uses
-export const UNIT_FLAG_STRAIGHT = 4; // no line cache, or one of a power of two of sets of eight ways: walks read it without calls
+export const UNIT_FLAG_STRAIGHT = 4; // no line cache, or one of a power of two of sets of eight ways: walks read it without calls; and no prefetch
 export const UNIT_FLAG_BARE = 8; // STRAIGHT, and neither walk caches nor a nested TLB
 export const UNIT_FLAG_PLAIN = 16; // BARE, and the IOTLB is one cache that is filled with what was asked for and nothing else
 
@@ -377,6 +383,7 @@ export const TRACE_PASID_READ = 6;
 export const TRACE_PASID_HIT = 7;
 export const TRACE_IOTLB_HIT = 8;
 export const TRACE_NTLB_FILL = 9;
+export const TRACE_PREFETCH = 10;
 
 /** Miss causes as stored in SLOT_META bits 5:4 and added to C_COLD. */
 export const CAUSE_COLD = 0;

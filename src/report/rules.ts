@@ -1,5 +1,14 @@
 /** The sum rules of a result: what is counted in several ways must agree. Checked on every run in debug mode. */
-import { C_LOOKUPS, C_MISSES, C_TRANSLATED, C_UNTRANSLATED, C_DTE_LOOKUPS, C_LOOKUPS_ALL } from '../kernel/layout.ts';
+import {
+  C_DTE_LOOKUPS,
+  C_LOOKUPS,
+  C_LOOKUPS_ALL,
+  C_MISSES,
+  C_PREFETCHES,
+  C_TRANSLATED,
+  C_UNTRANSLATED,
+  C_WALKS,
+} from '../kernel/layout.ts';
 import { assert } from '../lib/assert.ts';
 import { checkCounters } from '../stats/counters.ts';
 import type { RunResult, UnitResult } from '../stats/result.ts';
@@ -55,6 +64,7 @@ function brokenOfUnit(run: RunResult, unit: UnitResult): string[] {
     ['smmuv3_pmcg walk accesses', pmu('trans_table_walk_access'), reads],
     ['IOTLB lookups of caches.csv', first?.lookups ?? c[C_LOOKUPS], c[C_LOOKUPS]],
     ['IOTLB hits of caches.csv', iotlbHits(unit), hitsOf(c)],
+    ['IOTLB fills without walk or prefetch', Math.max(0, iotlbFills(unit) - c[C_WALKS] - c[C_PREFETCHES]), 0],
   ]);
 }
 
@@ -64,6 +74,13 @@ const walkCacheLookups = (pmu: (name: string) => number): number =>
 /** In all levels and parts. */
 const iotlbHits = ({ caches }: UnitResult): number =>
   caches.reduce((sum, { name, hits }) => sum + (name.startsWith('iotlb') ? hits : 0), 0);
+
+/** In the parts of the shared level; 0 if commands have filled it too, which count as no walks. */
+function iotlbFills({ caches, commandKinds }: UnitResult): number {
+  if ((commandKinds?.prefetches ?? 0) > 0) return 0;
+  const shared = caches.filter(({ name }) => name === 'iotlb' || name.startsWith('iotlb_level'));
+  return shared.reduce((sum, { fills }) => sum + fills, 0);
+}
 
 function iioLookups(pmu: (name: string) => number): number {
   const names = ['4K_HITS', '2M_HITS', '1G_HITS', 'MISSES'];

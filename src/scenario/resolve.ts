@@ -70,6 +70,7 @@ function resolveMachine(preset: Preset, input: MachineInput, report: Report): Ma
     pasidCache: cache('pasidCache', base.pasidCache, input.pasidCache),
     lineCache: cache('lineCache', base.lineCache, input.lineCache),
     walkers: input.walkers ?? base.walkers,
+    ...resolvePrefetch(input, base.iotlb.entries, report),
     walkStartNs: input.walkStartNs ?? base.walkStartNs,
     latency: merge(base.latency, input.latency),
     order: merge(base.order, input.order),
@@ -80,6 +81,21 @@ function resolveMachine(preset: Preset, input: MachineInput, report: Report): Ma
     estimates: preset.estimates,
     sources: Object.entries(preset.sources).map(([path, source]) => ({ path, source })),
   };
+}
+
+function resolvePrefetch(
+  { prefetchPages = 0, iotlb }: MachineInput,
+  entries: number,
+  report: Report,
+): Pick<MachineSpec, 'prefetchPages'> {
+  if (prefetchPages === 0) return {};
+  if ((iotlb?.entries ?? entries) === 0) {
+    report(
+      'machine.prefetchPages',
+      'what is prefetched goes into the shared IOTLB; expected machine.iotlb.entries above 0',
+    );
+  }
+  return { prefetchPages };
 }
 
 function resolveWalkCaches(

@@ -149,6 +149,11 @@ const machine = z.strictObject({
   pasidCache: cache.describe('PASID (GCR3) entries').optional(),
   lineCache: cache.describe('64-byte lines of table memory in front of DRAM').optional(),
   walkers: integer(1, 1024, 'Walks in flight at most').optional(),
+  prefetchPages: integer(
+    0,
+    7,
+    'Next-page prefetch: pages after its own that a walk also brings into the IOTLB, out of the lines that it has read; 0 = none',
+  ).optional(),
   walkStartNs: ns('Least time between the starts of two walks', 1e6).optional(),
   latency: latency.optional(),
   order: z

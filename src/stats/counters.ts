@@ -23,6 +23,7 @@ import {
   C_FAULTS,
   C_HITS,
   C_INVALIDATED,
+  C_L1_CLASS,
   C_L1_HITS,
   C_LINE_HITS,
   C_LINE_MISSES,
@@ -35,6 +36,8 @@ import {
   C_PASID_HITS,
   C_PASID_LOOKUPS,
   C_PASID_READS,
+  C_PREFETCHES,
+  C_PREFETCH_HITS,
   C_PWC_HITS,
   C_PWC_LOOKUPS,
   C_READS,
@@ -105,6 +108,8 @@ const SINGLE: Readonly<Record<number, string>> = {
   [C_PRI_PS]: 'page_request_ps',
   [C_PRI_FAULTS]: 'page_faults',
   [C_STALE]: 'stale_uses',
+  [C_PREFETCHES]: 'iotlb_prefetches',
+  [C_PREFETCH_HITS]: 'iotlb_prefetch_hits',
 };
 const STAGED: readonly (readonly [first: number, name: string])[] = [
   [C_READS, 'reads'],
@@ -122,7 +127,10 @@ export const COUNTER_NAMES: readonly string[] = counterNames();
 
 function counterNames(): string[] {
   const names = Array.from({ length: COUNTERS }, (_, slot) => SINGLE[slot] ?? '');
-  for (let leaf = 0; leaf < HIT_CLASSES; leaf++) names[C_HITS + leaf] = `iotlb_hits_class${leaf}`;
+  for (let leaf = 0; leaf < HIT_CLASSES; leaf++) {
+    names[C_HITS + leaf] = `iotlb_hits_class${leaf}`;
+    names[C_L1_CLASS + leaf] = `iotlb_l1_hits_class${leaf}`;
+  }
   for (const [first, name] of STAGED) {
     for (let stage = 0; stage < STAGES; stage++) {
       for (let level = 0; level < LEVELS; level++) {
@@ -170,8 +178,11 @@ export function checkCounters(counters: Float64Array, requests: number): string[
     ['hits + misses = lookups', hits + at(C_MISSES) === at(C_LOOKUPS)],
     ['translated = lookups', at(C_TRANSLATED) === at(C_LOOKUPS)],
     ['lookups ≤ all lookups', at(C_LOOKUPS) <= at(C_LOOKUPS_ALL)],
-    ['L1 hits ≤ hits', at(C_L1_HITS) <= hits],
+    ['L1 hits by leaf size = L1 hits', sumSlots(counters, C_L1_CLASS, HIT_CLASSES) === at(C_L1_HITS)],
+    ['L1 hits ≤ hits', pairwise(counters, C_L1_CLASS, C_HITS, HIT_CLASSES)],
     ['stale uses ≤ hits + merged', at(C_STALE) <= hits + at(C_MERGED) + at(C_PRETRANSLATED) + at(C_ATC_HITS)],
+    ['prefetch hits ≤ hits + merged', at(C_PREFETCH_HITS) <= hits + at(C_MERGED)],
+    ['prefetches ≤ 7 a walk', at(C_PREFETCHES) <= 7 * at(C_WALKS)],
     ['merged + walks = misses', at(C_MERGED) + at(C_WALKS) === at(C_MISSES)],
     ['causes are counted for all misses or none', causes === 0 || causes === at(C_MISSES)],
     ['walks by depth = walks', sumSlots(counters, C_DEPTH, DEPTH_SLOTS) === at(C_WALKS)],

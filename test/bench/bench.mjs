@@ -8,6 +8,7 @@ import { runAll } from '../../dist/src/schedule/index.js';
 import { simulate } from '../../dist/src/sim/simulate.js';
 import { CASES, DENSE, FOUR_UNITS } from './cases.mjs';
 import { compareFormats } from './formats.mjs';
+import { compareOptions } from './options.mjs';
 import { timeStrict } from './strict.mjs';
 
 const READ_COUNTERS = 16;
@@ -15,8 +16,8 @@ const TABLE_BYTES = 4096;
 const FLOOR_BYTES_PER_PAGE = 9;
 const FLOOR_TWO_THREADS = 1.7;
 
-const options = { runs: { type: 'string', default: '3' }, only: { type: 'string' }, json: { type: 'boolean' } };
-const { values } = parseArgs({ options });
+const flags = { runs: { type: 'string', default: '3' }, only: { type: 'string' }, json: { type: 'boolean' } };
+const { values } = parseArgs({ options: flags });
 const runs = Math.max(1, Number(values.runs));
 const kernel = new WebAssembly.Module(readFileSync(new URL('../../dist/kernel.wasm', import.meta.url)));
 const log = values.json ? () => {} : console.log;
@@ -27,10 +28,20 @@ const cases = CASES.filter(wanted).map(timeCase);
 const mapsPerMicrosecond = wanted({ name: 'map, use, unmap' }) ? timeStrict(runs, log) : undefined;
 const bytesPerPage = wanted({ name: 'memory' }) ? measureMemory() : undefined;
 const twoThreads = wanted({ name: 'two threads' }) ? await timeThreads() : undefined;
+const options = wanted({ name: 'options' }) ? compareOptions(runs, kernel, log) : undefined;
 const formats = wanted({ name: 'formats' }) ? compareFormats(log) : undefined;
 if (values.json)
   console.log(
-    JSON.stringify({ node: process.versions.node, runs, cases, mapsPerMicrosecond, bytesPerPage, twoThreads, formats }),
+    JSON.stringify({
+      node: process.versions.node,
+      runs,
+      cases,
+      mapsPerMicrosecond,
+      bytesPerPage,
+      twoThreads,
+      options,
+      formats,
+    }),
   );
 
 function timeCase({ name, what, spec, unit, floor }) {

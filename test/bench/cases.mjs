@@ -19,17 +19,17 @@ import {
   withoutWalkCaches,
 } from '../support/spec.mjs';
 
-const MIB = 1 << 20;
-const GIB = 1 << 30;
+export const MIB = 1 << 20;
+export const GIB = 1 << 30;
 const DEVICES = 64;
 
 /** 16 Ki lines in front of DRAM, as large as a processor's share of last-level cache for tables. */
 const lineCache = cacheSpec(16_384, 8);
-const v1 = stageSpec('amd-v1', 4);
-const v2 = stageSpec('amd-v2', 4);
+export const v1 = stageSpec('amd-v1', 4);
+export const v2 = stageSpec('amd-v2', 4);
 
 /** @type {(windowBytes: number, requests: number, tenant: Partial<TenantSpec>, machine?: object, count?: number) => RunSpec} */
-function windows(windowBytes, requests, tenant, machine = {}, count = DEVICES) {
+export function windows(windowBytes, requests, tenant, machine = {}, count = DEVICES) {
   const devices = deviceSpecs(count, { traffic: uniformTraffic({ windowBytes, outstanding: 256 / count }) });
   return runSpec({
     machine: machineSpec({ lineCache, ...machine }),
@@ -53,9 +53,9 @@ function atcs(windowBytes, requests) {
 }
 
 const bulk = { mtuBytes: 4096, ringEntries: 1024, bufferBytes: 4096, pollBatch: 64, flows: 16, burstPackets: 16 };
-const uncached = { ...withoutWalkCaches };
+export const uncached = { ...withoutWalkCaches };
 /** Each device has a domain of its own, and all domains use the same top IOVAs: only a hash spreads them over the sets. */
-const hashed = {
+export const hashed = {
   ...cacheSpec(512, 8),
   index: /** @type {const} */ ('hash'),
   leafLog2: [12, 21, 30],

@@ -53,6 +53,8 @@ describe('mrc', () => {
     [['--ways', '5000'], /--ways: "5000" is not a whole number from 1 to 1024/],
     [['--pages', '3'], /--pages: "3" is not a whole number/],
     [['--set', 'tenants.host.mode=passthrough'], /nothing is translated/],
+    [['--set', 'machine.iotlb.split.level1.entries=16'], /machine.iotlb.split: .*leave split out for mrc/],
+    [['--set', 'machine.prefetchPages=7'], /machine.prefetchPages: .*set it to 0 for mrc/],
     [['--sets', '4', '--set', 'machine.iotlb.index=hash'], /no curves over ways; expected modulo or shifted/],
   ])('refuses %j before any work', async (flags, message) => {
     const { code, err, out: stdout } = await inside('mrc', ...short, ...flags, '--out', join(out, 'refused'));

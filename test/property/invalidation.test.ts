@@ -16,6 +16,7 @@ interface Setting {
   readonly hasL1: boolean;
   /** Large leaves have a part of their own. */
   readonly isSplit: boolean;
+  readonly prefetchPages: number;
   readonly levels: 4 | 5;
   /** Walk-cache entries are dropped only when the unmap freed a table, as Linux does from 7.2 on. */
   readonly sparing: boolean;
@@ -25,6 +26,7 @@ const setting: fc.Arbitrary<Setting> = fc.record({
   isNested: fc.boolean(),
   hasL1: fc.boolean(),
   isSplit: fc.boolean(),
+  prefetchPages: fc.constantFrom(0, 1, 7),
   levels: fc.constantFrom(4, 5),
   sparing: fc.boolean(),
 });
@@ -47,7 +49,13 @@ class Domain {
     const split = setting.isSplit ? { split: [{ level: 1, ...lru(64) }] } : {};
     const iotlb = { ...lru(256, 4), leafLog2: [12, 21, 30], ...split, fracture: true, l1 };
     const walkCaches = { host: caches, guest: caches };
-    const rest = { nestedTlb: lru(128), deviceCache: lru(8), pasidCache: lru(8), lineCache: lru(64, 8) };
+    const rest = {
+      prefetchPages: setting.prefetchPages,
+      nestedTlb: lru(128),
+      deviceCache: lru(8),
+      pasidCache: lru(8),
+      lineCache: lru(64, 8),
+    };
     this.world = new World(machineOf({ iotlb, walkCaches, ...rest }));
     this.host = this.world.hostTable(4);
     const guest = setting.isNested ? this.world.guest(this.host, 12) : undefined;
@@ -143,7 +151,10 @@ describe('after its invalidation', () => {
 
   it('and before it, it may be: the caches do hold what the test is about', () => {
     for (const isNested of [false, true]) {
-      const domain = new Domain({ isNested, hasL1: false, isSplit: isNested, levels: 4, sparing: false }, 1);
+      const domain = new Domain(
+        { isNested, hasL1: false, isSplit: isNested, prefetchPages: isNested ? 0 : 3, levels: 4, sparing: false },
+        1,
+      );
       for (let i = 0; i < 400; i++) domain.map();
       for (let i = 0; i < 300; i++) expect(domain.request()).toBeUndefined();
       for (let page = 0; page < 6 * PAGES_2M; page += PAGES_2M) domain.table.unmap(page, PAGES_2M);

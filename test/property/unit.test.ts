@@ -71,6 +71,7 @@ const machine: fc.Arbitrary<MachineSpec> = fc
     isBare: fc.integer({ min: 0, max: 2 }).map((one) => one === 0),
     walkers: fc.oneof(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 5, max: 20 })),
     walkStartNs: fc.constantFrom(0, 0, 48, 500),
+    prefetchPages: fc.oneof({ weight: 2, arbitrary: fc.constant(0) }, fc.integer({ min: 1, max: 7 })),
     fracture: fc.boolean(),
   })
   .map(({ iotlb, l1, leafLog2, level1, level2, guestWalk, hostWalk, nestedTlb, isBare, fracture, ...rest }) =>

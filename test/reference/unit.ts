@@ -42,6 +42,8 @@ interface Leaf extends Permissions {
   readonly page: number;
   readonly readyPs: number;
   readonly cause: number;
+  /** Brought in by a walk for another page, and not used yet. */
+  isPrefetched?: boolean;
   /** When software unmapped the page without invalidating it. */
   unmappedPs?: number;
 }
@@ -53,6 +55,12 @@ interface Part {
 interface Pointer extends Permissions {
   readonly table: bigint;
   readonly readyPs: number;
+}
+/** Where a walk of one stage ended: the table and level of the leaf that it read, for this page, under these permissions. */
+interface LastLeaf extends Permissions {
+  readonly table: bigint;
+  readonly level: number;
+  readonly page: number;
 }
 interface DeviceEntry {
   readonly words: readonly bigint[];
@@ -103,6 +111,9 @@ export class ReferenceUnit {
   private cost = 0;
   private reads = 0;
   private host = { levels: 0, root: 0n, space: 0 };
+  private lastLeaf: (LastLeaf | undefined)[] = [];
+  /** Of a nested walk, the host's translation of the data page. */
+  private lastHost: { readonly from: number; readonly to: Translated } | undefined;
 
   constructor(
     machine: MachineSpec,
@@ -339,6 +350,10 @@ export class ReferenceUnit {
     const second = this.probe((leafClass) => this.iotlb[leafClass].cache, page, space);
     if (second === undefined) return undefined;
     this.iotlb[second.leafClass].cache!.touch(second);
+    if (second.value.isPrefetched === true) {
+      this.count(L.C_PREFETCH_HITS);
+      second.value = { ...second.value, isPrefetched: false };
+    }
     from.l1?.insert(second, second.value);
     return this.found(second, donePs, false);
   }
@@ -384,8 +399,10 @@ export class ReferenceUnit {
     this.count(L.C_WALK_PS, donePs - start);
     this.count(L.C_WALK_WAIT_PS, start - arrived);
     this.count(L.C_DEPTH + Math.min(this.reads, L.DEPTH_SLOTS - 1));
-    if (typeof to !== 'number') this.fill(from, page, space, to, donePs);
-    else if (this.iotlb[0].causes !== undefined) this.count(L.C_COLD);
+    if (typeof to !== 'number') {
+      this.fill(from, page, space, to, donePs);
+      this.prefetch(page, space, guest !== undefined, donePs);
+    } else if (this.iotlb[0].causes !== undefined) this.count(L.C_COLD);
     return { to, donePs };
   }
 
@@ -400,6 +417,55 @@ export class ReferenceUnit {
     from.l1?.insert(key, leaf);
   }
 
+  /** Fills the next pages of the same eight, if the walk's lines say where they are and the IOTLB does not know. */
+  private prefetch(page: number, space: number, hasGuest: boolean, readyPs: number): void {
+    const end = Math.min(page + (this.machine.prefetchPages ?? 0), page - (page % 8) + 7);
+    for (let next = page + 1; next <= end; next++) {
+      const to = hasGuest ? this.nextByGuest(next) : this.inLine(HOST, next);
+      if (to === undefined) continue;
+      const key = this.keyOf(next, this.classOf(to.sizeLog2), space);
+      const { cache, causes } = this.iotlb[key.leafClass];
+      const isHeld = this.probe((leafClass) => this.iotlb[leafClass].cache, next, space) !== undefined;
+      if (cache === undefined || isHeld) continue;
+      const cause = causes?.miss(key) ?? 0;
+      const pages = this.pagesOf(key.leafClass);
+      const target = Math.floor(to.page / pages) * pages;
+      cache.insert(key, { ...to, page: target, readyPs, cause, isPrefetched: true });
+      this.count(L.C_PREFETCHES);
+    }
+  }
+
+  private nextByGuest(next: number): Translated | undefined {
+    const first = this.inLine(GUEST, next);
+    if (first === undefined || this.host.levels === 0) return first;
+    const { from, to } = this.lastHost!;
+    const pages = 2 ** (to.sizeLog2 - 12);
+    const isInside = Math.floor(first.page / pages) === Math.floor(from / pages);
+    const second = isInside ? { ...to, page: to.page - from + first.page } : this.inLine(HOST, first.page);
+    if (second === undefined) return undefined;
+    const sizeLog2 = this.machine.iotlb.fracture ? Math.min(first.sizeLog2, second.sizeLog2) : first.sizeLog2;
+    return { page: second.page, sizeLog2, read: first.read && second.read, write: first.write && second.write };
+  }
+
+  /** Another page by the leaf entry that a stage's walk has read last, or its neighbours: eight entries share a line. */
+  private inLine(stage: Stage, page: number): Translated | undefined {
+    const last = this.lastLeaf[stage];
+    if (last === undefined) return undefined;
+    const { table, level } = last;
+    const index = (page: number): number => Math.floor(page / 512 ** level);
+    const isReached =
+      level === 0 ? Math.floor(page / 8) === Math.floor(last.page / 8) : index(page) === index(last.page);
+    if (!isReached) return undefined;
+    const entry = this.memory.word(this.memory.locate(table + 8n * BigInt(index(page) % 512), 8)!);
+    const decoded = stage === HOST ? decodeV1(entry, level) : decodeV2(entry, level);
+    const { present, reserved, sizeLog2 } = decoded;
+    if (!present || reserved || sizeLog2 === undefined) return undefined;
+    const pages = 2 ** (sizeLog2 - 12);
+    const base = Math.floor(Number((entry & ADDRESS) >> 12n) / pages) * pages;
+    const [read, write] = [last.read && decoded.read, last.write && decoded.write];
+    return { page: base + (page % pages), sizeLog2, read, write };
+  }
+
   // ---- Walks -----------------------------------------------------------------------------------------------------------
 
   private walkStages(page: number, space: number, guest: GuestTable | undefined): Translated | Fault {
@@ -407,8 +473,10 @@ export class ReferenceUnit {
     if (guest === undefined) return this.walk(HOST, levels, root, page, space, false);
     const first = this.walk(GUEST, guest.levels, guest.root, page, space, levels !== 0);
     if (typeof first === 'number' || levels === 0) return first;
+    this.lastLeaf[HOST] = undefined;
     const second = this.throughHost(first.page);
     if (typeof second === 'number') return second;
+    this.lastHost = { from: first.page, to: second };
     const sizeLog2 = this.machine.iotlb.fracture ? Math.min(first.sizeLog2, second.sizeLog2) : first.sizeLog2;
     return { page: second.page, sizeLog2, read: first.read && second.read, write: first.write && second.write };
   }
@@ -451,6 +519,7 @@ export class ReferenceUnit {
       const decoded = stage === HOST ? decodeV1(entry, level) : decodeV2(entry, level);
       if (!decoded.present) return L.FAULT_NOT_PRESENT;
       if (decoded.reserved) return L.FAULT_RESERVED;
+      if (decoded.sizeLog2 !== undefined) this.lastLeaf[stage] = { table, level, page, read, write };
       read &&= decoded.read;
       write &&= decoded.write;
       if (decoded.sizeLog2 !== undefined) {

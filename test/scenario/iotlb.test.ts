@@ -47,3 +47,26 @@ describe('machine.iotlb.split', () => {
     expect(problems(withIotlb(iotlb)).join('\n')).toContain(`test.yaml:${place}: ${message}`);
   });
 });
+
+describe('machine.prefetchPages', () => {
+  const withMachine = (lines: string): string => SMALL.replace('preset: generic', `preset: generic\n  ${lines}`);
+
+  it('is left out at 0', () => {
+    expect(load(withMachine('prefetchPages: 0')).points[0].machine.prefetchPages).toBeUndefined();
+    expect(load(withMachine('prefetchPages: 7')).points[0].machine.prefetchPages).toBe(7);
+  });
+
+  it.each([
+    ['4:18', 'prefetchPages: 8', '8 is out of range; expected 0 to 7'],
+    ['4:18', 'prefetchPages: 2\n  iotlb: { entries: 0 }', 'what is prefetched goes into the shared IOTLB'],
+  ])('at %s, %s is a mistake', (place, lines, message) => {
+    expect(problems(withMachine(lines)).join('\n')).toContain(`test.yaml:${place}: ${message}`);
+  });
+});
+
+describe('machine.iotlb.fracture', () => {
+  it('is a value of the scenario', () => {
+    expect(machine('{}').iotlb.fracture).toBe(true);
+    expect(machine('{ fracture: false }').iotlb.fracture).toBe(false);
+  });
+});

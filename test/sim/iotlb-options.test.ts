@@ -1,6 +1,8 @@
 /** Whole runs with each organisation of the IOTLB: sum rules hold, and results do not depend on how often one runs. */
 import { describe, expect, it } from 'vitest';
+import { C_HITS, C_PREFETCHES, C_PREFETCH_HITS, C_WALKS } from '../../src/kernel/layout.ts';
 import { brokenRules } from '../../src/report/rules.ts';
+import { explainRequest } from '../../src/sim/explain.ts';
 import { simulate } from '../../src/sim/simulate.ts';
 import type { MachineSpec, RunSpec } from '../../src/spec.ts';
 import type { RunResult } from '../../src/stats/result.ts';
@@ -24,6 +26,11 @@ const OPTIONS: Readonly<Record<string, Partial<MachineSpec>>> = {
   split: { iotlb: { ...unified, split: [{ level: 1, ...cacheSpec(8, 2) }] } },
   'split behind a first level': {
     iotlb: { ...unified, l1: cacheSpec(16), split: [{ level: 1, ...cacheSpec(8, 2, 'srrip') }] },
+  },
+  prefetch: { prefetchPages: 7 },
+  'prefetch into a split IOTLB, with a first level': {
+    prefetchPages: 3,
+    iotlb: { ...unified, l1: cacheSpec(16), split: [{ level: 1, ...cacheSpec(8, 2) }] },
   },
 };
 
@@ -73,3 +80,59 @@ it('large leaves have a part of their own in caches.csv', () => {
   expect(small.hits).toBeGreaterThan(0);
   expect(large.hits).toBeGreaterThan(0);
 });
+
+it('fracture: false keeps a 2 MiB guest leaf whole on 4 KiB host leaves', () => {
+  const hitsOf = (fracture: boolean): number[] => {
+    const guest = { mode: 'nested' as const, policy: 'static' as const, memoryBytes: 256 * MIB };
+    const devices = deviceSpecs(1, { traffic: uniformTraffic({ windowBytes: 4 * MIB, outstanding: 1 }) });
+    const stages = { host: stageSpec('amd-v1', 4), guest: stageSpec('amd-v2', 4, 21) };
+    const spec = runSpec({
+      machine: machineSpec({ iotlb: { ...unified, fracture } }),
+      tenants: [tenantSpec({ ...guest, ...stages, devices })],
+      run: runLimits({ requests: 2000 }),
+    });
+    return [...simulate(spec, kernelModule).devices[0].counters.subarray(C_HITS, C_HITS + 3)];
+  };
+  const [cut, whole] = [true, false].map(hitsOf);
+  expect([cut[1], whole[0]]).toEqual([0, 0]);
+  expect(whole[1]).toBeGreaterThan(1990);
+  expect(cut[0]).toBeLessThan(400);
+});
+
+it('what walks prefetch saves walks of a device that goes through its pages in order', () => {
+  const traffic = {
+    ...uniformTraffic({ windowBytes: 4 * MIB, outstanding: 1 }),
+    model: 'sequential' as const,
+    strideBytes: 4096,
+  };
+  const walksWith = (prefetchPages: number): Float64Array => {
+    const spec = runSpec({
+      machine: machineSpec({ prefetchPages }),
+      tenants: [tenantSpec({ devices: deviceSpecs(1, { traffic }) })],
+      run: runLimits({ requests: 8000 }),
+    });
+    return simulate(spec, kernelModule).devices[0].counters;
+  };
+  const [none, one, seven] = [0, 1, 7].map(walksWith);
+  expect([none[C_WALKS], one[C_WALKS], seven[C_WALKS]]).toEqual([8000, 4000, 1000]);
+  expect([none, one, seven].map((each) => each[C_PREFETCHES])).toEqual([0, 4000, 7000]);
+  expect([none, one, seven].map((each) => each[C_PREFETCH_HITS])).toEqual([0, 4000, 7000]);
+});
+
+it('explain shows what a walk prefetched', () => {
+  const devices = deviceSpecs(1, { traffic: uniformTraffic({ windowBytes: 4 * MIB }) });
+  const spec = runSpec({ machine: machineSpec({ prefetchPages: 2 }), tenants: [tenantSpec({ devices })] });
+  const first = { device: 'dev0', pasid: undefined, access: 1, afterNs: 0 };
+  const { page } = explainRequest(spec, kernelModule, { ...first, page: undefined });
+  const { steps, targetPage } = explainRequest(spec, kernelModule, { ...first, page: page - (page % 8) });
+  const brought = steps.filter(({ source }) => source === 'prefetch');
+  expect(brought.map(({ meaning }) => meaning)).toEqual(
+    [1, 2].map((i) => `${hexPage(page - (page % 8) + i)} is at ${hexPage(targetPage + i)}`),
+  );
+  expect(brought.map(({ read, costNs }) => [read, costNs])).toEqual([
+    [0, 0],
+    [0, 0],
+  ]);
+});
+
+const hexPage = (page: number): string => `0x${(page * 4096).toString(16)}`;

@@ -6,7 +6,7 @@ import { drawTable } from '../../report/table.ts';
 import { visible } from '../../report/visible.ts';
 import { wrapped } from '../../report/wrap.ts';
 import { UserError } from '../../scenario/problem.ts';
-import type { MrcSpec, RunSpec } from '../../spec.ts';
+import type { MachineSpec, MrcSpec, RunSpec } from '../../spec.ts';
 import { loadOrFail, type WorkArguments, wholeNumber, workOptions } from '../options.ts';
 import { resultColours } from '../terminal.ts';
 import { prepareFolder, prepareSpecs, report, simulate } from './run.ts';
@@ -101,10 +101,9 @@ function refuseUseless(specs: readonly RunSpec[], { sets }: MrcArguments): void 
       '--sets: machine.iotlb.index is hash, for which there are no curves over ways; expected modulo or shifted',
     );
   }
-  if (specs.some((spec) => spec.machine.iotlb.split !== undefined)) {
-    throw new UserError(
-      'machine.iotlb.split: the curves are of one IOTLB for all leaf sizes, or of one for each; leave split out for mrc',
-    );
+  for (const { machine } of specs) {
+    const wrong = organisationOf(machine);
+    if (wrong !== undefined) throw new UserError(wrong);
   }
   const ats = specs.flatMap(({ tenants }) => tenants).flatMap(({ devices }) => devices.filter((each) => each.ats));
   if (ats.length > 0) {
@@ -115,6 +114,17 @@ function refuseUseless(specs: readonly RunSpec[], { sets }: MrcArguments): void 
   if (specs.every((spec) => spec.tenants.every((tenant) => tenant.mode === 'passthrough'))) {
     throw new UserError('every tenant passes through: nothing is translated, so there is no hit ratio');
   }
+}
+
+/** Why there is no curve for such an IOTLB: it is no cache that holds just what was looked up, whatever its capacity. */
+function organisationOf({ iotlb, prefetchPages }: MachineSpec): string | undefined {
+  if (iotlb.split !== undefined) {
+    return 'machine.iotlb.split: the curves are of one IOTLB for all leaf sizes, and of one for each; leave split out for mrc';
+  }
+  if (prefetchPages !== undefined) {
+    return 'machine.prefetchPages: what walks bring in besides depends on the capacity; set it to 0 for mrc';
+  }
+  return undefined;
 }
 
 function curvesText(points: readonly PointSummary[]): string {

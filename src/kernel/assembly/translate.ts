@@ -5,13 +5,13 @@ import {
   CTX_ALLOWED, CTX_BDF, CTX_CACHE, CTX_CLASS, CTX_CLASS_SHIFT, CTX_COUNTERS, CTX_DTE_STAMP, CTX_EPOCH,
   CTX_GUEST_LEVELS, CTX_GUEST_ROOT, CTX_HOST_ROOT, CTX_INDEX, CTX_L1, CTX_MODE, CTX_PASID, CTX_PASID_STAMP, CTX_SPACE,
   CTX_SPACE_TAG, CTX_UNIT, C_COLD, C_DEPTH, C_FAST, C_FAST_GUEST, C_FAULTS, C_HITS, C_L1_CLASS, C_LOOKUPS, C_MERGED,
-  C_REMEMBERED, C_UNTRANSLATED, C_WALK_PS, C_WALK_WAIT_PS, DEPTH_SLOTS, FAULT_ATS, FAULT_NOT_PRESENT, FAULT_READ,
+  C_PREFETCH_HITS, C_REMEMBERED, C_UNTRANSLATED, C_WALK_PS, C_WALK_WAIT_PS, DEPTH_SLOTS, FAULT_ATS, FAULT_NOT_PRESENT, FAULT_READ,
   FAULT_USER, FAULT_WRITE, LOG_ACCESS, LOG_BDF, LOG_BYTES, LOG_CODE, LOG_DOMAIN, LOG_INDEX, LOG_PAGE, LOG_PASID,
-  LOG_TIME, REPLACE_FIFO, REPLACE_LRU, REPLACE_RANDOM, SLOT_BYTES, SLOT_KEY0, SLOT_KEY1, SLOT_META, SLOT_READY,
+  LOG_TIME, META_ALLOWED_SHIFT, META_PREFETCHED, REPLACE_FIFO, REPLACE_LRU, REPLACE_RANDOM, SLOT_BYTES, SLOT_KEY0, SLOT_KEY1, SLOT_META, SLOT_READY,
   SLOT_VALUE, TRACE_IOTLB_HIT, UNIT_CLASSES, UNIT_CLASS_LOG2, UNIT_DEVICE_CACHE, UNIT_EPOCH, UNIT_FLAGS,
   UNIT_FLAG_NO_FRACTURE, UNIT_FLAG_PLAIN, UNIT_FLAG_WATCHED, UNIT_GUEST_RULE, UNIT_HISTORY, UNIT_HIT_PS, UNIT_HOST_RULE, UNIT_IOTLB,
   UNIT_L1_HIT_PS, UNIT_LOG, UNIT_LOG_ENTRIES, UNIT_LOG_HEAD, UNIT_LOG_OVERFLOW, UNIT_NEXT_START, UNIT_OVERHEAD_PS,
-  UNIT_PASID_CACHE, UNIT_SHADOW, UNIT_START_PS, UNIT_WALKERS, UNIT_WALKER_COUNT,
+  UNIT_PASID_CACHE, UNIT_PREFETCH, UNIT_SHADOW, UNIT_START_PS, UNIT_WALKERS, UNIT_WALKER_COUNT,
 } from '../layout';
 import { find, findScanned, indexOf, insert, insertPlain, setOf, spaceTag, tagOf, tagWith, touch } from './cache';
 import {
@@ -19,12 +19,13 @@ import {
   resolveContext, space,
 } from './context';
 import { missCause, shadowAccess } from './history';
+import { noteHost, prefetchAfter } from './prefetch';
 import { count, record } from './read';
 import {
   begin, costPs, ctx, fault, nowPs, outPage, outPermissions, outSizeLog2, pageOf, reads, result, trace, unit,
 } from './state';
 import { straightGuest, straightStage } from './straight';
-import { GUEST, HOST, classOf, setHostStage, throughHost, walk, walkGuest } from './walk';
+import { GUEST, HOST, classOf, forgetHostLeaf, setHostStage, throughHost, walk, walkGuest } from './walk';
 
 /** What the last lookup found. */
 let hitRecord: usize = 0;
@@ -250,9 +251,21 @@ function lookup(page: u64, access: i32): f64 {
   }
   ps += load<f64>(unit, UNIT_HIT_PS);
   if (!probe(page, 0)) return NOT_FOUND;
+  usePrefetched();
   if (l1 != 0) copyToL1(l1);
   else aim(hitCache, hitClass);
   return found(page, access, ps, false);
+}
+
+/** The entry found may have been prefetched and not used so far: its permissions come into force, and the use is counted. */
+// @ts-ignore: decorator
+@inline
+function usePrefetched(): void {
+  const meta = load<u64>(hitRecord, SLOT_META);
+  if ((meta & META_PREFETCHED) == 0) return;
+  const allowed = (meta >> META_ALLOWED_SHIFT) & 3;
+  store<u64>(hitRecord, (meta & ~(META_PREFETCHED | (3 << META_ALLOWED_SHIFT))) | allowed, SLOT_META);
+  count(C_PREFETCH_HITS);
 }
 
 /**
@@ -338,6 +351,7 @@ function miss(page: u64, access: i32): f64 {
     return abort(code, page, access, donePs);
   }
   fill(page, donePs);
+  if (load<i32>(unit, UNIT_PREFETCH) != 0) prefetchAfter(page, donePs);
   return (outPermissions & access) == access ? donePs : denied(page, access, donePs);
 }
 
@@ -419,8 +433,11 @@ function walkStages(page: u64): i32 {
   if (code != 0 || mode == 0) return code;
   const size = outSizeLog2;
   const allowed = outPermissions;
-  const second = throughHost(outPage);
+  const guestPage = outPage;
+  forgetHostLeaf();
+  const second = throughHost(guestPage);
   if (second != 0) return second;
+  noteHost(guestPage);
   const fractured = (load<i32>(unit, UNIT_FLAGS) & UNIT_FLAG_NO_FRACTURE) == 0 && outSizeLog2 < size;
   return result(outPage, fractured ? outSizeLog2 : size, allowed & outPermissions);
 }

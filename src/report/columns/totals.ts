@@ -15,6 +15,8 @@ import {
   C_MERGED,
   C_MISSES,
   C_PASID_READS,
+  C_PREFETCHES,
+  C_PREFETCH_HITS,
   C_PRETRANSLATED,
   C_READS,
   C_TRANSLATED,
@@ -277,6 +279,8 @@ export const DETAIL_COLUMNS: readonly TotalsColumn[] = [
   ),
   counter('iotlb_l1_hits', C_L1_HITS, 'Hits in the first-level IOTLB (part of iotlb_hits)'),
   counter('iotlb_misses_merged', C_MERGED, 'Misses that waited for a walk already in flight'),
+  counter('iotlb_prefetches', C_PREFETCHES, 'Translations that walks brought into the IOTLB beside their own'),
+  counter('iotlb_prefetch_hits', C_PREFETCH_HITS, 'Of these, used while they were there (each once)'),
   measure('dte_hit_ratio', '', 'DTE hit ratio', 'Hit ratio of the device-table cache', 'hits / lookups', (t) =>
     ratio(t.counters[C_DTE_HITS], t.counters[C_DTE_LOOKUPS]),
   ),
