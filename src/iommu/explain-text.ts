@@ -22,7 +22,9 @@ function headOf(step: ExplainStep): string {
   const number = step.read === 0 ? '-' : String(step.read);
   const level = step.level === null ? '' : ` level ${step.level}`;
   const index = step.index === null ? '' : ` [${step.index}]`;
-  const place = step.read === 0 ? `${step.source}${level} hit` : `${step.source}${level}${index} at ${step.address}`;
+  const answer = step.source === 'prefetch' ? '' : ' hit';
+  const place =
+    step.read === 0 ? `${step.source}${level}${answer}` : `${step.source}${level}${index} at ${step.address}`;
   return costLine(`${number.padStart(3)}  ${place}`, step.costNs);
 }
 

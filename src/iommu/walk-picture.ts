@@ -33,7 +33,8 @@ const LABEL = 14;
 const CELL = 7;
 
 /** Lines of at most 80 columns: heading, rows, legend. */
-export function walkPicture(steps: readonly ExplainStep[], ending: Ending, paint: Paint = PLAIN): string[] {
+export function walkPicture(all: readonly ExplainStep[], ending: Ending, paint: Paint = PLAIN): string[] {
+  const steps = all.filter(({ source }) => source !== 'prefetch'); // of other pages
   const rows = rowsOf(steps);
   const levels = columnsOf(rows);
   const isNested = rows.some(({ last, cells }) => last?.stage === 'guest' && cells.size > 0);

@@ -70,6 +70,7 @@ function cellText({ rate, missed }, plain) {
 /** @type {(spec: import('../../src/spec.ts').RunSpec, kernel: WebAssembly.Module) => { rate: number, missed: number }} */
 function time(spec, kernel) {
   const startedAt = performance.now();
+  /** @type {import('../../src/stats/result.ts').RunResult} */
   const { devices } = simulate(spec, kernel);
   const seconds = (performance.now() - startedAt) / 1000;
   const sum = (/** @type {number} */ slot) => devices.reduce((total, { counters }) => total + counters[slot], 0);

@@ -1,6 +1,8 @@
 /** Whole runs with each organisation of the IOTLB: sum rules hold, and results do not depend on how often one runs. */
 import { describe, expect, it } from 'vitest';
 import { C_HITS, C_PREFETCHES, C_PREFETCH_HITS, C_WALKS } from '../../src/kernel/layout.ts';
+import { explainText } from '../../src/iommu/explain-text.ts';
+import { walkPicture } from '../../src/iommu/walk-picture.ts';
 import { brokenRules } from '../../src/report/rules.ts';
 import { explainRequest } from '../../src/sim/explain.ts';
 import { simulate } from '../../src/sim/simulate.ts';
@@ -129,6 +131,9 @@ it('explain shows what a walk prefetched', () => {
   expect(brought.map(({ meaning }) => meaning)).toEqual(
     [1, 2].map((i) => `${hexPage(page - (page % 8) + i)} is at ${hexPage(targetPage + i)}`),
   );
+  const picture = walkPicture(steps, { target: hexPage(targetPage) }).join('\n');
+  expect(picture).not.toContain('prefetch');
+  expect(explainText(steps, 0).join('\n')).toMatch(/ prefetch  .*0\.0 ns/);
   expect(brought.map(({ read, costNs }) => [read, costNs])).toEqual([
     [0, 0],
     [0, 0],
