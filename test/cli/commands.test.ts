@@ -3,27 +3,19 @@ import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, 
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { inside } from './inside.ts';
+import { insideOf } from './inside.ts';
 import { program, resultFiles, shell, SMALL } from './support.ts';
 
 const { folder, nestwalk, start } = shell();
 
 writeFileSync(join(folder, 'small.yaml'), SMALL);
 
-/** For what ends before any work: saves the half second that a process takes to start. */
-async function inFolder(...args: string[]): ReturnType<typeof inside> {
-  const before = process.cwd();
-  process.chdir(folder);
-  try {
-    return await inside(...args);
-  } finally {
-    process.chdir(before);
-  }
-}
+/** Where the process is not what is tested: it takes a second to start. */
+const here = insideOf(folder);
 
 const ESCAPE = /[\u001b\b\r]/;
 
-describe.concurrent('run', () => {
+describe('run', () => {
   it('prints a table and writes a run folder, without escape codes or a bar where nobody looks', async () => {
     const { code, out, err } = await nestwalk('run', 'small.yaml', '--out', 'plain');
     expect(code).toBe(0);
@@ -36,7 +28,7 @@ describe.concurrent('run', () => {
   });
 
   it('prints pure JSON with --json', async () => {
-    const { code, out, err } = await nestwalk('run', 'small.yaml', '--json', '--out', 'json', '--set', 'run.seeds=2');
+    const { code, out, err } = await here('run', 'small.yaml', '--json', '--out', 'json', '--set', 'run.seeds=2');
     expect([code, err]).toEqual([0, '']);
     const { program, summary, directory } = JSON.parse(out);
     expect(program).toBe('nestwalk');
@@ -49,29 +41,30 @@ describe.concurrent('run', () => {
 
   it('writes the same bytes for one thread and two', async () => {
     const set = ['--set', 'machine.units=2', '--set', 'run.seeds=3'];
-    const runs = [1, 2].map((n) =>
-      nestwalk('run', 'small.yaml', ...set, '--threads', `${n}`, '--out', `t${n}`, '--json'),
-    );
-    const [one, two] = (await Promise.all(runs)).map(({ out }) => JSON.parse(out).directory as string);
+    const run = async (n: number): Promise<string> => {
+      const { out } = await here('run', 'small.yaml', ...set, '--threads', `${n}`, '--out', `t${n}`, '--json');
+      return JSON.parse(out).directory;
+    };
+    const [one, two] = [await run(1), await run(2)];
     expect(resultFiles(join(folder, one))).toEqual(resultFiles(join(folder, two)));
   });
 
   it('takes seeds from --seed on', async () => {
-    const { out } = await nestwalk('run', 'small.yaml', '--seed', '7', '--json', '--quiet');
+    const { out } = await here('run', 'small.yaml', '--seed', '7', '--json', '--quiet');
     expect(JSON.parse(out).summary[0].seed).toBe(7);
   });
 });
 
 describe('other commands', () => {
   it('check says what would be needed', async () => {
-    const { code, out } = await inFolder('check', 'small.yaml');
+    const { code, out } = await here('check', 'small.yaml');
     expect(code).toBe(0);
     expect(out).toMatch(/no mistakes\n1 runs/);
   });
 
   it('list and schema print JSON', async () => {
-    const list = await inFolder('list', 'presets', '--json');
-    const schema = await inFolder('schema');
+    const list = await here('list', 'presets', '--json');
+    const schema = await here('schema');
     expect(JSON.stringify(JSON.parse(list.out))).toContain('amd-rome');
     expect(JSON.parse(schema.out)).toHaveProperty('$schema');
   });
@@ -101,7 +94,7 @@ describe('mistakes end with exit code 2, say where and what is expected, and pri
     [['run', 'empty.yaml'], [/empty\.yaml:1:1: /]],
     [['run', 'dir'], [/dir/]],
   ])('%j', async (args, patterns) => {
-    const { code, out, err } = await inFolder(...args);
+    const { code, out, err } = await here(...args);
     for (const pattern of patterns) expect(err).toMatch(pattern);
     expect([code, out]).toEqual([2, '']);
     expect(err).not.toMatch(ESCAPE);
@@ -124,19 +117,19 @@ run: { requests: 3 }
   }
 
   it.each(['t.csv', 't.csv.gz'])('runs %s', async (name) => {
-    const { code, out, err } = await nestwalk('run', `${name}.yaml`, '--json', '--out', 'replay');
+    const { code, out, err } = await here('run', `${name}.yaml`, '--json', '--out', 'replay');
     expect([code, err]).toEqual([0, '']);
     expect(JSON.parse(out).summary[0]).toMatchObject({ requests: 3, reads: 2, writes: 1, iotlb_lookups: 3 });
   });
 
   it('names the line of a bad row', async () => {
-    const { code, err } = await inFolder('run', 'bad.csv.yaml');
+    const { code, err } = await here('run', 'bad.csv.yaml');
     expect(code).toBe(2);
     expect(err).toMatch(/bad\.csv:5:1: .*iova/);
   });
 
   it('names a trace that is not there', async () => {
-    const { code, err } = await inFolder('run', 'none.csv.yaml');
+    const { code, err } = await here('run', 'none.csv.yaml');
     expect([code, err]).toEqual([2, expect.stringMatching(/none\.csv: ENOENT/)]);
   });
 });
@@ -156,7 +149,7 @@ describe('output', () => {
 
   it('leaves what scenarios write to the terminal alone', async () => {
     writeFileSync(join(folder, 'evil.yaml'), SMALL.replace('What?', '"\\e]0;x\\a\\e[31mred"'));
-    const { out, err } = await nestwalk('run', 'evil.yaml', '--quiet');
+    const { out, err } = await here('run', 'evil.yaml', '--quiet');
     expect(out + err).not.toMatch(ESCAPE);
     const [id] = readdirSync(join(folder, 'results/evil'));
     expect(readFileSync(join(folder, 'results/evil', id, 'manifest.json'), 'utf8')).not.toMatch(ESCAPE);

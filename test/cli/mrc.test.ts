@@ -1,10 +1,11 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { shell } from './support.ts';
-import { inside } from './inside.ts';
+import { newFolder } from '../support/folders.ts';
+import { inside, insideOf } from './inside.ts';
 
-const { folder, nestwalk } = shell();
+const folder = newFolder();
+const here = insideOf(folder);
 
 const out = join(folder, 'mrc');
 
@@ -12,7 +13,7 @@ const short = ['uniform-window', '--set', 'run.requests=20000', '--set', 'run.se
 
 describe('mrc', () => {
   it('writes mrc.csv beside the results of the run, and gives the curve as JSON', async () => {
-    const { code, out: stdout } = await nestwalk('mrc', ...short, '--json', '--sets', '8,64', '--out', out);
+    const { code, out: stdout } = await here('mrc', ...short, '--json', '--sets', '8,64', '--out', out);
     expect(code).toBe(0);
     const { curves, directory } = JSON.parse(stdout) as {
       curves: { hit_ratio: { entries: number; value: number }[] }[];
@@ -34,7 +35,7 @@ describe('mrc', () => {
   });
 
   it('draws the curve in 80 columns, and leaves plain runs without mrc.csv', async () => {
-    const { code, out: stdout } = await nestwalk('mrc', ...short, '--out', out);
+    const { code, out: stdout } = await here('mrc', ...short, '--out', out);
     expect(code).toBe(0);
     const lines = stdout.split('\n');
     const sketch = lines.slice(
@@ -43,7 +44,7 @@ describe('mrc', () => {
     );
     expect(sketch.length).toBeGreaterThan(10);
     for (const line of sketch) expect(line.length).toBeLessThanOrEqual(80);
-    const plain = await nestwalk('run', ...short, '--json', '--out', out);
+    const plain = await here('run', ...short, '--json', '--out', out);
     expect(existsSync(join((JSON.parse(plain.out) as { directory: string }).directory, 'mrc.csv'))).toBe(false);
   });
 

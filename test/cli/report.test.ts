@@ -2,9 +2,11 @@
 import { existsSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { insideOf } from './inside.ts';
 import { filesBelow, shell, SMALL } from './support.ts';
 
 const { folder, nestwalk } = shell();
+const here = insideOf(folder);
 
 const scenario = join(folder, 'small.yaml');
 let directory: string;
@@ -28,7 +30,7 @@ describe('run', () => {
   });
 
   it('leaves them out when told so', async () => {
-    const { code } = await nestwalk('run', scenario, '--out', 'none', '--quiet', '--no-report');
+    const { code } = await here('run', scenario, '--out', 'none', '--quiet', '--no-report');
     expect(code).toBe(0);
     expect(filesBelow(join(folder, 'none')).filter((path) => /report\.html|charts/.test(path))).toEqual([]);
   });
@@ -36,7 +38,7 @@ describe('run', () => {
 
 describe('report', () => {
   it('rebuilds the same bytes from the files alone', async () => {
-    const { code, out } = await nestwalk('report', directory, '--out', 'again');
+    const { code, out } = await here('report', directory, '--out', 'again');
     expect(code).toBe(0);
     expect(out.trim()).toBe(join('again', 'report.html'));
     for (const path of filesBelow(join(folder, 'again')).filter((name) => name.includes('.'))) {
@@ -45,14 +47,14 @@ describe('report', () => {
   });
 
   it('lays several folders side by side, in a folder of their own', async () => {
-    const { code, out } = await nestwalk('report', directory, directory);
+    const { code, out } = await here('report', directory, directory);
     expect(code).toBe(0);
     expect(out).toMatch(/^results.reports.[0-9a-f]{12}.report\.html\n$/);
     expect(readFileSync(join(folder, out.trim()), 'utf8')).toContain('small');
   });
 
   it('refuses a folder without results, and shows those below it', async () => {
-    const { code, err } = await nestwalk('report', 'results');
+    const { code, err } = await here('report', 'results');
     expect(code).toBe(2);
     expect(err).toMatch(/has no manifest\.json.*below it there are: results/);
   });
@@ -60,7 +62,7 @@ describe('report', () => {
   it('refuses a file that is cut off, and leaves the old report', async () => {
     const before = readFileSync(join(directory, 'report.html'), 'utf8');
     truncateSync(join(directory, 'summary.csv'), 100);
-    const { code, err } = await nestwalk('report', directory);
+    const { code, err } = await here('report', directory);
     expect(code).toBe(2);
     expect(err).toMatch(/summary\.csv: /);
     expect(readFileSync(join(directory, 'report.html'), 'utf8')).toBe(before);

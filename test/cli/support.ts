@@ -14,7 +14,7 @@ export interface Finished {
 }
 
 /** Reports take a second each, and have tests of their own: only those that say --report write one. */
-function withoutReport(args: readonly string[]): readonly string[] {
+export function withoutReport(args: readonly string[]): readonly string[] {
   const isRun = ['run', 'sweep', 'mrc'].includes(args[0]) && !args.includes('--report') && !args.includes('--help');
   return isRun ? [...args, '--no-report'] : args;
 }
