@@ -319,11 +319,13 @@ class Loader {
       finder,
     );
     const count = vary.reduce((product, [, values]) => product * values.length, Math.max(1, cases.length));
-    const runs = count * seedsOf(input.run).length;
-    if (runs > MAX_POINTS) {
-      this.add(finder.problem('sweep', `${runs} runs are too many; expected at most ${MAX_POINTS}`));
+    const seeds = seedsOf(input.run).length;
+    if (count * seeds > MAX_POINTS) {
+      const flag = vary.map(([path]) => finder.value(`sweep.vary.${path}`)).find((place) => 'flag' in place);
+      const message = `${count} points of ${seeds} seeds are ${count * seeds} runs, too many; expected at most ${MAX_POINTS}: fewer values, a larger step or fewer seeds`;
+      this.add({ place: flag ?? finder.value('sweep'), message });
+      return [];
     }
-    if (runs > MAX_POINTS) return [];
     let all: Combination[] = cases.length === 0 ? [{ name: '', values: [] }] : cases.map((c) => this.caseOf(c, finder));
     const labels = shortLabels(usable.map(([path]) => path));
     for (const [i, [path, values]] of usable.entries()) {

@@ -1,9 +1,10 @@
 /** `sweep` and its promise: whatever kills it, nothing finished is lost, and the end is the same. */
+import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { inside } from './inside.ts';
-import { resultFiles, shell, SMALL } from './support.ts';
+import { program, resultFiles, shell, SMALL } from './support.ts';
 
 const { folder, start } = shell();
 
@@ -71,4 +72,34 @@ describe('a sweep', () => {
     const plan = await here('stopped', '--set', 'run.requests=2000000', '--plan');
     expect(JSON.parse(plan.out)).toMatchObject({ points: 6, seeds: 2, runs: RUNS, runsDone: done });
   });
+
+  it('does all again what depends on a value that was changed, in the same folder, and says so before', async () => {
+    const whole = await here('changed');
+    const other = ['--set', 'machine.latency.memoryReadNs=95'];
+    const plan = await here('changed', ...other, '--plan');
+    expect(JSON.parse(plan.out)).toMatchObject({ runs: RUNS, runsDone: 0 });
+    expect(
+      (await inside('sweep', join(folder, 'slow.yaml'), ...SWEEP.slice(2), '--out', join(folder, 'changed'), '--plan'))
+        .out,
+    ).toMatch(/^12 runs: 6 points, 2 seeds\n12 of them are there already, 0 would run\n/);
+    const again = await here('changed', ...other);
+    const [one, two] = [whole, again].map(({ out }) => JSON.parse(out) as { directory: string });
+    expect(two.directory).not.toBe(one.directory);
+    expect(finished('changed')).toHaveLength(2 * RUNS);
+  });
+
+  it.skipIf(process.platform !== 'linux')(
+    'that finds the disk full keeps what is whole, says so, and goes on',
+    async () => {
+      const args = [process.execPath, program, ...SWEEP, '--out', 'full', '--json'];
+      const limited = ['-c', 'ulimit -f 1; exec "$@"', 'sh', ...args];
+      const full = spawnSync('sh', limited, { cwd: folder, encoding: 'utf8' });
+      expect([full.status, full.stdout]).toEqual([2, '']);
+      expect(full.stderr).toMatch(/full\/slow\/points\/.*EFBIG.*could not be written\. What is finished is kept/);
+      expect(points('full'), 'nothing half written').toEqual([]);
+      const [after, whole] = [await here('full'), await here('unfilled')];
+      const [one, two] = [after, whole].map(({ out }) => JSON.parse(out) as { directory: string });
+      expect(resultFiles(one.directory)).toEqual(resultFiles(two.directory));
+    },
+  );
 });

@@ -1,9 +1,12 @@
+import { availableParallelism } from 'node:os';
 import type { CommandModule } from 'yargs';
-import { estimateRun, refusals } from '../../scenario/estimate.ts';
+import { refusals } from '../../scenario/estimate.ts';
 import { visible } from '../../report/visible.ts';
+import { wrapped } from '../../report/wrap.ts';
 import { expand } from '../../scenario/expand.ts';
 import { UserError } from '../../scenario/problem.ts';
 import { loadOrFail, type ScenarioArguments, scenarioOptions } from '../options.ts';
+import { needOf, needText } from '../plan.ts';
 import { print, printJson } from '../terminal.ts';
 
 interface CheckArguments extends ScenarioArguments {
@@ -31,15 +34,7 @@ function checkScenario(args: CheckArguments): void {
     printJson(specs);
     return;
   }
-  const estimates = specs.map(estimateRun);
-  const most = Math.max(...estimates.map(({ tableBytes, heapBytes }) => tableBytes + heapBytes));
-  const requests = estimates.reduce((sum, each) => sum + each.requests, 0);
-  const files = estimates.reduce((sum, each) => sum + each.fileBytes, 0);
   print(`${visible(scenario.file)}: no mistakes`);
   print(`${specs.length} runs: ${scenario.points.length} points, ${scenario.seeds.length} seeds`);
-  print(
-    `about ${requests} requests, ${mebibytes(most)} of memory for the largest run, ${mebibytes(files)} of result files`,
-  );
+  print(wrapped(needText(needOf(specs, specs, availableParallelism()))));
 }
-
-const mebibytes = (bytes: number): string => `${Math.max(1, Math.ceil(bytes / 2 ** 20))} MiB`;

@@ -6,6 +6,7 @@ import { FORMATS } from '../../scenario/formats.ts';
 import { loadScenario } from '../../scenario/load.ts';
 import { PRESETS } from '../../scenario/presets/index.ts';
 import { choiceTexts } from '../../scenario/schema.ts';
+import { programCommand } from '../invocation.ts';
 import { print, printJson, resultColours } from '../terminal.ts';
 
 interface ListArguments {
@@ -70,9 +71,21 @@ function list({ what, json }: ListArguments): void {
   }
   for (const [name, items] of lists) {
     if (lists.length > 1) print(resultColours.bold(name));
-    const width = Math.min(28, Math.max(...items.map((item) => item.name.length)));
-    for (const item of items) print(wrapped(`  ${item.name.padEnd(width)}  `, item.description));
+    for (const line of name === 'scenarios' ? questions(items) : table(items)) print(line);
   }
+}
+
+/** By question, each with the command that answers it: people look for what they want to know, not for a name. */
+function questions(items: readonly Item[]): string[] {
+  return items.flatMap(({ name, description }) => [
+    wrapped('  ', description),
+    `      ${resultColours.bold(`${programCommand()} run ${name}`)}`,
+  ]);
+}
+
+function table(items: readonly Item[]): string[] {
+  const width = Math.min(28, Math.max(...items.map((item) => item.name.length)));
+  return items.map((item) => wrapped(`  ${item.name.padEnd(width)}  `, item.description));
 }
 
 /** Description in lines of at most 80 columns beside its name. */

@@ -23,6 +23,7 @@ import { heading } from '../heading.ts';
 import { Interrupted, onInterrupt } from '../interrupt.ts';
 import { programCommand, relativePath } from '../invocation.ts';
 import { loadOrFail, type WorkArguments, workOptions } from '../options.ts';
+import { lengthWarning, needOf } from '../plan.ts';
 import { createProgress } from '../progress.ts';
 import { colours, note, print } from '../terminal.ts';
 import { programVersion } from '../version.ts';
@@ -59,7 +60,9 @@ export async function prepareSpecs(scenario: Scenario, args: WorkArguments): Pro
   const { specs, warnings } = await attachTraces(expand(scenario), scenario.file, rows);
   const refused = refusals(specs, { memoryBytes, threads: Math.min(args.threads, specs.length) });
   if (refused.length > 0) throw new UserError(refused);
-  if (!args.quiet && !args.json) for (const warning of warnings) note(colours.yellow(visible(warning)));
+  const long = lengthWarning(needOf(specs, [], args.threads));
+  const said = long === undefined ? warnings : [...warnings, long];
+  if (!args.quiet && !args.json) for (const warning of said) note(colours.yellow(visible(warning)));
   return specs;
 }
 
@@ -149,7 +152,11 @@ export async function report(
 }
 
 /** The command that gives the same results anywhere: flags that do not enter them are left out. */
-function commandText({ file, name }: Scenario, { set, seed, vary }: WorkArguments, instead?: Instead): string {
+export function commandText(
+  { file, name }: Pick<Scenario, 'file' | 'name'>,
+  { set, seed, vary }: WorkArguments,
+  instead?: Pick<Instead, 'verb' | 'flags'>,
+): string {
   const isBundled = dirname(file) === join(packageRoot(), 'scenarios');
   const scenario = isBundled ? name : basename(file);
   const flags = [

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { CommandModule } from 'yargs';
 import { runKey } from '../../report/manifest.ts';
-import { estimateRun } from '../../scenario/estimate.ts';
+import { wrapped } from '../../report/wrap.ts';
 import type { Scenario } from '../../scenario/load.ts';
 import { UserError } from '../../scenario/problem.ts';
 import { PointStore, StoreFailure } from '../../schedule/sweep-store.ts';
@@ -10,6 +10,7 @@ import { missingRuns, sweep, type Swept } from '../../schedule/sweep.ts';
 import type { RunSpec } from '../../spec.ts';
 import { Interrupted, onInterrupt } from '../interrupt.ts';
 import { loadOrFail, repeatable, type WorkArguments, workOptions } from '../options.ts';
+import { needOf, needText } from '../plan.ts';
 import { createProgress } from '../progress.ts';
 import { print, printJson } from '../terminal.ts';
 import { modelVersion } from '../version.ts';
@@ -42,7 +43,7 @@ async function sweepScenario(args: SweepArguments): Promise<void> {
   const model = modelVersion();
   const keyOf = (spec: RunSpec): string => runKey(spec, model);
   if (args.plan) {
-    printPlan(scenario, specs, missingRuns(specs, specs.map(keyOf), store, args.resume), args.json);
+    printPlan(scenario, specs, missingRuns(specs, specs.map(keyOf), store, args.resume), args);
     return;
   }
   const startedAt = new Date();
@@ -97,22 +98,26 @@ function interrupted(stored: number, total: number): Interrupted {
   return new Interrupted(`stopped; ${runs} finished and kept, of ${total}. The same command goes on from there`);
 }
 
-function printPlan(scenario: Scenario, specs: readonly RunSpec[], missing: readonly number[], json: boolean): void {
-  const estimates = missing.map((index) => estimateRun(specs[index]));
-  const requests = estimates.reduce((sum, each) => sum + each.requests, 0);
-  const memoryBytes = Math.max(0, ...estimates.map(({ tableBytes, heapBytes }) => tableBytes + heapBytes));
-  const fileBytes = specs.reduce((sum, spec) => sum + estimateRun(spec).fileBytes, 0);
-  if (json) {
-    const [points, seeds, runs] = [scenario.points.length, scenario.seeds.length, specs.length];
-    const plan = { points, seeds, runs, runsDone: runs - missing.length, requests, memoryBytes, fileBytes };
-    printJson({ ...plan, names: scenario.points.map(({ name }) => name) });
+function printPlan(
+  scenario: Scenario,
+  specs: readonly RunSpec[],
+  missing: readonly number[],
+  args: SweepArguments,
+): void {
+  const need = needOf(
+    missing.map((index) => specs[index]),
+    specs,
+    args.threads,
+  );
+  const [points, seeds, runs] = [scenario.points.length, scenario.seeds.length, specs.length];
+  const runsDone = runs - missing.length;
+  if (args.json) {
+    const { requests, seconds, memoryBytes, fileBytes } = need;
+    const names = scenario.points.map(({ name }) => name);
+    printJson({ points, seeds, runs, runsDone, requests, seconds, memoryBytes, fileBytes, names });
     return;
   }
-  print(`${specs.length} runs: ${scenario.points.length} points, ${scenario.seeds.length} seeds`);
-  print(`${specs.length - missing.length} of them are there already, ${missing.length} would run`);
-  print(
-    `about ${requests} requests, ${mebibytes(memoryBytes)} of memory for the largest run, ${mebibytes(fileBytes)} of result files`,
-  );
+  print(`${runs} runs: ${points} points, ${seeds} seeds`);
+  print(`${runsDone} of them are there already, ${missing.length} would run`);
+  print(wrapped(needText(need)));
 }
-
-const mebibytes = (bytes: number): string => `${Math.max(1, Math.ceil(bytes / 2 ** 20))} MiB`;
