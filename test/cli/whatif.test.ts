@@ -57,7 +57,15 @@ interface Answer {
 }
 
 async function search(scenario: string, ...args: string[]): Promise<Answer & { readonly code: number | null }> {
-  const { code, out, err } = await inside('whatif', scenario, '--json', '--out', join(folder, 'out'), ...args);
+  const { code, out, err } = await inside(
+    'whatif',
+    scenario,
+    '--json',
+    '--no-report',
+    '--out',
+    join(folder, 'out'),
+    ...args,
+  );
   expect(err).toBe('');
   return { code, ...(JSON.parse(out) as Answer) };
 }
@@ -97,6 +105,7 @@ describe('whatif finds what theory says', () => {
       '--max-seeds',
       '6',
       '--json',
+      '--no-report',
       '--out',
       join(folder, 'other'),
     );
@@ -122,7 +131,7 @@ describe('whatif', () => {
       '--out',
       join(folder, 'text'),
     ];
-    const spaced = [...args, '--set', 'machine.iotlb.ways=full'];
+    const spaced = [...args, '--set', 'machine.iotlb.ways=full', '--no-report'];
     const { code, out } = await inside(...spaced);
     expect(code).toBe(0);
     expect(out).toMatch(/machine\.iotlb\.entries of \d+ is the smallest\s+that\s+meets/);
@@ -132,6 +141,29 @@ describe('whatif', () => {
     const kept = readdirSync(join(folder, 'text/small/points'));
     expect((await inside(...spaced)).out).toBe(out);
     expect(readdirSync(join(folder, 'text/small/points'))).toEqual(kept);
+  });
+
+  it('keeps searches apart that try other values or other seeds between the same ends', async () => {
+    const goal = ['--goal', 'iotlb_hit_ratio>=0.5'];
+    const searches = [['=1..8'], ['=1..8*2'], ['=1..8*2', '--seeds', '4'], ['=1..8*2', '--precision', '0']];
+    const places = new Set<string>();
+    for (const [range, ...more] of searches)
+      places.add((await search(small, '--vary', `machine.walkers${range}`, ...more, ...goal)).directory);
+    expect(places.size).toBe(4);
+  });
+
+  it('says when the quantity has no effect, and how many runs an exact grid would take', async () => {
+    const found = await search(
+      small,
+      '--vary',
+      'machine.walkers=1..8',
+      '--goal',
+      'iotlb_hit_ratio>=0.5',
+      '--precision',
+      '0',
+    );
+    expect(found.answers.join(' ')).toMatch(/iotlb_hit_ratio does not depend on walkers here/);
+    expect(found.gridRuns).toBe(8 * 3);
   });
 
   it('exits with 1 when nothing meets the goal', async () => {
