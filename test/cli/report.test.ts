@@ -36,6 +36,38 @@ describe('run', () => {
   });
 });
 
+describe('whatif', () => {
+  it('writes a page with the curve of what it tried, unless told not to', async () => {
+    const asked = [
+      'whatif',
+      scenario,
+      '--vary',
+      'machine.iotlb.entries=16..64*2',
+      '--goal',
+      'iotlb_hit_ratio>=0',
+      '--quiet',
+    ];
+    const { code, out } = await here(...asked, '--out', 'searched', '--report');
+    expect(code).toBe(0);
+    const page = /^Report: (.*)$/m.exec(out)![1];
+    expect(page).toMatch(/^searched.small.whatif-[0-9a-f]{12}.report\.html$/);
+    const html = readFileSync(join(folder, page), 'utf8');
+    expect(html).toMatch(/nestwalk whatif small\.yaml --vary \S*machine\.iotlb\.entries=16\.\.64\*2\S* --goal /);
+    expect(html).toMatch(/id="search-chart" role="img" aria-label="[^"]{40,}"><svg /);
+    expect(html).toMatch(
+      /every value of machine\.iotlb\.entries from 16 to 64 meets iotlb_hit_ratio&#62;=0|smallest that meets/,
+    );
+    expect(filesBelow(join(folder, 'searched'))).toEqual(
+      expect.arrayContaining([
+        expect.stringMatching(/charts.search\.svg$/),
+        expect.stringMatching(/charts.search\.png$/),
+      ]),
+    );
+    expect((await here(...asked, '--out', 'unseen', '--no-report')).code).toBe(0);
+    expect(filesBelow(join(folder, 'unseen')).filter((path) => /report\.html|charts/.test(path))).toEqual([]);
+  });
+});
+
 describe('report', () => {
   it('rebuilds the same bytes from the files alone', async () => {
     const { code, out } = await here('report', directory, '--out', 'again');

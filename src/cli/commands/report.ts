@@ -45,7 +45,7 @@ function defaultFolder(directories: readonly string[]): string {
 /** Builds the report of these folders and puts it into `folder`; returns its path. Throws UserError. */
 export async function writeReportOf(directories: readonly string[], folder: string): Promise<string> {
   // The libraries that draw take longer to load than most commands to run.
-  const { buildReport, ReportProblem, writeReport } = await import('../../report/html/report.ts');
+  const { buildReport, ReportProblem } = await import('../../report/html/report.ts');
   let report: Report;
   try {
     report = await buildReport(directories);
@@ -53,6 +53,12 @@ export async function writeReportOf(directories: readonly string[], folder: stri
     if (error instanceof ReportProblem) throw new UserError(error.message);
     throw error;
   }
+  return placeReport(report, folder);
+}
+
+/** Puts a report into `folder` and returns its path. Throws UserError. */
+export async function placeReport(report: Report, folder: string): Promise<string> {
+  const { writeReport } = await import('../../report/html/report.ts');
   try {
     mkdirSync(folder, { recursive: true });
     writeReport(folder, report);

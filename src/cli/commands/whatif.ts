@@ -1,5 +1,5 @@
 /** `nestwalk whatif`: the largest or smallest value of a quantity that still meets goals, with the evidence. */
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { CommandModule } from 'yargs';
 import { METRICS } from '../../report/columns/files.ts';
 import { runId } from '../../report/manifest.ts';
@@ -19,7 +19,8 @@ import { relativePath } from '../invocation.ts';
 import { repeatable, type WorkArguments, wholeNumber, workOptions } from '../options.ts';
 import { print, printJson } from '../terminal.ts';
 import { programVersion } from '../version.ts';
-import { basis, prepareFolder } from './run.ts';
+import { placeReport } from './report.ts';
+import { basis, commandText, prepareFolder } from './run.ts';
 import { WhatifRuns } from './whatif-runs.ts';
 import { readAxis, readFirst, WhatifScenario } from './whatif-scenario.ts';
 
@@ -100,8 +101,9 @@ async function whatif(args: WhatifArguments): Promise<void> {
   prepareFolder(args.out, scenario.name);
   const result = await search(args, axis, scenario, goals, seeds);
   const directory = write(args, scenario, axis, seeds, result);
+  const report = args.report ? await writeSearchReport(args, scenario, result, directory) : undefined;
   if (args.json) printAnswer(scenario, result, directory);
-  else printResult(scenario, result, directory);
+  else printResult(scenario, result, directory, report);
   if (result.cases.some(({ answer }) => answer === undefined)) throw new GoalMissed();
 }
 
@@ -216,14 +218,48 @@ function write(
   return directory;
 }
 
+/** Returns the path of report.html. */
+async function writeSearchReport(
+  args: WhatifArguments,
+  scenario: WhatifScenario,
+  result: WhatifResult,
+  directory: string,
+): Promise<string> {
+  const { searchReport } = await import('../../report/html/search-report.ts');
+  const { goal, find, range, largest, smallest, seeds, maxSeeds, precision } = args;
+  const flags = [
+    ...goal.flatMap((text) => ['--goal', text]),
+    ...(find === undefined ? [] : ['--find', find, '--range', range!]),
+    ...(largest ? ['--largest'] : smallest ? ['--smallest'] : []),
+    ...(seeds === undefined ? [] : ['--seeds', String(seeds)]),
+    ...(maxSeeds === undefined ? [] : ['--max-seeds', String(maxSeeds)]),
+    ...(precision === readPrecision(DEFAULT_PRECISION) ? [] : ['--precision', String(precision)]),
+  ];
+  const report = await searchReport({
+    result,
+    version: programVersion(),
+    question: scenario.question,
+    specs: scenario.specsAtStart(),
+    command: commandText(scenario, args, { verb: 'whatif', flags }),
+    name: basename(directory),
+  });
+  return placeReport(report, directory);
+}
+
 function printAnswer(scenario: WhatifScenario, result: WhatifResult, directory: string): void {
   const head = { program: 'nestwalk', version: programVersion(), scenario: scenario.name, question: scenario.question };
   printJson({ ...head, directory, ...whatifObject(result) });
 }
 
-function printResult(scenario: WhatifScenario, result: WhatifResult, directory: string): void {
+function printResult(
+  scenario: WhatifScenario,
+  result: WhatifResult,
+  directory: string,
+  report: string | undefined,
+): void {
   print(`${heading(scenario)}\n`);
   print(whatifText(result));
   print(`\n${basis(scenario.specsAtStart())}`);
   print(`Files: ${relativePath(directory)}`);
+  if (report !== undefined) print(`Report: ${report}`);
 }

@@ -45,7 +45,14 @@ export type ManifestPoint = z.infer<typeof point>;
 /** Throws ReportProblem when there is none, or when it is none of ours. */
 export function readManifest(directory: string): ManifestFile {
   const path = join(directory, 'manifest.json');
-  const parsed = schema.safeParse(json(path));
+  return checked(json(path), path);
+}
+
+/** The same for a text that is not in a file yet. */
+export const parseManifest = (text: string, name: string): ManifestFile => checked(JSON.parse(text), name);
+
+function checked(content: unknown, path: string): ManifestFile {
+  const parsed = schema.safeParse(content);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   throw new ReportProblem(`${path}: ${issue.path.join('.') || 'manifest'}: ${issue.message}`);

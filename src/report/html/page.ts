@@ -10,7 +10,7 @@ import { SLIM, WIDE } from '../charts/sizes.ts';
 import { COLOURS, config } from '../charts/theme.ts';
 import type { Measured } from '../table.ts';
 import { assumptionsOf } from './assumptions.ts';
-import type { Loaded, ResultSet } from './load.ts';
+import type { ResultSet } from './load.ts';
 import { STYLE } from './style.ts';
 
 export interface DrawnChart {
@@ -25,7 +25,8 @@ const TALL_ROWS = 40;
 /** Rows of the table under a chart; files have all. */
 const MOST_NUMBERS = 200;
 
-export function pageText({ sets, data }: Loaded, charts: readonly DrawnChart[]): string {
+/** `data` is left out where charts say it all. */
+export function pageText(sets: readonly ResultSet[], charts: readonly DrawnChart[], data?: Dataset): string {
   const script = assetText('client.js');
   const name = sets.map(({ manifest }) => manifest.scenario).join(', ');
   const live = jsonText({ config: config(), charts: charts.map(liveChart) });
@@ -44,8 +45,8 @@ export function pageText({ sets, data }: Loaded, charts: readonly DrawnChart[]):
 <a class="skip" href="#main">Skip to the results</a>
 ${sets.map((set, i) => header(set, i === 0)).join('\n')}
 <main id="main">
-<nav aria-label="Contents">${contents(charts)}</nav>
-${resultSection(data)}
+<nav aria-label="Contents">${contents(charts, data !== undefined)}</nav>
+${data === undefined ? '' : resultSection(data)}
 ${charts.map(chartSection).join('\n')}
 ${sets.map(assumptionSection).join('\n')}
 ${madeBy(sets)}
@@ -111,9 +112,10 @@ function basis(points: ResultSet['manifest']['points']): string {
   return `Simulated on preset ${presets.map(escape).join(', ')}; ${estimates}.${interval}`;
 }
 
-function contents(charts: readonly DrawnChart[]): string {
+function contents(charts: readonly DrawnChart[], hasResults: boolean): string {
   const links = charts.map(({ id, drawing }) => `<a href="#${id}" dir="auto">${escape(drawing.title)}</a>`);
-  return ['<a href="#results">Results</a>', ...links, '<a href="#assumed">What was assumed</a>'].join(' ');
+  const results = hasResults ? ['<a href="#results">Results</a>'] : [];
+  return [...results, ...links, '<a href="#assumed">What was assumed</a>'].join(' ');
 }
 
 // ---- tables -------------------------------------------------------------------------------------------------------------

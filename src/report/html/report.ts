@@ -27,7 +27,7 @@ export async function buildReport(directories: readonly string[]): Promise<Repor
     charts.set(`${id}.svg`, svg);
     charts.set(`${id}.png`, pngOf(svg));
   }
-  return { html: pageText(loaded, drawn), charts };
+  return { html: pageText(loaded.sets, drawn, loaded.data), charts };
 }
 
 /** Every chart that the results hold something for. */

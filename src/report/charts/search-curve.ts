@@ -1,0 +1,196 @@
+/** What a search tried: a goal's metric along the quantity, its limit, and where the answer lies. */
+import { metricEstimate } from '../whatif-goals.ts';
+import { lastWord, type SearchCase, type TriedValue, type WhatifResult } from '../whatif.ts';
+import type { Drawing, Row, SeriesName, Spec } from './chart.ts';
+import { spread } from './dataset.ts';
+import { endLabelRoom, endLabels, linearDomain, sideAxis, tooltip } from './layout.ts';
+import { amount, axisTitle, metricText, type MetricText } from './metrics.ts';
+import { NARROW } from './sizes.ts';
+import { uniqueLabels } from './text-width.ts';
+import { colour, SERIES } from './theme.ts';
+import { logTicks, marksAt, numberLabel } from './ticks.ts';
+
+const PANEL_PX = 220;
+const LABEL_CHARACTERS = 36;
+const VERDICTS = { meets: 'meets the goals', fails: 'does not', open: 'too close to tell' } as const;
+
+/** One panel a metric of the goals; filled marks meet all goals, hollow ones do not. */
+export function searchCurve(result: WhatifResult): Drawing {
+  const cases = spread(result.cases, SERIES.length);
+  const labels = uniqueLabels(
+    cases.map(({ name }) => name),
+    LABEL_CHARACTERS,
+  );
+  const series = labels.map((name, i): SeriesName => ({ name, colour: SERIES[i] }));
+  const metrics = [...new Set(result.goals.map(({ metric }) => metric))].map(metricText);
+  const rows = metrics.flatMap((text, panel) =>
+    cases.flatMap((one, i) => one.tried.flatMap((tried) => rowOf(tried, text, panel, labels[i], result))),
+  );
+  const limits = metrics.flatMap((text, panel) => limitRows(result, text, panel));
+  const answers = metrics.flatMap((_, panel) => cases.flatMap((one, i) => answerRow(one, panel, labels[i], result)));
+  const domains = metrics.map((_, panel) => domainOf([...rows, ...limits], panel));
+  const left = cases.length < result.cases.length ? ` ${cases.length} of ${result.cases.length} cases.` : '';
+  return {
+    title: `${metrics.map(({ title }) => title).join(' and ')}, by ${lastWord(result.path)}`,
+    caption: `Every value that was tried, with bands of 95 % over its seeds: filled marks meet the goals, hollow ones do not, or are too close to tell. Dashed: the goal, and the answer.${left}`,
+    description: `Lines in ${metrics.length === 1 ? 'one panel' : `${metrics.length} panels`}, horizontal axis ${result.path}. ${rows.map((row) => `${row.series === '' ? '' : `${row.series}, `}${row.xText}: ${row.text}, ${row.verdict}`).join('; ')}.`,
+    data: {
+      rows,
+      limits,
+      answers,
+      labels: metrics.flatMap((_, panel) =>
+        endLabels(
+          rows.filter((row) => row.panel === panel),
+          series,
+          'value',
+          domains[panel],
+          PANEL_PX,
+        ),
+      ),
+    },
+    table: {
+      data: 'rows',
+      columns: [
+        ...(series.length > 1 ? [{ field: 'series', heading: 'Case' }] : []),
+        { field: 'xText', heading: lastWord(result.path) },
+        { field: 'metric', heading: 'Metric' },
+        { field: 'text', heading: 'Mean and 95 %' },
+        { field: 'seeds', heading: 'Seeds' },
+        { field: 'verdict', heading: 'Goals' },
+      ],
+    },
+    ...(series.length > 1 ? { series } : {}),
+    spec: (width) => ({
+      vconcat: metrics.map((text, i) => panel(result, series, text, i, domains[i], width)),
+      spacing: 34,
+    }),
+  };
+}
+
+function rowOf(tried: TriedValue, text: MetricText, panel: number, series: string, result: WhatifResult): Row[] {
+  const value = metricEstimate(text.name, tried.samples);
+  if (value === undefined) return [];
+  const [mean, half] = [value.mean * text.scale, value.half * text.scale];
+  return [
+    {
+      panel,
+      series,
+      x: tried.x,
+      xText: result.text(tried.x),
+      metric: text.title,
+      value: mean,
+      low: mean - half,
+      high: mean + half,
+      text: amount(value, text),
+      seeds: tried.samples.length,
+      verdict: VERDICTS[tried.verdict],
+      isMet: tried.verdict === 'meets' ? 1 : 0,
+    },
+  ];
+}
+
+function limitRows({ goals }: WhatifResult, text: MetricText, panel: number): Row[] {
+  return goals
+    .filter((goal) => goal.metric === text.name)
+    .map(({ atLeast, limit }) => {
+      const shown = amount({ mean: limit, half: 0, count: 1 }, text);
+      return { panel, value: limit * text.scale, label: `goal: ${atLeast ? 'at least' : 'at most'} ${shown}` };
+    });
+}
+
+function answerRow({ answer }: SearchCase, panel: number, series: string, { text }: WhatifResult): Row[] {
+  return answer === undefined ? [] : [{ panel, series, x: answer.x, label: text(answer.x) }];
+}
+
+function domainOf(rows: readonly Row[], panel: number): [number, number] {
+  const own = rows.filter((row) => row.panel === panel);
+  return linearDomain(own.flatMap((row) => [row.value, row.high ?? row.value] as number[]));
+}
+
+function panel(
+  { lo, hi, geometric, path }: WhatifResult,
+  series: readonly SeriesName[],
+  text: MetricText,
+  index: number,
+  domain: readonly [number, number],
+  width: number,
+): Spec {
+  const names = series.map(({ name }) => name);
+  const plot = width - 62 - (series.length > 1 ? 12 + endLabelRoom(series) : 12);
+  const ticks = geometric && lo > 0 ? marksAt(logTicks(lo, hi, width < NARROW ? 4 : 8)) : { tickCount: 5 };
+  const scale =
+    geometric && lo > 0
+      ? { type: 'log', domain: [lo, hi], nice: false }
+      : { domain: [lo, hi], zero: false, nice: false };
+  const axis = { title: lastWord(path), grid: false, labelExpr: numberLabel(hi), ...ticks };
+  const x = { field: 'x', type: 'quantitative', scale, axis };
+  const y = {
+    field: 'value',
+    type: 'quantitative',
+    scale: { domain, nice: false },
+    axis: sideAxis(axisTitle(text), domain[1]),
+  };
+  const color = {
+    field: 'series',
+    type: 'nominal',
+    scale: { domain: names, range: series.map((one) => one.colour) },
+    legend: null,
+  };
+  const only = (name: string) => ({ data: { name }, transform: [{ filter: `datum.panel === ${index}` }] });
+  const tip = tooltip({
+    ...(series.length > 1 ? { Case: 'series' } : {}),
+    [lastWord(path)]: 'xText',
+    [text.title]: 'text',
+    Goals: 'verdict',
+  });
+  const dashed = { type: 'rule', strokeDash: [5, 4] };
+  // Beside the line of the answer, on the side where there is room.
+  const isLate = `datum.x > ${geometric && lo > 0 ? Math.sqrt(lo * hi) : (lo + hi) / 2}`;
+  const label = (filter: string, align: string, dx: number): Spec => ({
+    data: { name: 'answers' },
+    transform: [{ filter: `datum.panel === ${index} && ${filter}` }],
+    mark: { type: 'text', align, dx, dy: -6, baseline: 'bottom', fontWeight: 'bold' },
+    encoding: { x, y: { datum: domain[0], type: 'quantitative' }, text: { field: 'label' }, color },
+  });
+  return {
+    width: plot,
+    height: PANEL_PX,
+    layer: [
+      {
+        ...only('rows'),
+        mark: { type: 'area', opacity: 0.22 },
+        encoding: { x, y: { ...y, field: 'low' }, y2: { field: 'high' }, color },
+      },
+      { ...only('limits'), mark: { ...dashed, color: colour('ink') }, encoding: { y } },
+      {
+        ...only('limits'),
+        mark: { type: 'text', align: 'left', dx: 4, dy: -4, baseline: 'bottom' },
+        encoding: { x: { value: 0 }, y, text: { field: 'label' } },
+      },
+      { ...only('answers'), mark: dashed, encoding: { x, color } },
+      label(`!(${isLate})`, 'left', 5),
+      label(isLate, 'right', -5),
+      { ...only('rows'), mark: { type: 'line', strokeWidth: 1.6 }, encoding: { x, y, color } },
+      {
+        ...only('rows'),
+        mark: { type: 'point', size: 44, opacity: 1, strokeWidth: 1.6 },
+        encoding: {
+          x,
+          y,
+          stroke: color,
+          fill: { condition: { test: 'datum.isMet', ...color }, value: colour('paper') },
+          tooltip: tip,
+        },
+      },
+      ...(series.length > 1
+        ? [
+            {
+              ...only('labels'),
+              mark: { type: 'text', align: 'left', dx: 8, baseline: 'middle' },
+              encoding: { x: { datum: hi, type: 'quantitative' }, y, text: { field: 'label' }, color },
+            },
+          ]
+        : []),
+    ],
+  };
+}
