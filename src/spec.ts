@@ -11,6 +11,14 @@ export interface CacheSpec {
   readonly ways: number;
   readonly replacement: Replacement;
   readonly index: IndexFunction;
+  /** Left out: all tenants share all of it. */
+  readonly partition?: PartitionSpec;
+}
+/** Ways of each set, or sets, that only one tenant fills; what nobody has for itself is shared by all. */
+export interface PartitionSpec {
+  readonly by: 'ways' | 'sets';
+  /** Ways or sets of its own, by tenant, in the order of RunSpec.tenants. */
+  readonly minimum: readonly number[];
 }
 export type Replacement = 'lru' | 'plru' | 'fifo' | 'random' | 'srrip' | 'lfu';
 export type IndexFunction = 'modulo' | 'shifted' | 'hash';

@@ -16,6 +16,7 @@ import {
   CACHE_SCAN_WAYS,
   CACHE_SEED,
   CACHE_SETS,
+  CACHE_SET_PARTITION,
   CACHE_SLOTS,
   CACHE_STAMPS,
   CACHE_STRIDE,
@@ -23,9 +24,17 @@ import {
   CACHE_TABLE_MASK,
   CACHE_TAGS,
   CACHE_WAYS,
+  CACHE_WAY_PARTITION,
   INDEX_HASH,
   INDEX_MODULO,
   INDEX_SHIFTED,
+  PARTITION_BYTES,
+  PARTITION_END,
+  PARTITION_FIRST,
+  PARTITION_RANGES,
+  PARTITION_RANGE_BYTES,
+  PARTITION_SHARED,
+  PARTITION_TENANTS,
   REPLACE_FIFO,
   REPLACE_LFU,
   REPLACE_LRU,
@@ -34,7 +43,8 @@ import {
   REPLACE_SRRIP,
   SLOT_BYTES,
 } from '../kernel/layout.ts';
-import type { CacheSpec, IndexFunction, Replacement } from '../spec.ts';
+import { assert } from '../lib/assert.ts';
+import type { CacheSpec, IndexFunction, PartitionSpec, Replacement } from '../spec.ts';
 
 const REPLACEMENT: Record<Replacement, number> = {
   lru: REPLACE_LRU,
@@ -49,7 +59,23 @@ const NONE = 0xffffffff;
 
 /** Bytes that `layCache` takes for this cache, rounded up: for estimates. */
 export function cacheBytes(spec: CacheSpec): number {
-  return spec.entries === 0 ? 0 : 1024 + spec.entries * (SLOT_BYTES + 8 + 8 + 16);
+  if (spec.entries === 0) return 0;
+  const slots = (spec.entries / spec.ways) * padOf(spec);
+  // The index has up to four words a slot, the recency list two and at most two more a set.
+  const indexBytes = isIndexed(spec, CACHE_SCAN_WAYS) ? 32 : 0;
+  return 1024 + slots * (SLOT_BYTES + 8 + indexBytes) + partitionBytes(spec);
+}
+
+/** Ways rounded up to what one comparison takes. */
+const padOf = ({ ways }: CacheSpec): number => Math.ceil(ways / 4) * 4;
+
+/** Ways that are divided are looked for through the index: its entries need no order within their set. */
+function isIndexed({ ways, partition }: CacheSpec, scanWays: number): boolean {
+  return ways > scanWays || partition?.by === 'ways';
+}
+
+function partitionBytes({ partition }: CacheSpec): number {
+  return partition === undefined ? 0 : 128 + (partition.minimum.length + 1) * PARTITION_RANGE_BYTES;
 }
 
 /** What a cache is for, where that decides how it is laid out. */
@@ -58,6 +84,8 @@ export interface CacheUse {
   readonly lines?: boolean;
   /** Sets with more ways than this are found through a hash index. */
   readonly scanWays?: number;
+  /** Of a cache that is divided among tenants: pointer to tenant + 1 by domain (PARTITION_TENANTS). */
+  readonly tenants?: number;
 }
 
 /**
@@ -69,12 +97,12 @@ export function layCache(
   regions: Regions,
   spec: CacheSpec,
   seed: number,
-  { lines = false, scanWays = CACHE_SCAN_WAYS }: CacheUse = {},
+  { lines = false, scanWays = CACHE_SCAN_WAYS, tenants = 0 }: CacheUse = {},
 ): number {
   if (spec.entries === 0) return 0;
   const { view } = kernel;
   const sets = spec.entries / spec.ways;
-  const pad = Math.ceil(spec.ways / 4) * 4;
+  const pad = padOf(spec);
   const slots = sets * pad;
   const cache = regions.take(CACHE_BYTES);
   const put = (offset: number, value: number): void => view.setUint32(cache + offset, value, true);
@@ -90,7 +118,8 @@ export function layCache(
   put(CACHE_STRIDE, lines ? 2 * pad : pad);
   put(CACHE_SLOTS, lines ? 0 : regions.take(slots * SLOT_BYTES));
   put(CACHE_SEED, seed >>> 0 || 1);
-  if (spec.ways > scanWays && !lines) layIndex(kernel, regions, spec, cache, slots, put);
+  if (isIndexed(spec, scanWays) && !lines) layIndex(kernel, regions, spec, cache, slots, put);
+  if (spec.partition !== undefined) layPartition(kernel, regions, spec.partition, sets, spec.ways, tenants, put);
   clearCache(kernel, cache);
   return cache;
 }
@@ -103,9 +132,38 @@ function layIndex(kernel: Kernel, regions: Regions, spec: CacheSpec, cache: numb
   put(CACHE_TABLE, regions.take(table * 4));
   put(CACHE_TABLE_MASK, table - 1);
   const listed = spec.replacement === 'lru' || spec.replacement === 'fifo' || spec.replacement === 'random';
-  if (!listed) return;
+  // The oldest of a set may be another tenant's: there stamps tell the order.
+  if (!listed || spec.partition?.by === 'ways') return;
   put(CACHE_LINKS, regions.take(slots * 8));
   put(CACHE_ENDS, regions.take((slots / kernel.view.getUint32(cache + CACHE_PAD, true)) * 8));
+}
+
+function layPartition(
+  { view }: Kernel,
+  regions: Regions,
+  { by, minimum }: PartitionSpec,
+  sets: number,
+  ways: number,
+  tenants: number,
+  put: Put,
+): void {
+  const total = by === 'ways' ? ways : sets;
+  const partition = regions.take(PARTITION_BYTES);
+  const ranges = regions.take((minimum.length + 1) * PARTITION_RANGE_BYTES);
+  let next = 0;
+  minimum.forEach((own, tenant) => {
+    const range = ranges + (tenant + 1) * PARTITION_RANGE_BYTES;
+    view.setUint32(range + PARTITION_FIRST, next, true);
+    view.setUint32(range + PARTITION_END, (next += own), true);
+  });
+  assert(next <= total, 'the tenants have no more than there is');
+  // Domains of no tenant have no traffic, but commands may name them: some place must come out.
+  view.setUint32(ranges + PARTITION_END, next === total ? total : 0, true);
+  view.setUint32(partition + PARTITION_TENANTS, tenants, true);
+  view.setUint32(partition + PARTITION_RANGES, ranges, true);
+  view.setUint32(partition + PARTITION_SHARED, next, true);
+  put(by === 'ways' ? CACHE_WAY_PARTITION : CACHE_SET_PARTITION, partition);
+  if (by === 'sets') put(CACHE_MASK, NONE);
 }
 
 /** Empties a cache and its counts; also writes the marks of unused lanes and the recency lists. */

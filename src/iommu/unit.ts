@@ -126,6 +126,16 @@ export interface UnitOptions {
   readonly historyPages: number;
   /** Stale uses are counted: `noteUnmapped` may be called. */
   readonly watchesUnmapped?: boolean;
+  /** Index of each domain's tenant: for caches that are divided among tenants. */
+  readonly tenantOf?: ReadonlyMap<number, number>;
+}
+
+/** Tenant + 1 by domain, 16 bits each. */
+const TENANT_TABLE_BYTES = 65_536 * 2;
+
+function isPartitioned({ iotlb, walkCaches, nestedTlb }: MachineSpec): boolean {
+  const caches = [iotlb, ...(iotlb.split ?? []), ...walkCaches.host, ...walkCaches.guest, nestedTlb];
+  return caches.some(({ partition }) => partition !== undefined);
 }
 
 /**
@@ -173,7 +183,7 @@ function flagsOf({ iotlb, lineCache, walkCaches, nestedTlb, prefetchPages = 0 }:
   const isStraight = hasPlainLines && prefetchPages === 0; // prefetch has to know which entries a walk has read
   const caches = [...walkCaches.host, ...walkCaches.guest, nestedTlb];
   const isBare = isStraight && caches.every(({ entries }) => entries === 0);
-  const isPlain = isBare && iotlb.split === undefined;
+  const isPlain = isBare && iotlb.split === undefined && iotlb.partition === undefined;
   return (
     (iotlb.fracture ? 0 : UNIT_FLAG_NO_FRACTURE) |
     (isStraight ? UNIT_FLAG_STRAIGHT : 0) |
@@ -188,10 +198,11 @@ export function unitBytes(machine: MachineSpec, requesters: number, historyPages
   const shadows = iotlbParts(machine.iotlb).map(({ spec }) => spec);
   const caches = [...shadows, ...shadows, machine.nestedTlb, machine.deviceCache, machine.pasidCache];
   const all = [...caches, machine.lineCache, ...walkCaches.host, ...walkCaches.guest];
+  const tenants = isPartitioned(machine) ? TENANT_TABLE_BYTES : 0;
   const history = historyPages > 0 ? historySlots(historyPages) * HISTORY_SLOT_BYTES * 2 : 0;
   const contexts = requesters * (CTX_BYTES + 64 + cacheBytes(machine.iotlb.l1));
   const queues = machine.eventLogEntries * LOG_BYTES + (machine.walkers + WALKER_BLOCK) * 8;
-  return all.reduce((sum, spec) => sum + cacheBytes(spec), 0) + history + contexts + queues + 65536;
+  return all.reduce((sum, spec) => sum + cacheBytes(spec), 0) + history + contexts + queues + tenants + 65536;
 }
 
 export class IommuUnit {
@@ -205,6 +216,8 @@ export class IommuUnit {
   private readonly l1List: number;
   private readonly maxRequesters: number;
   private seed: number;
+  /** Pointer to tenant + 1 by domain; 0 where no cache is divided. */
+  private tenants = 0;
 
   /** `maxRequesters` bounds the list of first-level IOTLBs. */
   constructor(kernel: Kernel, regions: Regions, machine: MachineSpec, maxRequesters: number, options: UnitOptions) {
@@ -216,6 +229,7 @@ export class IommuUnit {
     this.pointer = regions.take(UNIT_BYTES);
     this.l1List = regions.take(4 * Math.max(1, maxRequesters));
     this.put(UNIT_EPOCH, 1); // contexts start with 0: nothing remembered
+    if (isPartitioned(machine)) this.layTenants(options.tenantOf ?? new Map());
     this.layCaches();
     this.layTimes();
     this.layQueues(options);
@@ -233,9 +247,14 @@ export class IommuUnit {
 
   private lay(name: string, spec: CacheSpec, use: CacheUse = {}): number {
     this.seed = (Math.imul(this.seed, 0x9e3779b1) + 0x7f4a7c15) >>> 0;
-    const pointer = layCache(this.kernel, this.regions, spec, this.seed, use);
+    const pointer = layCache(this.kernel, this.regions, spec, this.seed, { ...use, tenants: this.tenants });
     if (pointer !== 0) this.caches.push({ name, spec, pointer, base: new Float64Array(3) });
     return pointer;
+  }
+
+  private layTenants(tenantOf: ReadonlyMap<number, number>): void {
+    this.tenants = this.regions.take(TENANT_TABLE_BYTES);
+    for (const [domain, tenant] of tenantOf) this.kernel.view.setUint16(this.tenants + 2 * domain, tenant + 1, true);
   }
 
   private layCaches(): void {
@@ -299,8 +318,9 @@ export class IommuUnit {
     this.put(UNIT_HISTORY_MASK, HISTORY_START_SLOTS - 1);
     this.put(UNIT_HISTORY_LIMIT, slots);
     for (const { spec, classes } of iotlbParts(this.machine.iotlb)) {
-      const { entries, ways, replacement } = spec;
-      if (entries === 0 || (ways === entries && replacement === 'lru')) continue; // no conflict misses by definition
+      const { entries, ways, replacement, partition } = spec;
+      const isShadow = ways === entries && replacement === 'lru' && partition === undefined;
+      if (entries === 0 || isShadow) continue; // no conflict misses by definition
       const shadow = layCache(
         this.kernel,
         this.regions,

@@ -272,9 +272,20 @@ export const CACHE_RESIDENT = 64; // i32 × 4: valid entries by leaf class
 export const CACHE_FILLS = 80; // f64
 export const CACHE_EVICTIONS = 88; // f64
 export const CACHE_DROPPED = 96; // f64: entries removed by invalidations
+export const CACHE_WAY_PARTITION = 104; // pointer to a partition record by ways (then the cache is hash-indexed, without links); 0
+export const CACHE_SET_PARTITION = 108; // pointer to a partition record by sets (then MASK is -1); 0
 export const CACHE_BYTES = 128;
 /** Sets with more ways than this are found through a hash index instead of a scan. */
 export const CACHE_SCAN_WAYS = 16;
+
+/** How ways or sets are divided among tenants: ranges of their own, ascending, then what is shared. */
+export const PARTITION_TENANTS = 0; // pointer to u16 × 65536 by domain: tenant + 1; 0 = no tenant's
+export const PARTITION_RANGES = 4; // pointer to {i32 first, i32 end} by tenant + 1
+export const PARTITION_SHARED = 8; // i32: first shared way or set
+export const PARTITION_BYTES = 16;
+export const PARTITION_FIRST = 0;
+export const PARTITION_END = 4;
+export const PARTITION_RANGE_BYTES = 8;
 
 export const INDEX_MODULO = 0;
 export const INDEX_SHIFTED = 1; // modulo without the three lowest bits: the eight entries of a table line share a set

@@ -32,7 +32,10 @@ const TABLE_BYTES_A_PAGE = 8.02;
 const SPARSE_TABLE_BYTES = 6 * PAGE;
 /** Tables of a unit's private address space, and the entries of a guest in it. */
 const PRIVATE_TABLE_BYTES = 2 ** 20;
-const CACHE_ENTRY_BYTES = 64;
+/** Key, value, time, tag, stamp and index of a cache's slot; slots come in fours. */
+const CACHE_SLOT_BYTES = 80;
+/** Which tenant a domain is of, where a cache is divided among tenants. */
+const TENANTS_BYTES = 2 ** 17;
 const HISTORY_BYTES_A_PAGE = 64;
 const DEVICE_TABLE_BYTES = 65_536 * 32;
 /** Two histograms of a device and its counters. */
@@ -94,10 +97,20 @@ function unitBytes(machine: MachineSpec, devices: number): number {
     machine.pasidCache,
     machine.lineCache,
   ];
-  const entries = [...shared, ...walkCaches.host, ...walkCaches.guest].reduce((sum, cache) => sum + cache.entries, 0);
+  const caches = [...shared, ...walkCaches.host, ...walkCaches.guest];
+  const slots = caches.reduce((sum, cache) => sum + slotsOf(cache), 0);
   const queues = 64 * machine.eventLogEntries + 16 * machine.commandQueueEntries;
-  return DEVICE_TABLE_BYTES + queues + CACHE_ENTRY_BYTES * (entries + iotlb.l1.entries * devices) + 2048 * devices;
+  return (
+    DEVICE_TABLE_BYTES +
+    TENANTS_BYTES +
+    queues +
+    CACHE_SLOT_BYTES * (slots + slotsOf(iotlb.l1) * devices) +
+    2048 * devices
+  );
 }
+
+const slotsOf = ({ entries, ways }: CacheSpec): number =>
+  entries === 0 ? 0 : (entries / ways) * 4 * Math.ceil(ways / 4);
 
 const traceBytes = (devices: readonly DeviceSpec[]): number =>
   devices.reduce(

@@ -22,6 +22,7 @@ import { FORMATS, type FormatFacts, type FormatName } from './formats.ts';
 import { presetByName } from './presets/index.ts';
 import { LINUX_SINGLE_QUEUE, NO_CACHE, type Preset, type PresetCache } from './presets/preset.ts';
 import { merge, type Report, resolveCache } from './resolve-cache.ts';
+import { type ResolveShared, resolveSharedCache, type TenantCopies } from './resolve-partition.ts';
 import { resolveIotlb } from './resolve-iotlb.ts';
 import {
   type CacheInput,
@@ -30,6 +31,7 @@ import {
   MAX_DEVICES,
   type MachineInput,
   type ScenarioInput,
+  type SharedCacheInput,
   type StageInput,
   type TenantInput,
   type TrafficInput,
@@ -48,24 +50,31 @@ const PAGE = 4096;
 
 export function resolvePoint(input: ScenarioInput, report: Report): ResolvedPoint {
   const preset = presetByName(input.machine?.preset ?? 'generic');
-  const machine = resolveMachine(preset, input.machine ?? {}, report);
+  const machine = resolveMachine(preset, input.machine ?? {}, tenantCopies(input), report);
   const tenants = resolveTenants(input, machine, preset, report);
   return { machine, os: resolveOs(preset, input), tenants, run: resolveRun(input.run, report) };
 }
 
 // ---- machine ---------------------------------------------------------------------------------------------------------
-function resolveMachine(preset: Preset, input: MachineInput, report: Report): MachineSpec {
+/** Tenants by name in the scenario, and how many there are of each. */
+function tenantCopies({ tenants }: ScenarioInput): TenantCopies {
+  return Object.entries(tenants).map(([name, { count = 1 }]) => ({ name, count }));
+}
+
+function resolveMachine(preset: Preset, input: MachineInput, tenants: TenantCopies, report: Report): MachineSpec {
   const base = preset.machine;
   const cache = (path: string, from: PresetCache, over: CacheInput | undefined) =>
     resolveCache(`machine.${path}`, from, over, report);
+  const shared = (path: string, from: PresetCache, over: SharedCacheInput | undefined) =>
+    resolveSharedCache(path, from, over, tenants, report);
   const walk = (stage: 'host' | 'guest') =>
-    resolveWalkCaches(`machine.walkCaches.${stage}`, base.walkCaches[stage], input.walkCaches?.[stage], report);
+    resolveWalkCaches(`machine.walkCaches.${stage}`, base.walkCaches[stage], input.walkCaches?.[stage], shared);
   return {
     preset: preset.name,
     units: input.units ?? base.units,
-    iotlb: resolveIotlb(base.iotlb, input.iotlb, report),
+    iotlb: resolveIotlb(base.iotlb, input.iotlb, shared, report),
     walkCaches: { host: walk('host'), guest: walk('guest') },
-    nestedTlb: cache('nestedTlb', base.nestedTlb, input.nestedTlb),
+    nestedTlb: shared('machine.nestedTlb', base.nestedTlb, input.nestedTlb),
     deviceCache: cache('deviceCache', base.deviceCache, input.deviceCache),
     pasidCache: cache('pasidCache', base.pasidCache, input.pasidCache),
     lineCache: cache('lineCache', base.lineCache, input.lineCache),
@@ -101,12 +110,12 @@ function resolvePrefetch(
 function resolveWalkCaches(
   path: string,
   base: readonly PresetCache[],
-  input: Readonly<Record<string, CacheInput | undefined>> | undefined,
-  report: Report,
+  input: Readonly<Record<string, SharedCacheInput | undefined>> | undefined,
+  resolve: ResolveShared,
 ): CacheSpec[] {
   const levels = Math.max(base.length, ...Object.keys(input ?? {}).map((key) => Number(key.slice('level'.length))));
   return Array.from({ length: levels }, (_, i) => {
-    return resolveCache(`${path}.level${i + 1}`, base[i] ?? NO_CACHE, input?.[`level${i + 1}`], report);
+    return resolve(`${path}.level${i + 1}`, base[i] ?? NO_CACHE, input?.[`level${i + 1}`]);
   });
 }
 

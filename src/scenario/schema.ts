@@ -85,8 +85,25 @@ const cacheShape = {
   index: z.enum(['modulo', 'shifted', 'hash']).describe('How the set is chosen from the page number').optional(),
 };
 const cache = z.strictObject(cacheShape);
+// A cache whose entries belong to domains.
+const partitionable = {
+  ...cacheShape,
+  partition: z
+    .strictObject({
+      by: z.enum(['ways', 'sets']).describe('What is divided: the ways of each set, or the sets').optional(),
+      minimum: z
+        .record(z.string(), integer(0, MAX_ENTRIES, 'Ways or sets that only this tenant fills (each of its copies)'))
+        .describe('By tenant: so many for it alone; what nobody has for itself is shared by all')
+        .optional(),
+    })
+    .describe('Divided among tenants, with a minimum share for each')
+    .optional(),
+};
+const sharedCache = z.strictObject(partitionable);
 const walkCache = (levels: number) =>
-  z.strictObject(Object.fromEntries(Array.from({ length: levels }, (_, i) => [`level${i + 1}`, cache.optional()])));
+  z.strictObject(
+    Object.fromEntries(Array.from({ length: levels }, (_, i) => [`level${i + 1}`, sharedCache.optional()])),
+  );
 
 const powerOfTwo = (min: number, max: number, description: string) =>
   bytes(min, max, description).refine((value) => (value & (value - 1)) === 0, {
@@ -122,7 +139,7 @@ const machine = z.strictObject({
   units: integer(1, MAX_UNITS, 'Number of IOMMU units').optional(),
   iotlb: z
     .strictObject({
-      ...cacheShape,
+      ...partitionable,
       leafLog2: z
         .array(integer(12, 48, 'log2 of a leaf size'))
         .min(1, { error: () => 'expected at least one leaf size' })
@@ -130,7 +147,7 @@ const machine = z.strictObject({
         .describe('log2 of the leaf sizes that can be held, ascending')
         .optional(),
       split: z
-        .strictObject({ level1: cache.optional(), level2: cache.optional() })
+        .strictObject({ level1: sharedCache.optional(), level2: sharedCache.optional() })
         .describe(
           'Parts of their own for larger leaves: levelN holds those of table level N (1: 2 MiB, 2: 1 GiB) and up; without entries they stay in the part below',
         )
@@ -144,7 +161,7 @@ const machine = z.strictObject({
     .strictObject({ host: walkCache(5).optional(), guest: walkCache(5).optional() })
     .describe('Page-walk caches: levelN holds entries found at level N (pointers to tables of level N - 1)')
     .optional(),
-  nestedTlb: cache.describe('GPA to SPA leaves used inside nested walks').optional(),
+  nestedTlb: sharedCache.describe('GPA to SPA leaves used inside nested walks').optional(),
   deviceCache: cache.describe('Device-table entries').optional(),
   pasidCache: cache.describe('PASID (GCR3) entries').optional(),
   lineCache: cache.describe('64-byte lines of table memory in front of DRAM').optional(),
@@ -481,6 +498,7 @@ export type TrafficInput = DeviceInput['traffic'];
 export type StageInput = NonNullable<TenantInput['host']>;
 export type LinkInput = NonNullable<MachineInput['link']>;
 export type CacheInput = z.output<typeof cache>;
+export type SharedCacheInput = z.output<typeof sharedCache>;
 export type AnswerInput = z.output<typeof answer>;
 export type MeasuredInput = z.output<typeof measured>;
 

@@ -171,6 +171,7 @@ export class UnitSystem implements CommandHandler {
       rules: rules.forUnits,
       deviceTable: BigInt(deviceTable.spa),
       historyPages,
+      tenantOf: new Map(devices.map(({ domain, tenant }) => [domain, tenant])),
       watchesUnmapped: devices.some(({ tenant }) => defersInvalidation(spec.tenants[tenant])),
     });
     const { commandQueueEntries: entries, eventLogEntries, latency } = machine;

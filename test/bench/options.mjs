@@ -17,6 +17,14 @@ const OPTIONS = [
     name: 'split by leaf size',
     machine: (iotlb) => ({ iotlb: { ...iotlb, split: [{ level: 1, ...cacheSpec(64) }] } }),
   },
+  {
+    name: 'ways by tenant',
+    machine: (iotlb) => ({ iotlb: { ...iotlb, partition: { by: 'ways', minimum: [4] } } }),
+  },
+  {
+    name: 'sets by tenant',
+    machine: (iotlb) => ({ iotlb: { ...iotlb, partition: { by: 'sets', minimum: [32] } } }),
+  },
   { name: 'prefetch, 7 pages', machine: (iotlb) => ({ iotlb, prefetchPages: 7 }) },
 ];
 

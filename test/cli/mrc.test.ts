@@ -55,6 +55,7 @@ describe('mrc', () => {
     [['--pages', '3'], /--pages: "3" is not a whole number/],
     [['--set', 'tenants.host.mode=passthrough'], /nothing is translated/],
     [['--set', 'machine.iotlb.split.level1.entries=16'], /machine.iotlb.split: .*leave split out for mrc/],
+    [['--set', 'machine.iotlb.partition={minimum: {host: 2}}'], /machine.iotlb.partition: .*leave partition out/],
     [['--set', 'machine.prefetchPages=7'], /machine.prefetchPages: .*set it to 0 for mrc/],
     [['--sets', '4', '--set', 'machine.iotlb.index=hash'], /no curves over ways; expected modulo or shifted/],
   ])('refuses %j before any work', async (flags, message) => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { clearCache, layCache } from '../../src/iommu/cache.ts';
+import { cacheBytes, clearCache, layCache } from '../../src/iommu/cache.ts';
 import { Regions } from '../../src/kernel/kernel.ts';
 import {
   CACHE_CLOCK,
@@ -112,6 +112,20 @@ describe('the set-associative cache against a slow one', () => {
     }
     expect(differences).toBe(0);
   });
+});
+
+it('no cache takes more memory than it is reckoned with', () => {
+  const partition = { by: 'ways', minimum: [1, 0] } as const;
+  for (const [sets, ways] of [...SHAPES, ...ODD_SHAPES, [512, 1], [1, 4096], [64, 17]] as const) {
+    for (const spec of [
+      { ...{ entries: sets * ways, ways }, replacement: 'lru', index: 'modulo' },
+      { ...{ entries: sets * ways, ways }, replacement: 'plru', index: 'hash', partition },
+    ] as const) {
+      const before = regions.next;
+      makeCache(spec);
+      expect(regions.next - before).toBeLessThanOrEqual(cacheBytes(spec));
+    }
+  }
 });
 
 describe('the 32-bit clock', () => {

@@ -118,6 +118,8 @@ export interface WorldOptions {
   readonly guestLevels?: readonly (4 | 5)[];
   /** Stale uses are counted. */
   readonly watchesUnmapped?: boolean;
+  /** Index of each domain's tenant. */
+  readonly tenantOf?: ReadonlyMap<number, number>;
 }
 
 export interface Requester {
@@ -165,10 +167,13 @@ export class World {
       deviceTable: devices.address,
       historyPages,
       watchesUnmapped: options.watchesUnmapped ?? false,
+      ...(options.tenantOf === undefined ? {} : { tenantOf: options.tenantOf }),
     });
-    this.reference = new ReferenceUnit(machine, this.tableMemory(), devices.address, known, historyPages > 0, (field) =>
-      this.seedOf(this.kernel.view.getUint32(this.unit.pointer + field, true)),
-    );
+    const seedAt = (field: number): number => this.seedOf(this.kernel.view.getUint32(this.unit.pointer + field, true));
+    const tenantOf = (domain: number): number => options.tenantOf?.get(domain) ?? -1;
+    const memory = this.tableMemory();
+    const hasCauses = historyPages > 0;
+    this.reference = new ReferenceUnit(machine, memory, devices.address, known, hasCauses, seedAt, tenantOf);
     this.noteUse();
   }
 

@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { PageTable } from '../../src/iommu/page-table.ts';
 import { Prng } from '../../src/lib/prng.ts';
+import type { CacheSpec, PartitionSpec } from '../../src/spec.ts';
 import { lru, machineOf, NO_CACHE, type Requester, World } from '../kernel/world.ts';
 
 const READ_WRITE = 3;
@@ -17,6 +18,8 @@ interface Setting {
   /** Large leaves have a part of their own. */
   readonly isSplit: boolean;
   readonly prefetchPages: number;
+  /** Caches are divided among tenants. */
+  readonly partition: PartitionSpec['by'] | 'none';
   readonly levels: 4 | 5;
   /** Walk-cache entries are dropped only when the unmap freed a table, as Linux does from 7.2 on. */
   readonly sparing: boolean;
@@ -27,9 +30,15 @@ const setting: fc.Arbitrary<Setting> = fc.record({
   hasL1: fc.boolean(),
   isSplit: fc.boolean(),
   prefetchPages: fc.constantFrom(0, 1, 7),
+  partition: fc.constantFrom('none', 'ways', 'sets'),
   levels: fc.constantFrom(4, 5),
   sparing: fc.boolean(),
 });
+
+/** Two ways or sets for the tenant of the test, one for another that has none of the traffic. */
+function divided(spec: CacheSpec, by: Setting['partition']): CacheSpec {
+  return by === 'none' ? spec : { ...spec, partition: { by, minimum: [1, 2] } };
+}
 
 /** One domain, two devices, big caches that would keep everything. */
 class Domain {
@@ -44,19 +53,20 @@ class Domain {
   constructor(setting: Setting, seed: number) {
     this.setting = setting;
     this.prng = new Prng(seed, 0);
-    const caches = [lru(64), lru(64), lru(64), lru(64)];
+    const shared = (entries: number, ways: number): CacheSpec => divided(lru(entries, ways), setting.partition);
+    const caches = [1, 2, 3, 4].map(() => shared(64, 16));
     const l1 = setting.hasL1 ? lru(32) : NO_CACHE;
-    const split = setting.isSplit ? { split: [{ level: 1, ...lru(64) }] } : {};
-    const iotlb = { ...lru(256, 4), leafLog2: [12, 21, 30], ...split, fracture: true, l1 };
+    const split = setting.isSplit ? { split: [{ level: 1, ...shared(64, 8) }] } : {};
+    const iotlb = { ...shared(256, 4), leafLog2: [12, 21, 30], ...split, fracture: true, l1 };
     const walkCaches = { host: caches, guest: caches };
     const rest = {
       prefetchPages: setting.prefetchPages,
-      nestedTlb: lru(128),
+      nestedTlb: shared(128, 32),
       deviceCache: lru(8),
       pasidCache: lru(8),
       lineCache: lru(64, 8),
     };
-    this.world = new World(machineOf({ iotlb, walkCaches, ...rest }));
+    this.world = new World(machineOf({ iotlb, walkCaches, ...rest }), { tenantOf: new Map([[5, 1]]) });
     this.host = this.world.hostTable(4);
     const guest = setting.isNested ? this.world.guest(this.host, 12) : undefined;
     this.table = guest === undefined ? this.host : this.world.guestTable(setting.levels, guest);
@@ -152,7 +162,15 @@ describe('after its invalidation', () => {
   it('and before it, it may be: the caches do hold what the test is about', () => {
     for (const isNested of [false, true]) {
       const domain = new Domain(
-        { isNested, hasL1: false, isSplit: isNested, prefetchPages: isNested ? 0 : 3, levels: 4, sparing: false },
+        {
+          isNested,
+          hasL1: false,
+          isSplit: isNested,
+          prefetchPages: isNested ? 0 : 3,
+          partition: 'none',
+          levels: 4,
+          sparing: false,
+        },
         1,
       );
       for (let i = 0; i < 400; i++) domain.map();

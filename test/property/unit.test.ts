@@ -30,6 +30,25 @@ function isLegal(policy: Replacement, ways: number): boolean {
   return policy !== 'random' || ways <= L.CACHE_SCAN_WAYS;
 }
 
+/** Minimum shares of three tenants, tenant 1 without one; something is left for all. */
+function partitionOf(by: 'ways' | 'sets', places: number, shares: readonly number[]): Pick<CacheSpec, 'partition'> {
+  const first = Math.floor((places - 1) * shares[0]);
+  const third = Math.floor((places - 1 - first) * shares[1]);
+  return first + third === 0 ? {} : { partition: { by, minimum: [first, 0, third] } };
+}
+
+/** The same, and in every other case divided among tenants where it has room for that. */
+function shared(sizes: readonly (readonly [number, number])[]): fc.Arbitrary<CacheSpec> {
+  const share = fc.double({ min: 0, max: 1, noNaN: true });
+  return fc
+    .tuple(cache(sizes), fc.constantFrom('none', 'ways', 'sets'), fc.tuple(share, share))
+    .map(([spec, by, shares]) => {
+      if (by === 'none' || spec.entries === 0) return spec;
+      const places = by === 'ways' ? spec.ways : spec.entries / spec.ways;
+      return { ...spec, ...partitionOf(by as 'ways' | 'sets', places, shares) };
+    });
+}
+
 function cache(sizes: readonly (readonly [number, number])[]): fc.Arbitrary<CacheSpec> {
   const spec = fc.tuple(fc.constantFrom(...sizes), replacement, index).map(([[sets, ways], policy, index]) => {
     return { entries: sets * ways, ways, replacement: isLegal(policy, ways) ? policy : ('lru' as const), index };
@@ -57,14 +76,14 @@ function splitOf(parts: readonly CacheSpec[], classes: number): { split?: IotlbP
 
 const machine: fc.Arbitrary<MachineSpec> = fc
   .record({
-    iotlb: cache(MIXED),
+    iotlb: shared(MIXED),
     l1: fc.oneof({ weight: 2, arbitrary: fc.constant(NO_CACHE) }, { weight: 1, arbitrary: cache(SMALL) }),
     leafLog2: fc.constantFrom([12, 21, 30], [12, 21], [12]),
-    level1: fc.oneof({ weight: 2, arbitrary: fc.constant(NO_CACHE) }, { weight: 1, arbitrary: cache(MIXED) }),
+    level1: fc.oneof({ weight: 2, arbitrary: fc.constant(NO_CACHE) }, { weight: 1, arbitrary: shared(MIXED) }),
     level2: fc.oneof({ weight: 2, arbitrary: fc.constant(NO_CACHE) }, { weight: 1, arbitrary: cache(SMALL) }),
-    guestWalk: fc.array(cache(SMALL), { maxLength: 4 }),
-    hostWalk: fc.array(cache(SMALL), { maxLength: 5 }),
-    nestedTlb: cache(MIXED),
+    guestWalk: fc.array(shared(SMALL), { maxLength: 4 }),
+    hostWalk: fc.array(shared(SMALL), { maxLength: 5 }),
+    nestedTlb: shared(MIXED),
     deviceCache: cache(MIXED),
     pasidCache: cache(SMALL),
     lineCache: cache(LINES),
@@ -119,6 +138,12 @@ class Scene {
       tableBytes: 3 << 19,
       guestLevels,
       watchesUnmapped,
+      tenantOf: new Map([
+        [1, 0],
+        [2, 1],
+        [3, 2],
+        [4, 0],
+      ]),
     });
     this.addHost(1, 3 + this.prng.below(4));
     this.addFirstStage(2, guestLevels[this.prng.below(guestLevels.length)]);

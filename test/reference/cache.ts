@@ -38,8 +38,11 @@ export class ReferenceCache<T> {
   private readonly towardsUpper: Map<string, boolean>[] = [];
   private time = 0;
   private seed: number;
+  private readonly tenantOf: (domain: number) => number;
 
-  constructor(spec: CacheSpec, seed = 1) {
+  /** `tenantOf`: index of a domain's tenant, for a cache that is divided among tenants. */
+  constructor(spec: CacheSpec, seed = 1, tenantOf: (domain: number) => number = () => 0) {
+    this.tenantOf = tenantOf;
     this.spec = spec;
     this.seed = seed;
     for (let set = 0; set < spec.entries / spec.ways; set++) {
@@ -67,7 +70,7 @@ export class ReferenceCache<T> {
   /** The key must be absent. */
   insert(key: Key, value: T): Entry<T> {
     const set = this.setOf(key);
-    const way = this.free[set].shift() ?? this.evict(set);
+    const way = this.spec.partition?.by === 'ways' ? this.wayOf(key, set) : (this.free[set].shift() ?? this.evict(set));
     const now = ++this.time;
     const { page, leafClass, space } = key;
     const entry = { page, leafClass, space, set, way, value, usedAt: now, filledAt: now, uses: 1, distance: 2 };
@@ -79,11 +82,30 @@ export class ReferenceCache<T> {
     return entry;
   }
 
+  /** Of the ways that the key's tenant may take: the first empty one, or the victim's. */
+  private wayOf(key: Key, set: number): number {
+    const ways = this.placesOf(key, this.spec.ways);
+    const empty = ways.find((way) => this.sets[set][way] === undefined);
+    if (empty === undefined) return this.evict(set, ways);
+    this.free[set].splice(this.free[set].indexOf(empty), 1);
+    return empty;
+  }
+
+  /** Ways or sets, of so many, that are the key's tenant's own or shared by all. */
+  private placesOf({ space }: Key, total: number): number[] {
+    const { minimum } = this.spec.partition!;
+    const owners = minimum.flatMap((own, tenant) => new Array<number>(own).fill(tenant));
+    const tenant = this.tenantOf(space % 2 ** 16);
+    const places = Array.from({ length: total }, (_, place) => place);
+    return places.filter((place) => owners[place] === undefined || owners[place] === tenant);
+  }
+
   remove(entry: Entry<T>): void {
     this.take(entry);
     this.dropped++;
     const { free } = this;
-    if (this.spec.replacement === 'random' && this.spec.ways > LISTED_ABOVE) free[entry.set].unshift(entry.way);
+    if (this.spec.replacement === 'random' && this.spec.ways > LISTED_ABOVE && this.spec.partition?.by !== 'ways')
+      free[entry.set].unshift(entry.way);
     else {
       free[entry.set].push(entry.way);
       free[entry.set].sort((a, b) => a - b);
@@ -110,8 +132,13 @@ export class ReferenceCache<T> {
     this.bySpace.get(entry.space)!.delete(inSpace(entry));
   }
 
-  private setOf({ page, leafClass, space }: Key): number {
-    const sets = this.sets.length;
+  private setOf(key: Key): number {
+    if (this.spec.partition?.by !== 'sets') return this.indexOf(key, this.sets.length);
+    const sets = this.placesOf(key, this.sets.length);
+    return sets[this.indexOf(key, sets.length)];
+  }
+
+  private indexOf({ page, leafClass, space }: Key, sets: number): number {
     if (this.spec.index === 'modulo') return page % sets;
     if (this.spec.index === 'shifted') return Math.floor(page / 8) % sets;
     const [key0, key1] = [BigInt(page) | (BigInt(leafClass) << 60n), BigInt(space)];
@@ -119,15 +146,25 @@ export class ReferenceCache<T> {
     return Number((mixed >> 32n) % BigInt(sets));
   }
 
-  private evict(set: number): number {
-    const way = this.victim(set);
+  private evict(set: number, ways?: readonly number[]): number {
+    const way = ways === undefined ? this.victim(set) : this.victimOf(set, ways);
     this.take(this.sets[set][way]!);
     this.evictions++;
     return way;
   }
 
-  private victim(set: number): number {
-    const entries = this.sets[set] as Entry<T>[];
+  private victimOf(set: number, ways: readonly number[]): number {
+    if (this.spec.replacement === 'plru') return this.treeVictim(set, 0, this.spec.ways, ways);
+    return ways[
+      this.victim(
+        set,
+        ways.map((way) => this.sets[set][way]!),
+      )
+    ];
+  }
+
+  /** Index of the policy's victim among these entries; of the whole set if not given. */
+  private victim(set: number, entries = this.sets[set] as Entry<T>[]): number {
     switch (this.spec.replacement) {
       case 'lru':
         return least(entries, (entry) => entry.usedAt);
@@ -167,11 +204,14 @@ export class ReferenceCache<T> {
     }
   }
 
-  private treeVictim(set: number, first: number, end: number): number {
+  /** Halves without a way that may be taken are not entered. */
+  private treeVictim(set: number, first: number, end: number, ways?: readonly number[]): number {
     if (end - first === 1) return first;
     const middle = (first + end) / 2;
-    const upper = this.towardsUpper[set].get(`${first}..${end}`) ?? false;
-    return upper ? this.treeVictim(set, middle, end) : this.treeVictim(set, first, middle);
+    const wanted = this.towardsUpper[set].get(`${first}..${end}`) ?? false;
+    const has = (from: number, to: number): boolean => ways?.some((way) => way >= from && way < to) ?? true;
+    const upper = wanted ? has(middle, end) : !has(first, middle);
+    return upper ? this.treeVictim(set, middle, end, ways) : this.treeVictim(set, first, middle, ways);
   }
 }
 

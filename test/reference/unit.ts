@@ -122,7 +122,10 @@ export class ReferenceUnit {
     guestLevels: readonly number[],
     withCauses: boolean,
     seedAt: SeedAt,
+    tenantOf: (domain: number) => number = () => 0,
   ) {
+    const cacheOf = <T>(spec: CacheSpec, seed: () => number): ReferenceCache<T> | undefined =>
+      spec.entries === 0 ? undefined : new ReferenceCache<T>(spec, seed(), tenantOf);
     this.machine = machine;
     this.guestLevels = guestLevels;
     this.memory = memory;
@@ -134,7 +137,8 @@ export class ReferenceUnit {
       const spec = iotlb.split?.findLast(({ level }) => 12 + 9 * level <= log2) ?? iotlb;
       if (!parts.has(spec)) {
         const cache = cacheOf<Leaf>(spec, () => seedAt(L.UNIT_IOTLB + 4 * leafClass));
-        const needsCompanion = spec.ways !== spec.entries || spec.replacement !== 'lru';
+        const isWhole = spec.ways === spec.entries && spec.partition === undefined;
+        const needsCompanion = !isWhole || spec.replacement !== 'lru';
         const causes = withCauses ? new ReferenceMissCauses(needsCompanion ? spec.entries : 0) : undefined;
         parts.set(spec, { cache, causes });
       }
@@ -152,7 +156,8 @@ export class ReferenceUnit {
   }
 
   requester(bdf: number, pasid: number, index: number, l1Seed: number): ReferenceRequester {
-    const l1 = cacheOf<Leaf>(this.machine.iotlb.l1, () => l1Seed);
+    const spec = this.machine.iotlb.l1;
+    const l1 = spec.entries === 0 ? undefined : new ReferenceCache<Leaf>(spec, l1Seed);
     const requester = { bdf, pasid, index, l1, counters: new Float64Array(L.COUNTERS) };
     this.requesters.push(requester);
     return requester;
@@ -655,10 +660,6 @@ export class ReferenceUnit {
       cache?.removeIf((key) => meets(key, 512 ** level)).length ?? 0;
     return this.walkCaches[stage].map(drop).reduce((sum, count) => sum + count, 0);
   }
-}
-
-function cacheOf<T>(spec: CacheSpec, seed: () => number): ReferenceCache<T> | undefined {
-  return spec.entries === 0 ? undefined : new ReferenceCache<T>(spec, seed());
 }
 
 function pointerKey(page: number, level: number, space: number): Key {

@@ -48,6 +48,68 @@ describe('machine.iotlb.split', () => {
   });
 });
 
+describe('a partition', () => {
+  /** Tenants host and vm-0 … vm-2. */
+  const withTenants = (machine: string): string =>
+    SMALL.replace('preset: generic', `preset: generic\n  ${machine}`).replace(
+      'tenants:\n',
+      `tenants:
+  vm:
+    count: 3
+    mode: nested
+    policy: static
+    memoryBytes: 64MiB
+    devices: { d: { traffic: { model: uniform, windowBytes: 64KiB, transferBytes: 64 } } }
+`,
+    );
+  const machine = (text: string, sets: string[] = []) => load(withTenants(text), { sets }).points[0].machine;
+
+  it('gives each copy of a tenant its minimum, and the rest to all', () => {
+    const { iotlb } = machine('iotlb: { ways: 16, partition: { by: ways, minimum: { host: 4, vm: 2 } } }');
+    expect(iotlb.partition).toEqual({ by: 'ways', minimum: [2, 2, 2, 4] });
+  });
+
+  it('can divide walk caches, nested TLB and the parts of an IOTLB, by sets too', () => {
+    const part = 'partition: { by: sets, minimum: { vm: 1 } }';
+    const text = `{ entries: 64, ways: 8, ${part} }`;
+    const { walkCaches, nestedTlb, iotlb } = machine(
+      `iotlb: { split: { level1: ${text} } }\n  nestedTlb: ${text}\n  walkCaches: { host: { level1: ${text} }, guest: { level2: ${text} } }`,
+    );
+    const all = [walkCaches.host[0], walkCaches.guest[1], nestedTlb, iotlb.split![0]];
+    expect(all.map(({ partition }) => partition)).toEqual(all.map(() => ({ by: 'sets', minimum: [1, 1, 1, 0] })));
+  });
+
+  it('of nothing for anybody is none, and its shares can be varied', () => {
+    const text = 'iotlb: { partition: { minimum: { vm: 0 } } }';
+    expect(machine(text).iotlb.partition).toBeUndefined();
+    const varied = machine(text, ['machine.iotlb.partition.minimum.vm=2']).iotlb.partition;
+    expect(varied).toEqual({ by: 'ways', minimum: [2, 2, 2, 0] });
+  });
+
+  it.each([
+    ['iotlb: { partition: { minimum: { vn: 1 } } }', 'there is no tenant "vn"; did you mean "vm"?'],
+    [
+      'iotlb: { partition: { minimum: { vm: 3 } } }',
+      'the tenants want 9 ways for themselves (vm 3 x 3), but a set has 8 ways',
+    ],
+    [
+      'nestedTlb: { partition: { by: sets, minimum: { vm: 1 } } }',
+      'but the cache has 1 set; expected less, a larger cache, or by: ways',
+    ],
+    [
+      'iotlb: { ways: 6, entries: 48, partition: { minimum: { vm: 2 } } }',
+      'all 6 ways are taken, so that tenant "host" has none; expected a minimum for it, or at most 5 for the others',
+    ],
+    ['iotlb: { l1: { partition: { minimum: { vm: 1 } } } }', 'unknown key "partition"'],
+    ['deviceCache: { partition: { minimum: { vm: 1 } } }', 'unknown key "partition"'],
+    ['iotlb: { partition: { by: rows } }', '"rows" is not one of ways, sets'],
+  ])('%s is a mistake', (text, message) => {
+    const found = problems(withTenants(text)).join('\n');
+    expect(found).toContain(message);
+    expect(found).toMatch(/^test\.yaml:4:\d+: /);
+  });
+});
+
 describe('machine.prefetchPages', () => {
   const withMachine = (lines: string): string => SMALL.replace('preset: generic', `preset: generic\n  ${lines}`);
 

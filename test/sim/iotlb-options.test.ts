@@ -1,12 +1,12 @@
 /** Whole runs with each organisation of the IOTLB: sum rules hold, and results do not depend on how often one runs. */
 import { describe, expect, it } from 'vitest';
-import { C_HITS, C_PREFETCHES, C_PREFETCH_HITS, C_WALKS } from '../../src/kernel/layout.ts';
+import { C_HITS, C_LOOKUPS, C_PREFETCHES, C_PREFETCH_HITS, C_WALKS } from '../../src/kernel/layout.ts';
 import { explainText } from '../../src/iommu/explain-text.ts';
 import { walkPicture } from '../../src/iommu/walk-picture.ts';
 import { brokenRules } from '../../src/report/rules.ts';
 import { explainRequest } from '../../src/sim/explain.ts';
 import { simulate } from '../../src/sim/simulate.ts';
-import type { MachineSpec, RunSpec } from '../../src/spec.ts';
+import type { MachineSpec, PartitionSpec, RunSpec } from '../../src/spec.ts';
 import type { RunResult } from '../../src/stats/result.ts';
 import { kernelModule } from '../support/kernel.ts';
 import {
@@ -33,6 +33,18 @@ const OPTIONS: Readonly<Record<string, Partial<MachineSpec>>> = {
   'prefetch into a split IOTLB, with a first level': {
     prefetchPages: 3,
     iotlb: { ...unified, l1: cacheSpec(16), split: [{ level: 1, ...cacheSpec(8, 2) }] },
+  },
+  'ways by tenant': {
+    iotlb: { ...unified, partition: { by: 'ways', minimum: [1, 1, 2, 2] } },
+    nestedTlb: { ...cacheSpec(64), partition: { by: 'ways', minimum: [0, 0, 16, 0] } },
+  },
+  'sets by tenant, split, with prefetch': {
+    prefetchPages: 7,
+    iotlb: {
+      ...unified,
+      partition: { by: 'sets', minimum: [2, 2, 2, 2] },
+      split: [{ level: 1, ...cacheSpec(8, 4), partition: { by: 'ways', minimum: [0, 2, 1, 0] } }],
+    },
   },
 };
 
@@ -99,6 +111,28 @@ it('fracture: false keeps a 2 MiB guest leaf whole on 4 KiB host leaves', () => 
   expect([cut[1], whole[0]]).toEqual([0, 0]);
   expect(whole[1]).toBeGreaterThan(1990);
   expect(cut[0]).toBeLessThan(400);
+});
+
+it('a share of the IOTLB keeps the hits of a tenant beside others', () => {
+  const hitRatios = (partition?: PartitionSpec): number[] => {
+    const window = (windowBytes: number, outstanding: number) => uniformTraffic({ windowBytes, outstanding });
+    const iotlb = { ...unified, ...cacheSpec(64, 16), index: 'hash' as const };
+    const spec = runSpec({
+      machine: machineSpec({ iotlb: { ...iotlb, ...(partition === undefined ? {} : { partition }) } }),
+      tenants: [
+        tenantSpec({ name: 'quiet', devices: deviceSpecs(1, { traffic: window(64 * 1024, 1) }) }),
+        tenantSpec({ name: 'noisy', devices: deviceSpecs(3, { traffic: window(16 * MIB, 16) }, 1, 1) }),
+      ],
+      run: runLimits({ requests: 60_000, warmupRequests: 5000 }),
+    });
+    const { devices } = simulate(spec, kernelModule);
+    return devices.map(({ counters }) => counters[C_HITS] / counters[C_LOOKUPS]);
+  };
+  const [shared] = hitRatios();
+  const [divided, noisy] = hitRatios({ by: 'ways', minimum: [12, 0] });
+  expect(shared).toBeLessThan(0.3);
+  expect(divided).toBeGreaterThan(0.95);
+  expect(noisy).toBeLessThan(0.02);
 });
 
 it('what walks prefetch saves walks of a device that goes through its pages in order', () => {

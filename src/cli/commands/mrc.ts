@@ -121,6 +121,9 @@ function organisationOf({ iotlb, prefetchPages }: MachineSpec): string | undefin
   if (iotlb.split !== undefined) {
     return 'machine.iotlb.split: the curves are of one IOTLB for all leaf sizes, and of one for each; leave split out for mrc';
   }
+  if (iotlb.partition !== undefined) {
+    return 'machine.iotlb.partition: the curves are of an IOTLB that all tenants share, and of one for each; leave partition out for mrc';
+  }
   if (prefetchPages !== undefined) {
     return 'machine.prefetchPages: what walks bring in besides depends on the capacity; set it to 0 for mrc';
   }

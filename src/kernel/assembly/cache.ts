@@ -6,10 +6,12 @@
 
 import {
   CACHE_CLOCK, CACHE_DROPPED, CACHE_ENDS, CACHE_EVICTIONS, CACHE_FILLS, CACHE_INDEX, CACHE_LINKS, CACHE_MASK, CACHE_PAD,
-  CACHE_REPLACEMENT, CACHE_RESIDENT, CACHE_SEED, CACHE_SETS, CACHE_SLOTS, CACHE_STAMPS, CACHE_STRIDE, CACHE_TABLE, CACHE_TABLE_MASK,
-  CACHE_TAGS, CACHE_WAYS, INDEX_HASH, INDEX_SHIFTED, REPLACE_FIFO, REPLACE_LFU, REPLACE_LRU, REPLACE_PLRU,
+  CACHE_REPLACEMENT, CACHE_RESIDENT, CACHE_SETS, CACHE_SET_PARTITION, CACHE_SLOTS, CACHE_STAMPS, CACHE_STRIDE, CACHE_TABLE, CACHE_TABLE_MASK,
+  CACHE_TAGS, CACHE_WAYS, CACHE_WAY_PARTITION, INDEX_HASH, INDEX_SHIFTED, REPLACE_FIFO, REPLACE_LFU, REPLACE_LRU, REPLACE_PLRU,
   REPLACE_RANDOM, REPLACE_SRRIP, SLOT_BYTES, SLOT_KEY0, SLOT_KEY1,
 } from '../layout';
+import { setWithin, victimWithin } from './partition';
+import { random } from './random';
 
 /** The part of a tag that its address space gives (MurmurHash3's multiplier). */
 // @ts-ignore: decorator
@@ -44,14 +46,22 @@ function hashedIndex(key0: u64, key1: u64): u32 {
   return <u32>(((key0 ^ (key1 << 17) ^ key1) * 0x9e3779b97f4a7c15) >> 32);
 }
 
+/** All bits of what is taken modulo the number of sets. */
+// @ts-ignore: decorator
+@inline
+function wideIndex(kind: i32, key0: u64, key1: u64): u64 {
+  if (kind == INDEX_HASH) return <u64>hashedIndex(key0, key1);
+  const page = key0 & 0x0fffffffffffffff; // without the leaf class
+  return kind == INDEX_SHIFTED ? page >> 3 : page;
+}
+
 export function setOf(cache: usize, key0: u64, key1: u64): u32 {
   const mask = load<i32>(cache, CACHE_MASK);
   if (mask >= 0) return indexOf(cache, key0, key1) & <u32>mask;
-  const sets = <u64>load<u32>(cache, CACHE_SETS);
-  const kind = load<i32>(cache, CACHE_INDEX);
-  if (kind == INDEX_HASH) return <u32>(<u64>hashedIndex(key0, key1) % sets);
-  const page = key0 & 0x0fffffffffffffff; // without the leaf class
-  return <u32>((kind == INDEX_SHIFTED ? page >> 3 : page) % sets);
+  const sets = load<u32>(cache, CACHE_SETS);
+  const index = wideIndex(load<i32>(cache, CACHE_INDEX), key0, key1);
+  const partition = load<usize>(cache, CACHE_SET_PARTITION);
+  return partition != 0 ? setWithin(partition, key1, index, sets) : <u32>(index % <u64>sets);
 }
 
 /** Slot number of the key, or -1. Does not count as a use. */
@@ -235,16 +245,6 @@ export function leastStamp(cache: usize, first: u32, pad: u32): u32 {
   }
 }
 
-/** xorshift32 (Marsaglia 2003); the high bits of a product scale it to 0..ways-1. */
-function random(cache: usize, ways: u32): u32 {
-  let x = load<u32>(cache, CACHE_SEED);
-  x ^= x << 13;
-  x ^= x >> 17;
-  x ^= x << 5;
-  store<u32>(cache, x, CACHE_SEED);
-  return <u32>((<u64>x * <u64>ways) >> 32);
-}
-
 /** SRRIP (Jaleel et al., ISCA 2010): re-reference value 3 is the victim; if there is none, all age. */
 function mostDistant(cache: usize, first: u32, ways: u32): u32 {
   const stamps = load<usize>(cache, CACHE_STAMPS) + (first << 2);
@@ -313,7 +313,8 @@ function leastOfEight(cache: usize, first: u32): u32 {
 }
 
 function insertAny(cache: usize, key0: u64, key1: u64, tag: u32, set: u32): usize {
-  const slot = victim(cache, set);
+  const partition = load<usize>(cache, CACHE_WAY_PARTITION);
+  const slot = partition != 0 ? victimWithin(cache, partition, set, key1) : victim(cache, set);
   const tags = load<usize>(cache, CACHE_TAGS);
   const record = load<usize>(cache, CACHE_SLOTS) + slot * SLOT_BYTES;
   const old = load<u32>(tags + (slot << 2));
