@@ -45,7 +45,7 @@ function shared(sizes: readonly (readonly [number, number])[]): fc.Arbitrary<Cac
     .map(([spec, by, shares]) => {
       if (by === 'none' || spec.entries === 0) return spec;
       const places = by === 'ways' ? spec.ways : spec.entries / spec.ways;
-      return { ...spec, ...partitionOf(by as 'ways' | 'sets', places, shares) };
+      return { ...spec, ...partitionOf(by, places, shares) };
     });
 }
 
