@@ -1,19 +1,8 @@
 /** The program: arguments in, exit code out. 0 done, 1 a goal not met, 2 the user's mistake, 3 our bug, 130 interrupted. */
-import yargs from 'yargs';
+import yargs, { type CommandModule } from 'yargs';
 import { visible } from '../report/visible.ts';
 import { didYouMean, UserError } from '../scenario/problem.ts';
-import { checkCommand } from './commands/check.ts';
-import { compareCommand } from './commands/compare.ts';
 import { withCompletion } from './commands/completion.ts';
-import { explainCommand } from './commands/explain.ts';
-import { listCommand } from './commands/list.ts';
-import { mrcCommand } from './commands/mrc.ts';
-import { pagetableCommand } from './commands/pagetable.ts';
-import { reportCommand } from './commands/report.ts';
-import { runCommand } from './commands/run.ts';
-import { schemaCommand } from './commands/schema.ts';
-import { sweepCommand } from './commands/sweep.ts';
-import { whatifCommand } from './commands/whatif.ts';
 import { EXIT_NOT_MET, GoalMissed } from './goal.ts';
 import { EXIT_INTERRUPTED, Interrupted } from './interrupt.ts';
 import { colours, note, quietWhenReaderLeaves } from './terminal.ts';
@@ -28,6 +17,21 @@ const FLAGS = (
   'point base metric perf perf-unscaled tolerance csv no-color'
 ).split(' ');
 
+/** In the order of --help. */
+const COMMANDS = new Map<string, () => Promise<unknown>>([
+  ['run', async () => (await import('./commands/run.ts')).runCommand],
+  ['sweep', async () => (await import('./commands/sweep.ts')).sweepCommand],
+  ['whatif', async () => (await import('./commands/whatif.ts')).whatifCommand],
+  ['mrc', async () => (await import('./commands/mrc.ts')).mrcCommand],
+  ['compare', async () => (await import('./commands/compare.ts')).compareCommand],
+  ['report', async () => (await import('./commands/report.ts')).reportCommand],
+  ['check', async () => (await import('./commands/check.ts')).checkCommand],
+  ['list', async () => (await import('./commands/list.ts')).listCommand],
+  ['explain', async () => (await import('./commands/explain.ts')).explainCommand],
+  ['pagetable', async () => (await import('./commands/pagetable.ts')).pagetableCommand],
+  ['schema', async () => (await import('./commands/schema.ts')).schemaCommand],
+]);
+
 /** Runs the program and sets the exit code of the process. */
 export async function run(argv: readonly string[]): Promise<void> {
   quietWhenReaderLeaves();
@@ -37,28 +41,24 @@ export async function run(argv: readonly string[]): Promise<void> {
 /** The exit code for these arguments. */
 export async function main(argv: readonly string[]): Promise<number> {
   try {
-    await parser(argv).parseAsync();
+    await (await parser(argv)).parseAsync();
     return 0;
   } catch (error) {
     return explain(error, argv);
   }
 }
 
-function parser(argv: readonly string[]) {
+/** The command that comes first, alone: loading the others takes longer than most of them run. Else all, to show or to guess. */
+function commandsFor([first]: readonly string[]): Promise<unknown[]> {
+  const named = first === undefined ? undefined : COMMANDS.get(first);
+  return Promise.all((named === undefined ? [...COMMANDS.values()] : [named]).map((load) => load()));
+}
+
+async function parser(argv: readonly string[]) {
   const program = yargs([...argv])
     .scriptName('nestwalk')
     .usage('$0 <command>\n\nSimulates DMA through IOMMUs: what translation costs, one stage and nested.')
-    .command(runCommand)
-    .command(sweepCommand)
-    .command(whatifCommand)
-    .command(mrcCommand)
-    .command(compareCommand)
-    .command(reportCommand)
-    .command(checkCommand)
-    .command(listCommand)
-    .command(explainCommand)
-    .command(pagetableCommand)
-    .command(schemaCommand)
+    .command((await commandsFor(argv)) as CommandModule[])
     .demandCommand(1, 1, 'expected a command; nestwalk --help shows them all', 'expected one command')
     .recommendCommands()
     .strict()
