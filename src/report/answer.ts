@@ -71,12 +71,14 @@ function comparison(
   againstName: string,
   against: Estimate | undefined,
 ): string {
-  const text = (value: Estimate | undefined): string => (value === undefined ? 'no value' : amount(value, column));
+  const largest = Math.max(Math.abs(of?.mean ?? 0), Math.abs(against?.mean ?? 0));
+  const text = (value: Estimate | undefined): string =>
+    value === undefined ? 'no value' : amountText(value, column.unit, largest);
   const both = `${subject(column, ofName)}: ${text(of)}, against ${text(against)} of ${againstName}`;
   if (of === undefined || against === undefined) return `${both}.`;
   const difference = of.mean - against.mean;
   const sign = difference < 0 ? '−' : '+';
-  const size = amountText({ mean: Math.abs(difference), half: 0 }, column.unit);
+  const size = amountText({ mean: Math.abs(difference), half: 0 }, column.unit, largest);
   return `${both}: ${sign}${size}${relative(of.mean, against.mean)}.`;
 }
 

@@ -56,7 +56,7 @@ export function estimateText(value: Estimate | undefined): string {
 }
 
 /** Two digits are enough for an interval; the prefix is that of its mean. */
-export const spreadText = (half: number, [suffix, size]: readonly [string, number]): string =>
+const spreadText = (half: number, [suffix, size]: readonly [string, number]): string =>
   `${decimal(half / size, 2)}${suffix}`;
 
 /** Units that people read in larger ones from a million on. */
@@ -76,9 +76,16 @@ const LARGER: Readonly<Record<string, readonly (readonly [string, number])[]>> =
   ],
 };
 
-/** A value with its unit in a sentence: `207.2 ns`, `16.87 ms/GB ± 0.02`, `1.5M per s`. */
-export function amountText({ mean, half }: Pick<Estimate, 'mean' | 'half'>, unit: string): string {
-  const larger = LARGER[unit]?.find(([, size]) => Math.abs(mean) >= Math.max(size, 1e6));
+/**
+ * A value with its unit in a sentence: `207.2 ns`, `16.87 ± 0.02 ms/GB`, `1.5M per s`; in the unit that suits `largest`, so
+ * that values which are compared share it.
+ */
+export function amountText(
+  { mean, half }: Pick<Estimate, 'mean' | 'half'>,
+  unit: string,
+  largest: number = Math.abs(mean),
+): string {
+  const larger = LARGER[unit]?.find(([, size]) => largest >= Math.max(size, 1e6));
   const [name, size] = larger ?? [unit, 1];
   const [value, spread] = [mean / size, half / size];
   const interval = spread > 0 ? ` ± ${spreadText(spread, prefixOf(value))}` : '';

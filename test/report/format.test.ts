@@ -40,6 +40,11 @@ describe('a value in a sentence', () => {
     [84_264, '', '84264'],
   ])('%d %s is %s', (mean, unit, text) => expect(amountText({ mean, half: 0 }, unit)).toBe(text));
 
+  it('has the unit of what it is compared with', () => {
+    expect(amountText({ mean: 482_800, half: 0 }, 'ns/GB', 16_870_000)).toBe('0.4828 ms/GB');
+    expect(amountText({ mean: 482_800, half: 0 }, 'ns/GB')).toBe('482800 ns/GB');
+  });
+
   it('has the unit of its mean for the interval too', () => {
     expect(amountText({ mean: 16_870_000, half: 20_000 }, 'ns/GB')).toBe('16.87 ± 0.02 ms/GB');
   });
