@@ -30,6 +30,7 @@ const COMMANDS = new Map<string, () => Promise<unknown>>([
   ['explain', async () => (await import('./commands/explain.ts')).explainCommand],
   ['pagetable', async () => (await import('./commands/pagetable.ts')).pagetableCommand],
   ['schema', async () => (await import('./commands/schema.ts')).schemaCommand],
+  ['completion', async () => (await import('./commands/completion.ts')).completionCommand],
 ]);
 
 /** Runs the program and sets the exit code of the process. */
@@ -83,7 +84,12 @@ async function parser(argv: readonly string[]) {
 /** yargs names unknown flags but none that was meant. */
 function withHint(message: string): string {
   const word = /^Unknown argument: (\S+)$/.exec(message)?.[1];
-  return word === undefined ? message : `${message}${didYouMean(word, FLAGS)}`;
+  return word === undefined
+    ? message
+    : `${message}${didYouMean(
+        word,
+        FLAGS.filter((flag) => flag !== word),
+      )}`;
 }
 
 function explain(error: unknown, argv: readonly string[]): number {
