@@ -31,6 +31,8 @@ export interface IotlbSpec extends CacheSpec {
   readonly split?: readonly IotlbPart[];
   /** A guest leaf on smaller host leaves is cut to the smaller one (true: what specifications describe). */
   readonly fracture: boolean;
+  /** Not-present results are kept too (VT-d caching mode, AMD NpCache), so that kernels must flush what they map. Left out: not. */
+  readonly negative?: boolean;
   readonly l1: CacheSpec;
 }
 
@@ -191,7 +193,7 @@ export interface TenantSpec {
   /** GVA → GPA: walked by hardware in the nested modes, read by the hypervisor in `shadow`. */
   readonly guest: StageSpec;
   readonly policy: Policy;
-  /** The guest's unit says that it caches not-present entries. Left out: in mode `shadow`, which lives by it. */
+  /** The unit that its kernel sees says that it caches not-present entries. Left out: in mode `shadow`, which lives by it. */
   readonly npCache?: boolean;
   /** Domains that the guest makes: at least, and if left out, those that its devices are in. */
   readonly guestDomains?: number;
@@ -388,9 +390,9 @@ export function isNested(mode: TenantMode): boolean {
   return mode === 'nested' || mode === 'nested-hw';
 }
 
-/** The guest's kernel must flush maps too, in aligned pieces, and does without a flush queue. */
+/** The tenant's kernel must flush maps too, in aligned pieces, and does without a flush queue. */
 export function cachesNotPresent({ mode, npCache }: Pick<TenantSpec, 'mode' | 'npCache'>): boolean {
-  return mode === 'shadow' || (isNested(mode) && npCache === true);
+  return mode === 'shadow' || (mode !== 'passthrough' && npCache === true);
 }
 
 /** Linux has no flush queue where maps are flushed: the unmaps of `lazy` are then strict. */

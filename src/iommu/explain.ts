@@ -14,6 +14,7 @@ import {
   TRACE_ENTRY,
   TRACE_FIRST,
   TRACE_IOTLB_HIT,
+  TRACE_IOTLB_NEGATIVE,
   TRACE_KIND,
   TRACE_LEVEL,
   TRACE_NTLB_FILL,
@@ -168,6 +169,8 @@ function describe(record: TraceRecord, formats: ExplainFormats): Description {
       };
     case TRACE_PREFETCH:
       return { ...plain('prefetch', record), meaning: `${pageText(record.address)} is at ${pageText(record.entry)}` };
+    case TRACE_IOTLB_NEGATIVE:
+      return { ...plain('IOTLB', record), meaning: `${pageText(record.address)} was not present when it was walked` };
     case TRACE_IOTLB_HIT:
       return { ...plain('IOTLB', record), meaning: `${pageText(record.address)} is at ${pageText(record.entry)}` };
     default:

@@ -60,6 +60,7 @@ import {
   UNIT_EPOCH,
   UNIT_FLAGS,
   UNIT_FLAG_BARE,
+  UNIT_FLAG_NEGATIVE,
   UNIT_FLAG_NO_FRACTURE,
   UNIT_FLAG_PLAIN,
   UNIT_FLAG_STRAIGHT,
@@ -183,9 +184,11 @@ function flagsOf({ iotlb, lineCache, walkCaches, nestedTlb, prefetchPages = 0 }:
   const isStraight = hasPlainLines && prefetchPages === 0; // prefetch has to know which entries a walk has read
   const caches = [...walkCaches.host, ...walkCaches.guest, nestedTlb];
   const isBare = isStraight && caches.every(({ entries }) => entries === 0);
-  const isPlain = isBare && iotlb.split === undefined && iotlb.partition === undefined;
+  const isNegative = iotlb.negative === true;
+  const isPlain = isBare && iotlb.split === undefined && iotlb.partition === undefined && !isNegative;
   return (
     (iotlb.fracture ? 0 : UNIT_FLAG_NO_FRACTURE) |
+    (isNegative ? UNIT_FLAG_NEGATIVE : 0) |
     (isStraight ? UNIT_FLAG_STRAIGHT : 0) |
     (isBare ? UNIT_FLAG_BARE : 0) |
     (isPlain ? UNIT_FLAG_PLAIN : 0)

@@ -240,6 +240,8 @@ export const C_PRI_PS = 103; // Σ over page requests, from the answer that show
 export const C_PRI_FAULTS = 104; // page faults, told by an answer
 export const C_PREFETCHES = 109; // translations that walks brought into the IOTLB beside the one they were for
 export const C_PREFETCH_HITS = 110; // first lookups that found such a one, each at its first use
+export const C_NEGATIVE_FILLS = 111; // walks whose not-present result went into the IOTLB
+export const C_NEGATIVE_HITS = 112; // first lookups that found such a one, ready (they count as hits) or not (as merged)
 export const C_L1_CLASS = 105; // 4 slots: of the hits by leaf class, those of the first level
 export const C_STALE = 98; // IOTLB hits on entries whose page was already unmapped, but not yet invalidated
 export const C_READS = 32; // 16 slots: [stage 0 = guest/first, 1 = host/second][level 0..7]
@@ -305,6 +307,8 @@ export const SLOT_META = 24; // u64: permissions (bits 1:0), miss cause (bits 5:
 /** IOTLB entries that were prefetched and not used yet: bits 1:0 are 0, and the permissions lie in bits 3:2. */
 export const META_PREFETCHED = 64; // bit 6
 export const META_ALLOWED_SHIFT = 2;
+/** IOTLB entries that say that a page is not present; they allow nothing. */
+export const META_NEGATIVE = 128; // bit 7
 /** IOTLB entries: bits 63:11 of SLOT_META are the time at which software unmapped the page, ps; 0 = it has not. */
 export const META_UNMAPPED_SHIFT = 11;
 export const SLOT_READY = 32; // f64: time from which the entry may be used, ps
@@ -357,6 +361,8 @@ export const UNIT_FLAG_STRAIGHT = 4; // no line cache, or one of a power of two 
 export const UNIT_FLAG_BARE = 8; // STRAIGHT, and neither walk caches nor a nested TLB
 export const UNIT_FLAG_PLAIN = 16; // BARE, and the IOTLB is one cache that is filled with what was asked for and nothing else
 
+export const UNIT_FLAG_NEGATIVE = 32; // not-present results go into the IOTLB too
+
 export const KEY_GUEST_LOG2 = 40; // bit of KEY1: translated by a guest table (PASID valid)
 
 /** Flags of invalidatePages. */
@@ -395,6 +401,7 @@ export const TRACE_PASID_HIT = 7;
 export const TRACE_IOTLB_HIT = 8;
 export const TRACE_NTLB_FILL = 9;
 export const TRACE_PREFETCH = 10;
+export const TRACE_IOTLB_NEGATIVE = 11;
 
 /** Miss causes as stored in SLOT_META bits 5:4 and added to C_COLD. */
 export const CAUSE_COLD = 0;

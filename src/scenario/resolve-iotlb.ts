@@ -28,6 +28,7 @@ export function resolveIotlb(
     leafLog2,
     ...(split.length === 0 ? {} : { split }),
     fracture: input?.fracture ?? base.fracture,
+    ...(input?.negative === true ? { negative: true } : {}),
     l1: resolveCache('machine.iotlb.l1', base.l1, input?.l1, report),
   };
 }

@@ -325,15 +325,27 @@ function resolveTenant(
     if (device.untrusted !== true || tenant.mode !== 'passthrough') continue;
     report(`${path}.devices.${key}.untrusted`, 'Linux always translates untrusted devices; expected another mode');
   }
-  const spec = { name, mode: tenant.mode, host, guest, ...guestOptions(tenant), memoryBytes, devices };
+  const options = guestOptions(path, tenant, machine.iotlb.negative === true, report);
+  const spec = { name, mode: tenant.mode, host, guest, ...options, memoryBytes, devices };
   return { ...spec, policy: effectivePolicy({ ...spec, policy: wanted }) };
 }
 
-/** Only those that the scenario gives: they differ between modes. */
-function guestOptions({ vm, npCache, guestDomains }: TenantInput): Pick<TenantSpec, 'vm' | 'npCache' | 'guestDomains'> {
+/** Only those that the scenario gives: they differ between modes. `negative`: units keep not-present results. */
+function guestOptions(
+  path: string,
+  { mode, vm, npCache, guestDomains }: TenantInput,
+  negative: boolean,
+  report: Report,
+): Pick<TenantSpec, 'vm' | 'npCache' | 'guestDomains'> {
+  const mustKnow = negative && mode !== 'passthrough' && mode !== 'shadow';
+  if (mustKnow && npCache === false) {
+    const problem =
+      'with machine.iotlb.negative a page that was not present would stay so for a kernel that does not know';
+    report(`${path}.npCache`, `${problem}; leave npCache out`);
+  }
   return {
     ...(vm === undefined ? {} : { vm }),
-    ...(npCache === undefined ? {} : { npCache }),
+    ...(mustKnow ? { npCache: true } : npCache === undefined ? {} : { npCache }),
     ...(guestDomains === undefined ? {} : { guestDomains }),
   };
 }

@@ -153,6 +153,9 @@ const machine = z.strictObject({
         )
         .optional(),
       fracture: flag('Cut a guest leaf to the smaller host leaf').optional(),
+      negative: flag(
+        'Not-present results are kept too (VT-d caching mode, AMD NpCache): kernels then flush what they map, and do so for each unmap',
+      ).optional(),
       l1: cache.describe('First-level IOTLB, one for each device').optional(),
     })
     .describe('The shared IOTLB')
@@ -409,7 +412,9 @@ const tenant = z.strictObject({
     .enum(['device', 'shared'])
     .describe('device: an address space for each device; shared: one for all devices of the tenant, behind any units')
     .optional(),
-  npCache: flag("The guest's IOMMU caches not-present entries: maps are flushed too; always so in shadow").optional(),
+  npCache: flag(
+    "Its kernel's IOMMU says that it caches not-present entries: maps are flushed too; always so in shadow, and with machine.iotlb.negative",
+  ).optional(),
   guestDomains: integer(1, 65_535, 'Domains that the guest makes; left out = one a device').optional(),
   memoryBytes: bytes(1 << 20, 4 * TIB, "Memory for its buffers; a VM's size").optional(),
   devices: z.record(anyName, device).describe('Devices by name'),

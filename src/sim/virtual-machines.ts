@@ -141,6 +141,7 @@ export class VirtualMachines {
       hostPage: (page) => hostPageOf(guestPlan, page),
       target: { port, domain: plan.domain, pasid: -1 },
       rules: KERNEL_ERAS[kernelEra],
+      flushesMaps: this.parts.spec.machine.iotlb.negative === true,
       costs: {
         ...costsPs(costs),
         exit: ps(viommu.emulatedExitNs),

@@ -25,6 +25,7 @@ const OPTIONS = [
     name: 'sets by tenant',
     machine: (iotlb) => ({ iotlb: { ...iotlb, partition: { by: 'sets', minimum: [32] } } }),
   },
+  { name: 'not-present kept', machine: (iotlb) => ({ iotlb: { ...iotlb, negative: true } }) },
   { name: 'prefetch, 7 pages', machine: (iotlb) => ({ iotlb, prefetchPages: 7 }) },
 ];
 

@@ -56,6 +56,7 @@ describe('mrc', () => {
     [['--set', 'tenants.host.mode=passthrough'], /nothing is translated/],
     [['--set', 'machine.iotlb.split.level1.entries=16'], /machine.iotlb.split: .*leave split out for mrc/],
     [['--set', 'machine.iotlb.partition={minimum: {host: 2}}'], /machine.iotlb.partition: .*leave partition out/],
+    [['--set', 'machine.iotlb.negative=true'], /machine.iotlb.negative: .*leave negative out/],
     [['--set', 'machine.prefetchPages=7'], /machine.prefetchPages: .*set it to 0 for mrc/],
     [['--sets', '4', '--set', 'machine.iotlb.index=hash'], /no curves over ways; expected modulo or shifted/],
   ])('refuses %j before any work', async (flags, message) => {

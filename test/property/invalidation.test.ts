@@ -18,6 +18,8 @@ interface Setting {
   /** Large leaves have a part of their own. */
   readonly isSplit: boolean;
   readonly prefetchPages: number;
+  /** The IOTLB keeps what was not present: maps are invalidated too. */
+  readonly negative: boolean;
   /** Caches are divided among tenants. */
   readonly partition: PartitionSpec['by'] | 'none';
   readonly levels: 4 | 5;
@@ -30,6 +32,7 @@ const setting: fc.Arbitrary<Setting> = fc.record({
   hasL1: fc.boolean(),
   isSplit: fc.boolean(),
   prefetchPages: fc.constantFrom(0, 1, 7),
+  negative: fc.boolean(),
   partition: fc.constantFrom('none', 'ways', 'sets'),
   levels: fc.constantFrom(4, 5),
   sparing: fc.boolean(),
@@ -57,7 +60,14 @@ class Domain {
     const caches = [1, 2, 3, 4].map(() => shared(64, 16));
     const l1 = setting.hasL1 ? lru(32) : NO_CACHE;
     const split = setting.isSplit ? { split: [{ level: 1, ...shared(64, 8) }] } : {};
-    const iotlb = { ...shared(256, 4), leafLog2: [12, 21, 30], ...split, fracture: true, l1 };
+    const iotlb = {
+      ...shared(256, 4),
+      leafLog2: [12, 21, 30],
+      ...split,
+      fracture: true,
+      negative: setting.negative,
+      l1,
+    };
     const walkCaches = { host: caches, guest: caches };
     const rest = {
       prefetchPages: setting.prefetchPages,
@@ -95,6 +105,10 @@ class Domain {
     // A large leaf in the place of an emptied table: walk caches may point to that table.
     if (this.table.freedTables > 0) this.world.unit.invalidatePages(5, this.setting.isNested ? 0 : -1, input, 9, true);
     if (this.setting.isNested) this.mapHost(target, align);
+    if (!this.setting.negative) return;
+    this.world.unit.invalidatePages(5, this.setting.isNested ? 0 : -1, input, isLarge ? 9 : 0, false);
+    // What was not present in the host's table is known by guest addresses.
+    if (this.setting.isNested) this.world.unit.invalidatePages(5, -1, target, 0, false);
   }
 
   private mapHost(target: number, align: number): void {
@@ -168,6 +182,7 @@ describe('after its invalidation', () => {
           isSplit: isNested,
           prefetchPages: isNested ? 0 : 3,
           partition: 'none',
+          negative: false,
           levels: 4,
           sparing: false,
         },

@@ -17,7 +17,7 @@ import { vtdCommands } from '../../src/iommu/commands/vtd.ts';
 import type { PageTable } from '../../src/iommu/page-table.ts';
 import { C_STALE } from '../../src/kernel/layout.ts';
 import { Prng } from '../../src/lib/prng.ts';
-import type { KernelEra } from '../../src/spec.ts';
+import type { IotlbSpec, KernelEra, MachineSpec } from '../../src/spec.ts';
 import { lru, machineOf, NO_CACHE, type Requester, World } from '../kernel/world.ts';
 import { COSTS } from '../support/driver.ts';
 
@@ -33,7 +33,19 @@ interface Setting {
   readonly hasL1: boolean;
   readonly entries: number;
   readonly queueEntries: number;
+  readonly organisation: keyof typeof ORGANISATIONS;
 }
+
+/** Of an IOTLB whose sets have four ways, and of the walker. */
+const ORGANISATIONS = {
+  plain: {},
+  split: { iotlb: { split: [{ level: 1, ...lru(8) }] } },
+  prefetch: { prefetchPages: 7 },
+  ways: { prefetchPages: 3, iotlb: { partition: { by: 'ways', minimum: [1, 2] } } },
+  sets: { iotlb: { partition: { by: 'sets', minimum: [1, 1] } } },
+} as const;
+
+type Organisation = Partial<Omit<MachineSpec, 'iotlb'>> & { readonly iotlb?: Partial<IotlbSpec> };
 
 const setting: fc.Arbitrary<Setting> = fc.record({
   policy: fc.constantFrom('strict', 'lazy', 'contiguous'),
@@ -42,6 +54,7 @@ const setting: fc.Arbitrary<Setting> = fc.record({
   hasL1: fc.boolean(),
   entries: fc.constantFrom(16, 256),
   queueEntries: fc.constantFrom(4, 64),
+  organisation: fc.constantFrom('plain', 'split', 'prefetch', 'ways', 'sets'),
 });
 
 interface Mapping {
@@ -77,15 +90,17 @@ class Life implements CommandHandler {
     this.prng = new Prng(seed, 0);
     const caches = [lru(16), lru(16), lru(16), lru(16)];
     const l1 = setting.hasL1 ? lru(8) : NO_CACHE;
+    const organisation: Organisation = ORGANISATIONS[setting.organisation];
     const machine = machineOf({
-      iotlb: { ...lru(setting.entries, 4), leafLog2: [12, 21, 30], fracture: true, l1 },
+      ...organisation,
+      iotlb: { ...lru(setting.entries, 4), leafLog2: [12, 21, 30], fracture: true, l1, ...organisation.iotlb },
       walkCaches: { host: caches, guest: caches },
       nestedTlb: lru(32),
       deviceCache: lru(8),
       pasidCache: lru(8),
     });
     const isLazy = setting.policy === 'lazy';
-    this.world = new World(machine, { watchesUnmapped: isLazy });
+    this.world = new World(machine, { watchesUnmapped: isLazy, tenantOf: new Map([[DOMAIN, 0]]) });
     this.host = this.world.hostTable(4);
     const guest = setting.isNested ? this.world.guest(this.host, 12) : undefined;
     this.table = guest === undefined ? this.host : this.world.guestTable(4, guest);
@@ -237,7 +252,14 @@ describe('whatever the interleaving', () => {
 
   it('there are such uses: the window is open', () => {
     for (const isNested of [false, true]) {
-      const common = { isNested, hasL1: false, entries: 256, queueEntries: 64, era: 'amd-6.1' } as const;
+      const common = {
+        isNested,
+        hasL1: false,
+        entries: 256,
+        queueEntries: 64,
+        organisation: 'plain',
+        era: 'amd-6.1',
+      } as const;
       const lazy = play({ ...common, policy: 'lazy' }, 1, 2000);
       expect(lazy.stale).toBeGreaterThan(20);
       expect(lazy.counted).toBe(lazy.stale);

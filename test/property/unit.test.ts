@@ -92,11 +92,12 @@ const machine: fc.Arbitrary<MachineSpec> = fc
     walkStartNs: fc.constantFrom(0, 0, 48, 500),
     prefetchPages: fc.oneof({ weight: 2, arbitrary: fc.constant(0) }, fc.integer({ min: 1, max: 7 })),
     fracture: fc.boolean(),
+    negative: fc.integer({ min: 0, max: 2 }).map((one) => one === 0),
   })
-  .map(({ iotlb, l1, leafLog2, level1, level2, guestWalk, hostWalk, nestedTlb, isBare, fracture, ...rest }) =>
+  .map(({ iotlb, l1, leafLog2, level1, level2, guestWalk, hostWalk, nestedTlb, isBare, fracture, negative, ...rest }) =>
     machineOf({
       ...rest,
-      iotlb: { ...iotlb, leafLog2, ...splitOf([level1, level2], leafLog2.length), fracture, l1 },
+      iotlb: { ...iotlb, leafLog2, ...splitOf([level1, level2], leafLog2.length), fracture, negative, l1 },
       nestedTlb: isBare ? NO_CACHE : nestedTlb,
       walkCaches: isBare ? { guest: [], host: [] } : { guest: guestWalk, host: hostWalk },
     }),

@@ -44,6 +44,8 @@ interface Leaf extends Permissions {
   readonly cause: number;
   /** Brought in by a walk for another page, and not used yet. */
   isPrefetched?: boolean;
+  /** The page is not present. */
+  isNegative?: boolean;
   /** When software unmapped the page without invalidating it. */
   unmappedPs?: number;
 }
@@ -218,6 +220,10 @@ export class ReferenceUnit {
     this.count(L.C_LOOKUPS_ALL);
     const found = this.lookup(requester, page, space);
     if (found !== undefined) {
+      if (found.entry.value.isNegative === true) {
+        this.count(L.C_NEGATIVE_HITS);
+        return abort(L.FAULT_NOT_PRESENT, found.donePs);
+      }
       const pages = this.pagesOf(found.entry.leafClass);
       return answer(found.entry.value, found.entry.value.page + (page % pages), found.donePs);
     }
@@ -407,6 +413,8 @@ export class ReferenceUnit {
     if (typeof to !== 'number') {
       this.fill(from, page, space, to, donePs);
       this.prefetch(page, space, guest !== undefined, donePs);
+    } else if (to === L.FAULT_NOT_PRESENT && this.machine.iotlb.negative === true) {
+      this.fillNegative(from, page, space, donePs);
     } else if (this.iotlb[0].causes !== undefined) this.count(L.C_COLD);
     return { to, donePs };
   }
@@ -420,6 +428,17 @@ export class ReferenceUnit {
     const leaf = { ...to, page: Math.floor(to.page / pages) * pages, readyPs, cause };
     cache?.insert(key, leaf);
     from.l1?.insert(key, leaf);
+  }
+
+  private fillNegative(from: ReferenceRequester, page: number, space: number, readyPs: number): void {
+    const key = { page, leafClass: 0, space };
+    const { cache, causes } = this.iotlb[0];
+    const cause = causes?.miss(key) ?? 0;
+    if (causes !== undefined) this.count(L.C_COLD + cause);
+    const leaf = { page: 0, read: false, write: false, readyPs, cause, isNegative: true };
+    cache?.insert(key, leaf);
+    from.l1?.insert(key, leaf);
+    if (cache !== undefined || from.l1 !== undefined) this.count(L.C_NEGATIVE_FILLS);
   }
 
   /** Fills the next pages of the same eight, if the walk's lines say where they are and the IOTLB does not know. */
@@ -625,7 +644,7 @@ export class ReferenceUnit {
       for (const entry of cache?.entries() ?? []) {
         const size = this.pagesOf(entry.leafClass);
         const meets = entry.page * size < page + pages && (entry.page + 1) * size > page;
-        if (entry.space === space && meets)
+        if (entry.space === space && meets && entry.value.isNegative !== true)
           entry.value = { ...entry.value, unmappedPs: entry.value.unmappedPs ?? atPs };
       }
     }

@@ -132,3 +132,29 @@ describe('machine.iotlb.fracture', () => {
     expect(machine('{ fracture: false }').iotlb.fracture).toBe(false);
   });
 });
+
+describe('machine.iotlb.negative', () => {
+  const withTenant = (tenant: string): string =>
+    withIotlb('{ negative: true }').replace('mode: host\n    policy: static', tenant);
+
+  it('is left out unless it is true', () => {
+    expect(machine('{ negative: false }').iotlb.negative).toBeUndefined();
+    expect(machine('{ negative: true }').iotlb.negative).toBe(true);
+  });
+
+  it.each([
+    ['mode: host\n    policy: lazy', true, 'strict'],
+    ['mode: nested\n    memoryBytes: 64MiB\n    policy: static', true, 'static'],
+    ['mode: shadow\n    memoryBytes: 64MiB\n    policy: strict', undefined, 'strict'],
+    ['mode: passthrough', undefined, 'passthrough'],
+  ])('makes the kernel of a tenant flush its maps: %s', (tenant, npCache, policy) => {
+    expect(load(withTenant(tenant)).points[0].tenants[0]).toMatchObject({ policy });
+    expect(load(withTenant(tenant)).points[0].tenants[0].npCache).toBe(npCache);
+  });
+
+  it('cannot be hidden from a guest', () => {
+    expect(problems(withTenant('mode: nested\n    memoryBytes: 64MiB\n    npCache: false'))[0]).toBe(
+      'test.yaml:9:14: with machine.iotlb.negative a page that was not present would stay so for a kernel that does not know; leave npCache out',
+    );
+  });
+});

@@ -1,12 +1,22 @@
 /** Whole runs with each organisation of the IOTLB: sum rules hold, and results do not depend on how often one runs. */
 import { describe, expect, it } from 'vitest';
-import { C_HITS, C_LOOKUPS, C_PREFETCHES, C_PREFETCH_HITS, C_WALKS } from '../../src/kernel/layout.ts';
+import {
+  C_ATS_ABORTED,
+  C_FAULTS,
+  C_HITS,
+  C_LOOKUPS,
+  C_NEGATIVE_FILLS,
+  C_PREFETCHES,
+  C_PREFETCH_HITS,
+  C_WALKS,
+} from '../../src/kernel/layout.ts';
 import { explainText } from '../../src/iommu/explain-text.ts';
 import { walkPicture } from '../../src/iommu/walk-picture.ts';
 import { brokenRules } from '../../src/report/rules.ts';
 import { explainRequest } from '../../src/sim/explain.ts';
 import { simulate } from '../../src/sim/simulate.ts';
-import type { MachineSpec, PartitionSpec, RunSpec } from '../../src/spec.ts';
+import type { AtsSpec, MachineSpec, PartitionSpec, RunSpec, TenantSpec } from '../../src/spec.ts';
+import { sumCounters } from '../../src/stats/counters.ts';
 import type { RunResult } from '../../src/stats/result.ts';
 import { kernelModule } from '../support/kernel.ts';
 import {
@@ -47,6 +57,9 @@ const OPTIONS: Readonly<Record<string, Partial<MachineSpec>>> = {
     },
   },
 };
+
+/** With not-present results kept: as resolved, every kernel knows. */
+const NEGATIVE = { iotlb: { ...unified, negative: true } };
 
 /** Host devices with small and large leaves, a nested guest, and a strict NIC. */
 function specOf(machine: Partial<MachineSpec>): RunSpec {
@@ -175,3 +188,62 @@ it('explain shows what a walk prefetched', () => {
 });
 
 const hexPage = (page: number): string => `0x${(page * 4096).toString(16)}`;
+
+describe('a unit that keeps not-present results', () => {
+  /** A NIC in strict mode; every kernel under such a unit flushes what it maps. */
+  const nic = (mode: TenantSpec['mode'], machine: Partial<MachineSpec>): RunResult => {
+    const npCache = machine === NEGATIVE;
+    const host = stageSpec('amd-v1', 4, mode === 'nested' ? 21 : 12);
+    const stages = { mode, host, guest: stageSpec('amd-v2', 4), memoryBytes: 256 * MIB };
+    const spec = runSpec({
+      machine: machineSpec(machine),
+      tenants: [
+        tenantSpec({
+          ...stages,
+          ...(npCache && mode !== 'shadow' ? { npCache } : {}),
+          policy: 'strict',
+          devices: deviceSpecs(1, { traffic: nicTraffic() }),
+        }),
+      ],
+      run: { ...runLimits({ requests: 4000, warmupRequests: 500 }), missCauses: true, debug: true },
+    });
+    return simulate(spec, kernelModule);
+  };
+
+  it.each(['host', 'nested', 'nested-hw', 'shadow'] as const)(
+    'costs an invalidation more a map, and no fault: %s',
+    (mode) => {
+      const [plain, negative] = [{}, NEGATIVE].map((machine) => nic(mode, machine));
+      expect(brokenRules(negative)).toEqual([]);
+      expect(sumCounters([negative.devices[0].counters])[C_FAULTS]).toBe(0);
+      const perMap = ({ devices: [{ driver }], units }: RunResult): number =>
+        units[0].commandKinds!.pages / driver.maps;
+      // In shadow mode the commands are the hypervisor's.
+      expect(perMap(plain)).toBeGreaterThan(0.9);
+      expect(perMap(plain)).toBeLessThan(1.1);
+      expect(perMap(negative)).toBeGreaterThan(1.9);
+      expect(perMap(negative)).toBeLessThan(2.1);
+    },
+  );
+
+  it('lets pages come in on demand: the map of a page request takes the result with it', () => {
+    const ats: AtsSpec = {
+      ...{ ...cacheSpec(64), leafLog2: [12, 21], allowed: true, requestPages: 1, outstanding: 8, invalidateQueue: 32 },
+      ...{ lookupNs: 5, messageNs: 100, invalidateNs: 50, invalidateTimeoutNs: 90e9 },
+    };
+    const pri = { outstanding: 8, groupPages: 4, gatherNs: 100, interruptNs: 2000, faultNs: 1500 };
+    const demand = { ...pri, reclaimPerSecond: 20_000, logEntries: 64 };
+    const device = { ats, pri: demand, traffic: uniformTraffic({ windowBytes: MIB / 2, outstanding: 8 }) };
+    const spec = runSpec({
+      machine: machineSpec(NEGATIVE),
+      tenants: [tenantSpec({ policy: 'static', npCache: true, devices: deviceSpecs(1, device) })],
+      run: { ...runLimits({ requests: 8000 }), missCauses: true, debug: true },
+    });
+    const result = simulate(spec, kernelModule);
+    const { counters, requests } = result.devices[0];
+    expect(brokenRules(result)).toEqual([]);
+    expect(requests).toBe(8000);
+    expect(counters[C_NEGATIVE_FILLS]).toBeGreaterThan(100);
+    expect([counters[C_FAULTS], counters[C_ATS_ABORTED]]).toEqual([0, 0]);
+  });
+});

@@ -124,6 +124,9 @@ function organisationOf({ iotlb, prefetchPages }: MachineSpec): string | undefin
   if (iotlb.partition !== undefined) {
     return 'machine.iotlb.partition: the curves are of an IOTLB that all tenants share, and of one for each; leave partition out for mrc';
   }
+  if (iotlb.negative === true) {
+    return 'machine.iotlb.negative: the curves know only pages that are there; leave negative out for mrc';
+  }
   if (prefetchPages !== undefined) {
     return 'machine.prefetchPages: what walks bring in besides depends on the capacity; set it to 0 for mrc';
   }

@@ -40,6 +40,8 @@ export interface ShadowingConfig {
   /** Of the host's kernel. */
   readonly rules: KernelEraRules;
   readonly costs: ShadowingCosts;
+  /** The real unit caches not-present entries: the host flushes what it maps, too. */
+  readonly flushesMaps?: boolean;
 }
 
 interface Range {
@@ -152,10 +154,11 @@ export class ShadowingHypervisor implements Hypervisor {
     this.pinnedPages += pages;
     this.pinnedPagesPeak = Math.max(this.pinnedPagesPeak, this.pinnedPages);
     this.atPs += costs.map + (pages - 1) * costs.mapPage;
-    if (!setup && merged.freedTables > 0) this.invalidate(page, pages, true);
+    const tablesFreed = merged.freedTables > 0;
+    if (!setup && (tablesFreed || this.config.flushesMaps === true)) this.invalidate(page, pages, tablesFreed);
   }
 
-  /** Real hardware does not cache not-present entries: the host flushes what it unmaps, not what it maps. */
+  /** Most hardware does not cache not-present entries: then the host flushes what it unmaps, not what it maps. */
   private invalidate(page: number, pages: number, tablesFreed: boolean): void {
     const { rules, target, costs } = this.config;
     const { port, domain, pasid } = target;

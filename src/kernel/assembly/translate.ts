@@ -5,11 +5,11 @@ import {
   CTX_ALLOWED, CTX_BDF, CTX_CACHE, CTX_CLASS, CTX_CLASS_SHIFT, CTX_COUNTERS, CTX_DTE_STAMP, CTX_EPOCH,
   CTX_GUEST_LEVELS, CTX_GUEST_ROOT, CTX_HOST_ROOT, CTX_INDEX, CTX_L1, CTX_MODE, CTX_PASID, CTX_PASID_STAMP, CTX_SPACE,
   CTX_SPACE_TAG, CTX_UNIT, C_COLD, C_DEPTH, C_FAST, C_FAST_GUEST, C_FAULTS, C_HITS, C_L1_CLASS, C_LOOKUPS, C_MERGED,
-  C_PREFETCH_HITS, C_REMEMBERED, C_UNTRANSLATED, C_WALK_PS, C_WALK_WAIT_PS, DEPTH_SLOTS, FAULT_ATS, FAULT_NOT_PRESENT, FAULT_READ,
+  C_NEGATIVE_FILLS, C_NEGATIVE_HITS, C_PREFETCH_HITS, C_REMEMBERED, C_UNTRANSLATED, C_WALK_PS, C_WALK_WAIT_PS, DEPTH_SLOTS, FAULT_ATS, FAULT_NOT_PRESENT, FAULT_READ,
   FAULT_USER, FAULT_WRITE, LOG_ACCESS, LOG_BDF, LOG_BYTES, LOG_CODE, LOG_DOMAIN, LOG_INDEX, LOG_PAGE, LOG_PASID,
-  LOG_TIME, META_ALLOWED_SHIFT, META_PREFETCHED, REPLACE_FIFO, REPLACE_LRU, REPLACE_RANDOM, SLOT_BYTES, SLOT_KEY0, SLOT_KEY1, SLOT_META, SLOT_READY,
-  SLOT_VALUE, TRACE_IOTLB_HIT, UNIT_CLASSES, UNIT_CLASS_LOG2, UNIT_DEVICE_CACHE, UNIT_EPOCH, UNIT_FLAGS,
-  UNIT_FLAG_NO_FRACTURE, UNIT_FLAG_PLAIN, UNIT_FLAG_WATCHED, UNIT_GUEST_RULE, UNIT_HISTORY, UNIT_HIT_PS, UNIT_HOST_RULE, UNIT_IOTLB,
+  LOG_TIME, META_ALLOWED_SHIFT, META_NEGATIVE, META_PREFETCHED, REPLACE_FIFO, REPLACE_LRU, REPLACE_RANDOM, SLOT_BYTES, SLOT_KEY0, SLOT_KEY1, SLOT_META, SLOT_READY,
+  SLOT_VALUE, TRACE_IOTLB_HIT, TRACE_IOTLB_NEGATIVE, UNIT_CLASSES, UNIT_CLASS_LOG2, UNIT_DEVICE_CACHE, UNIT_EPOCH, UNIT_FLAGS,
+  UNIT_FLAG_NEGATIVE, UNIT_FLAG_NO_FRACTURE, UNIT_FLAG_PLAIN, UNIT_FLAG_WATCHED, UNIT_GUEST_RULE, UNIT_HISTORY, UNIT_HIT_PS, UNIT_HOST_RULE, UNIT_IOTLB,
   UNIT_L1_HIT_PS, UNIT_LOG, UNIT_LOG_ENTRIES, UNIT_LOG_HEAD, UNIT_LOG_OVERFLOW, UNIT_NEXT_START, UNIT_OVERHEAD_PS,
   UNIT_PASID_CACHE, UNIT_PREFETCH, UNIT_SHADOW, UNIT_START_PS, UNIT_WALKERS, UNIT_WALKER_COUNT,
 } from '../layout';
@@ -325,6 +325,11 @@ function found(page: u64, access: i32, ps: f64, inL1: bool): f64 {
     if (inL1) count(C_L1_CLASS + hitClass);
     count(C_HITS + hitClass);
   }
+  if ((meta & META_NEGATIVE) != 0) {
+    count(C_NEGATIVE_HITS);
+    if (trace != 0) record(TRACE_IOTLB_NEGATIVE, 0, hitClass, page, 0, ps);
+    return abort(FAULT_NOT_PRESENT, page, access, done);
+  }
   if (trace != 0) record(TRACE_IOTLB_HIT, 0, hitClass, page, load<u64>(hitRecord, SLOT_VALUE), ps);
   return (outPermissions & access) == access ? done : denied(page, access, done);
 }
@@ -347,7 +352,8 @@ function miss(page: u64, access: i32): f64 {
   const code = walkStages(page);
   const donePs = endWalk(walker, arrivedPs, startPs);
   if (code != 0) {
-    if (load<usize>(unit, UNIT_HISTORY) != 0) count(C_COLD); // nothing was filled: such a page is never seen
+    if (code == FAULT_NOT_PRESENT && (load<i32>(unit, UNIT_FLAGS) & UNIT_FLAG_NEGATIVE) != 0) fillNegative(page, donePs);
+    else if (load<usize>(unit, UNIT_HISTORY) != 0) count(C_COLD); // nothing was filled: such a page is never seen
     return abort(code, page, access, donePs);
   }
   fill(page, donePs);
@@ -463,6 +469,22 @@ function fill(page: u64, readyPs: f64): void {
     if (l1 == 0 && load<usize>(ctx, CTX_CACHE) == 0) aim(shared, i);
   }
   if (l1 != 0) put(insert(l1, key0, space, tag, setOf(l1, key0, space)), value, meta, readyPs);
+}
+
+/** A page of 4 KiB that is not present, in all levels, until it is invalidated or evicted. */
+function fillNegative(page: u64, readyPs: f64): void {
+  const tag = tagOf(page, space);
+  let meta: u64 = META_NEGATIVE;
+  if (load<usize>(unit, UNIT_HISTORY) != 0) {
+    const cause = missCause(page, space);
+    count(C_COLD + cause);
+    meta |= <u64>cause << 4;
+  }
+  const shared = load<usize>(unit, UNIT_IOTLB);
+  const l1 = load<usize>(ctx, CTX_L1);
+  if (shared != 0) put(insert(shared, page, space, tag, setOf(shared, page, space)), 0, meta, readyPs);
+  if (l1 != 0) put(insert(l1, page, space, tag, setOf(l1, page, space)), 0, meta, readyPs);
+  if (shared != 0 || l1 != 0) count(C_NEGATIVE_FILLS);
 }
 
 // @ts-ignore: decorator

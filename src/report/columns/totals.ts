@@ -14,6 +14,8 @@ import {
   C_LOOKUPS_ALL,
   C_MERGED,
   C_MISSES,
+  C_NEGATIVE_FILLS,
+  C_NEGATIVE_HITS,
   C_PASID_READS,
   C_PREFETCHES,
   C_PREFETCH_HITS,
@@ -279,6 +281,8 @@ export const DETAIL_COLUMNS: readonly TotalsColumn[] = [
   ),
   counter('iotlb_l1_hits', C_L1_HITS, 'Hits in the first-level IOTLB (part of iotlb_hits)'),
   counter('iotlb_misses_merged', C_MERGED, 'Misses that waited for a walk already in flight'),
+  counter('iotlb_negative_fills', C_NEGATIVE_FILLS, 'Not-present results that went into the IOTLB'),
+  counter('iotlb_negative_hits', C_NEGATIVE_HITS, 'Lookups that found such a result (part of iotlb_hits, or merged)'),
   counter('iotlb_prefetches', C_PREFETCHES, 'Translations that walks brought into the IOTLB beside their own'),
   counter('iotlb_prefetch_hits', C_PREFETCH_HITS, 'Of these, used while they were there (each once)'),
   measure('dte_hit_ratio', '', 'DTE hit ratio', 'Hit ratio of the device-table cache', 'hits / lookups', (t) =>
