@@ -33,6 +33,12 @@ export function needOf(missing: readonly RunSpec[], all: readonly RunSpec[], thr
 export const needText = ({ requests, seconds, memoryBytes, fileBytes }: Need): string =>
   `about ${shortNumber(requests)} requests, ${durationText(seconds)} at 2M requests a second and thread, ${mebibytes(memoryBytes)} of memory for the largest run, ${mebibytes(fileBytes)} of result files`;
 
+/** How many runs there are, and why. */
+export const runsText = (points: number, seeds: number): string =>
+  `${many(points * seeds, 'run')}: ${many(points, 'point')}, ${many(seeds, 'seed')}`;
+
+const many = (count: number, word: string): string => `${count} ${word}${count === 1 ? '' : 's'}`;
+
 /** Said before work that takes longer than anyone waits at a terminal; undefined for less. */
 export function lengthWarning(need: Need): string | undefined {
   if (need.seconds < HOUR) return undefined;

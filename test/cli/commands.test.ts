@@ -59,7 +59,7 @@ describe('other commands', () => {
   it('check says what would be needed', async () => {
     const { code, out } = await here('check', 'small.yaml');
     expect(code).toBe(0);
-    expect(out).toMatch(/no mistakes\n1 runs/);
+    expect(out).toMatch(/no mistakes\n1 run: 1 point, 1 seed/);
   });
 
   it('list and schema print JSON', async () => {

@@ -6,7 +6,7 @@ import { wrapped } from '../../report/wrap.ts';
 import { expand } from '../../scenario/expand.ts';
 import { UserError } from '../../scenario/problem.ts';
 import { loadOrFail, type ScenarioArguments, scenarioOptions } from '../options.ts';
-import { needOf, needText } from '../plan.ts';
+import { needOf, needText, runsText } from '../plan.ts';
 import { print, printJson } from '../terminal.ts';
 
 interface CheckArguments extends ScenarioArguments {
@@ -35,6 +35,6 @@ function checkScenario(args: CheckArguments): void {
     return;
   }
   print(`${visible(scenario.file)}: no mistakes`);
-  print(`${specs.length} runs: ${scenario.points.length} points, ${scenario.seeds.length} seeds`);
+  print(runsText(scenario.points.length, scenario.seeds.length));
   print(wrapped(needText(needOf(specs, specs, availableParallelism()))));
 }

@@ -10,7 +10,7 @@ import { missingRuns, sweep, type Swept } from '../../schedule/sweep.ts';
 import type { RunSpec } from '../../spec.ts';
 import { Interrupted, onInterrupt } from '../interrupt.ts';
 import { loadOrFail, repeatable, type WorkArguments, workOptions } from '../options.ts';
-import { needOf, needText } from '../plan.ts';
+import { needOf, needText, runsText } from '../plan.ts';
 import { createProgress } from '../progress.ts';
 import { print, printJson } from '../terminal.ts';
 import { modelVersion } from '../version.ts';
@@ -117,7 +117,7 @@ function printPlan(
     printJson({ points, seeds, runs, runsDone, requests, seconds, memoryBytes, fileBytes, names });
     return;
   }
-  print(`${runs} runs: ${points} points, ${seeds} seeds`);
+  print(runsText(points, seeds));
   print(`${runsDone} of them are there already, ${missing.length} would run`);
   print(wrapped(needText(need)));
 }
