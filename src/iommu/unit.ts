@@ -177,10 +177,16 @@ function isOfLevels(log2: number, first: number, end: number): boolean {
   return level >= first && level < end;
 }
 
+/** A line cache in LRU order that is indexed by the lowest bits needs no slots: its tags are line numbers. */
+function isBareLines({ replacement, index }: CacheSpec): boolean {
+  return replacement === 'lru' && index === 'modulo';
+}
+
 /** UNIT_FLAG_*: what the machine has not, so that walks need not look for it. */
 function flagsOf({ iotlb, lineCache, walkCaches, nestedTlb, prefetchPages = 0 }: MachineSpec): number {
   const sets = lineCache.entries / lineCache.ways;
-  const hasPlainLines = lineCache.entries === 0 || (lineCache.ways === 8 && (sets & (sets - 1)) === 0);
+  const hasPlainLines =
+    lineCache.entries === 0 || (isBareLines(lineCache) && lineCache.ways === 8 && (sets & (sets - 1)) === 0);
   const isStraight = hasPlainLines && prefetchPages === 0; // prefetch has to know which entries a walk has read
   const caches = [...walkCaches.host, ...walkCaches.guest, nestedTlb];
   const isBare = isStraight && caches.every(({ entries }) => entries === 0);
@@ -275,7 +281,7 @@ export class IommuUnit {
     const context = { scanWays: CONTEXT_SCAN_WAYS };
     this.put(UNIT_DEVICE_CACHE, this.lay('device', machine.deviceCache, context));
     this.put(UNIT_PASID_CACHE, this.lay('pasid', machine.pasidCache, context));
-    this.put(UNIT_LINE_CACHE, this.lay('line', machine.lineCache, { lines: true }));
+    this.put(UNIT_LINE_CACHE, this.lay('line', machine.lineCache, { lines: isBareLines(machine.lineCache) }));
     this.layWalkCaches('guest', STAGE_GUEST);
     this.layWalkCaches('host', STAGE_HOST);
   }

@@ -149,7 +149,7 @@ export class ReferenceUnit {
     this.nestedTlb = cacheOf(machine.nestedTlb, () => seedAt(L.UNIT_NESTED_TLB));
     this.devices = cacheOf(machine.deviceCache, () => seedAt(L.UNIT_DEVICE_CACHE));
     this.pasids = cacheOf(machine.pasidCache, () => seedAt(L.UNIT_PASID_CACHE));
-    this.lines = cacheOf({ ...machine.lineCache, replacement: 'lru', index: 'modulo' }, () => 1);
+    this.lines = cacheOf(machine.lineCache, () => seedAt(L.UNIT_LINE_CACHE));
     this.walkCaches = [walkCaches.guest, walkCaches.host].map((specs, stage) => [
       undefined,
       ...specs.map((spec, i) => cacheOf<Pointer>(spec, () => seedAt(L.UNIT_PWC + 32 * stage + 4 * (i + 1)))),

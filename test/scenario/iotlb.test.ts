@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { estimateRun } from '../../src/scenario/estimate.ts';
 import { expand } from '../../src/scenario/expand.ts';
+import type { MachineSpec } from '../../src/spec.ts';
 import { load, problems, SMALL } from './support.ts';
 
 const withIotlb = (iotlb: string): string => SMALL.replace('preset: generic', `preset: generic\n  iotlb: ${iotlb}`);
@@ -132,6 +133,47 @@ describe('machine.iotlb.fracture', () => {
     expect(machine('{ fracture: false }').iotlb.fracture).toBe(false);
   });
 });
+
+describe('every cache', () => {
+  const PATHS = [
+    ...[
+      'iotlb',
+      'iotlb.l1',
+      'iotlb.split.level1',
+      'iotlb.split.level2',
+      'nestedTlb',
+      'deviceCache',
+      'pasidCache',
+      'lineCache',
+    ],
+    ...[1, 2, 3, 4, 5].flatMap((level) => [`walkCaches.host.level${level}`, `walkCaches.guest.level${level}`]),
+  ];
+  const at = (machine: object, path: string): unknown => {
+    const split = /^iotlb\.split\.level(\d)$/.exec(path);
+    if (split !== null) return (machine as MachineSpec).iotlb.split!.find(({ level }) => level === Number(split[1]));
+    const keys = path.replace(/level(\d)/, (_, level: string) => String(Number(level) - 1)).split('.');
+    return keys.reduce((value: unknown, key) => (value as Record<string, unknown>)[key], machine);
+  };
+
+  it.each(PATHS)('%s: any number of entries and ways, every policy and index', (path) => {
+    const of = (values: string): unknown => at(load(SMALL, { sets: sets(path, values) }).points[0].machine, path);
+    expect(of('entries=1536 ways=12 replacement=srrip index=hash')).toMatchObject({
+      entries: 1536,
+      ways: 12,
+      replacement: 'srrip',
+      index: 'hash',
+    });
+    expect(of('entries=117 ways=full')).toMatchObject({ entries: 117, ways: 117 });
+    for (const replacement of ['lru', 'plru', 'fifo', 'random', 'srrip', 'lfu']) {
+      expect(of(`entries=48 ways=4 replacement=${replacement}`)).toMatchObject({ replacement });
+    }
+    for (const index of ['modulo', 'shifted', 'hash'])
+      expect(of(`entries=48 ways=4 index=${index}`)).toMatchObject({ index });
+  });
+});
+
+/** `--set` of some values of one cache. */
+const sets = (path: string, values: string): string[] => values.split(' ').map((value) => `machine.${path}.${value}`);
 
 describe('machine.iotlb.negative', () => {
   const withTenant = (tenant: string): string =>

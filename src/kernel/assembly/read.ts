@@ -1,11 +1,11 @@
 // Reads of table memory: address → bytes, what the read costs, and the trace that `explain` draws from.
 
 import {
-  CACHE_CLOCK, CACHE_MASK, CACHE_PAD, CACHE_SETS, CACHE_STAMPS, CACHE_TAGS, CTX_COUNTERS, C_LINE_HITS, C_LINE_MISSES,
+  CACHE_CLOCK, CACHE_MASK, CACHE_PAD, CACHE_SETS, CACHE_SLOTS, CACHE_STAMPS, CACHE_TAGS, CTX_COUNTERS, C_LINE_HITS, C_LINE_MISSES,
   TRACE_ADDRESS, TRACE_BYTES, TRACE_CAPACITY, TRACE_COST, TRACE_COUNT, TRACE_ENTRY, TRACE_FIRST, TRACE_KIND,
   TRACE_LEVEL, TRACE_STAGE, UNIT_LINE_CACHE, UNIT_LINE_PS, UNIT_MEMORY_PS, WINDOW_COUNT, WINDOW_LOG2, WINDOW_TABLE,
 } from '../layout';
-import { leastStamp, stamp, watchClock } from './cache';
+import { find, insert, leastStamp, setOf, stamp, tagOf, touch, watchClock } from './cache';
 import { addReads, arenaAddress, arenaBase, arenaBytes, ctx, reads, setReads, trace, unit } from './state';
 
 const WINDOW_LAST: u32 = (1 << WINDOW_LOG2) - 1;
@@ -26,7 +26,7 @@ export function locate(address: u64): usize {
 }
 
 /**
- * Line cache: 64-byte lines of table memory, found by number alone, always LRU. A set's stamps follow its tags, so that a
+ * Line cache: 64-byte lines of table memory, found by number alone, in LRU order (others: accessLine). A set's stamps follow its tags, so that a
  * read touches one host line for both. True if the read hits: then the line is the newest.
  */
 function useLine(cache: usize, at: usize): bool {
@@ -134,8 +134,9 @@ export function readLine(at: usize): bool {
     addReads(load<f64>(unit, UNIT_MEMORY_PS), 1);
     return true;
   }
-  const hit = useLine(cache, at);
-  if (!hit) fetchLine(cache, at);
+  const isPlain = load<usize>(cache, CACHE_SLOTS) == 0;
+  const hit = isPlain ? useLine(cache, at) : accessLine(cache, at);
+  if (isPlain && !hit) fetchLine(cache, at);
   settle(cache, 1, hit ? 0 : 1);
   return hit;
 }
@@ -149,6 +150,17 @@ function fetchLine(cache: usize, at: usize): void {
   const slot = first + leastStamp(cache, first, pad);
   store<u32>(load<usize>(cache, CACHE_TAGS) + (slot << 2), line);
   stamp(cache, slot);
+}
+
+/** A line cache with a policy or index of its own is a cache like the others. True if it held the line; it does now. */
+function accessLine(cache: usize, at: usize): bool {
+  const line = <u64>(at >> 6);
+  const tag = tagOf(line, 0);
+  const set = setOf(cache, line, 0);
+  const slot = find(cache, line, 0, tag, set);
+  if (slot >= 0) touch(cache, <u32>slot);
+  else insert(cache, line, 0, tag, set);
+  return slot >= 0;
 }
 
 /** What one read cost. */
