@@ -51,7 +51,7 @@ export function compareOptions(
   /** @type {WebAssembly.Module} */ kernel,
   /** @type {(line: string) => void} */ log,
 ) {
-  log(`\n${'IOTLB, M requests/s'.padEnd(22)}${TRAFFIC.map(({ name }) => name.padStart(28)).join('')}`);
+  log(`\n${'IOTLB, best M req/s'.padEnd(22)}${TRAFFIC.map(({ name }) => name.padStart(28)).join('')}`);
   const best = OPTIONS.map(() => TRAFFIC.map(() => ({ rate: 0, missed: 0 })));
   for (let run = 0; run < runs; run++) {
     TRAFFIC.forEach(({ spec }, t) =>
