@@ -5,9 +5,53 @@
  * The processor reads a command when the tail passes it, and books its time at once, so the submitter learns when it will have
  * been executed; the engine applies the effect when simulated time gets there (`nextAt`, `process`). Times are ps.
  *
+ * What strict mappings send, invalidations of pages and completion waits, is done by the kernel where it can be
+ * (kernel/assembly/commands.ts), over the same records; here is every kind of command.
+ *
  * An illegal command halts the processor (AMD 48882 section 2.4: ILLEGAL_COMMAND_ERROR; VT-d: invalidation queue error):
  * nothing behind it is read until `restart`. Software that waits meanwhile gives up as Linux does.
  */
+import type { Kernel } from '../kernel/kernel.ts';
+import {
+  PENDING_BYTES,
+  PENDING_DONE,
+  PENDING_KIND,
+  PENDING_WORDS,
+  QUEUE_APPLIED,
+  QUEUE_BUSY_PS,
+  QUEUE_BY_KIND,
+  QUEUE_BYTES,
+  QUEUE_CAPACITY,
+  QUEUE_COMMAND_PS,
+  QUEUE_COMMANDS,
+  QUEUE_DEVICE_TLBS,
+  QUEUE_DOORBELL,
+  QUEUE_DRAINED,
+  QUEUE_FETCH,
+  QUEUE_FETCHED,
+  QUEUE_FULL_STALLS,
+  QUEUE_HALTED,
+  QUEUE_IDLE,
+  QUEUE_PENDING,
+  QUEUE_PENDING_MASK,
+  QUEUE_PLAIN,
+  QUEUE_RESERVED_PAGES,
+  QUEUE_RESERVED_PASID,
+  QUEUE_RESERVED_WAIT,
+  QUEUE_RING,
+  QUEUE_RING_END,
+  QUEUE_SEMAPHORE,
+  QUEUE_SEMAPHORE_ADDRESS,
+  QUEUE_STALLED_PS,
+  QUEUE_STORES,
+  QUEUE_TIMEOUTS,
+  QUEUE_UNIT,
+  QUEUE_VTD,
+  QUEUE_WAIT_PS,
+  QUEUE_WAITS,
+  QUEUE_WRITE,
+  QUEUE_WRITTEN,
+} from '../kernel/layout-queue.ts';
 import { assert } from '../lib/assert.ts';
 import { amdCommands } from './commands/amd.ts';
 import {
@@ -26,6 +70,7 @@ import {
   PASID_CACHE,
   PPR_RESPONSE,
   PREFETCH,
+  TWO_32,
   WAIT,
   WHOLE_LOG2,
 } from './commands/command.ts';
@@ -120,78 +165,168 @@ export function ringIn(words: Int32Array, first: number, address: number, entrie
 
 /** Linux's LOOP_TIMEOUT: 100,000 polls a microsecond apart (amd/iommu.c wait_on_sem, __iommu_queue_command_sync). */
 const TIMEOUT_PS = 100e9;
-/** CommandQueue.times: when the processor has executed everything that it has read; when devices have answered all
- * invalidations of their TLBs; when the tail was moved last. */
-const IDLE = 0;
-const DEVICE_TLBS = 1;
-const DOORBELL = 2;
 /** Address of rings that belong to no kernel memory. */
 const OWN_ADDRESS = 0x1000;
+
+/** What the kernel needs to take the short way: where the queue's records lie, and what its commands act on. */
+export interface QueueHardware {
+  readonly kernel: Kernel;
+  /** Kernel memory of `queueBytes`, zeroed. The ring lies in kernel memory too. */
+  readonly at: number;
+  /** The unit's record. */
+  readonly unit: number;
+  /** Told how many cache entries commands have dropped. */
+  dropped(entries: number): void;
+}
+
+const DOMAIN_BITS_BYTES = 65_536 / 8;
+
+/** Kernel memory of a queue's records, beside its ring. */
+export function queueBytes(entries: number): number {
+  return QUEUE_BYTES + DOMAIN_BITS_BYTES + pendingSlots(entries) * PENDING_BYTES;
+}
+
+/**
+ * Commands that have been read and have had no effect yet: more than the ring's slots, because a core's time runs ahead of the
+ * time that effects have reached. Beyond this they are kept elsewhere.
+ */
+function pendingSlots(entries: number): number {
+  let slots = 2;
+  while (slots < 2 * entries) slots *= 2;
+  return slots;
+}
+
+/** Commands that have been read, by sequence number modulo a power of two. */
+interface Pending {
+  /** Over the same memory; `at` is the first record's offset in bytes. */
+  readonly words: Int32Array;
+  readonly doubles: Float64Array;
+  readonly at: number;
+  readonly mask: number;
+}
+
+function ownPending(slots: number): Pending {
+  const buffer = new ArrayBuffer(slots * PENDING_BYTES);
+  return { words: new Int32Array(buffer), doubles: new Float64Array(buffer), at: 0, mask: slots - 1 };
+}
 
 export class CommandQueue implements CommandPort {
   readonly spec: CommandQueueSpec;
   readonly encoding: CommandEncoding;
   readonly ring: CommandRing;
   private readonly handler: CommandHandler;
-  private readonly commandPs: number;
-  private readonly waitPs: number;
-  private readonly capacity: number;
+  private readonly hardware: QueueHardware | undefined;
+  /** The record, QUEUE_* of kernel/layout.ts. */
+  private readonly words: Uint32Array;
+  private readonly doubles: Float64Array;
+  /** A bit for each domain ID. */
+  private readonly plainDomains: Uint32Array;
+  private pending: Pending;
   /** Commands as software fills them; the two that every unmap sends have their own. */
   private readonly command = new Command();
   private readonly pages = new Command().clear(PAGES);
   private readonly wait = new Command().clear(WAIT);
   private readonly read = new Command();
-  /** Commands written by software since the start. */
-  private written = 0;
-  /** Indexes of the words of the next command to be written and to be read: tail and head registers. */
-  private writeAt: number;
-  private fetchAt: number;
-  private readonly endAt: number;
-  /** Commands that the processor has read. Fewer than written only when it has halted. */
-  private fetched = 0;
-  /** Of those, the first whose effect is still to come. Times and words lie at sequence number modulo a power of two. */
-  private applied = 0;
-  private donePs: Float64Array;
-  private words: Int32Array;
-  private kinds: Uint8Array;
-  /** IDLE, DEVICE_TLBS, DOORBELL: in an array, because V8 allocates doubles that pass through calls. */
-  private readonly times = new Float64Array(3);
-  private halted = false;
-  /** What the last completion wait stores (Linux: cmd_sem_val). */
-  private stores = 0;
-
-  /** Since the last resetCounts: commands (waits included), waits, submissions that found the ring full, busy time. */
-  commands = 0;
-  completionWaits = 0;
-  fullStalls = 0;
-  stalledPs = 0;
-  busyPs = 0;
-  /** Waits for a slot or a semaphore that software gave up. */
-  timeouts = 0;
-  /** Commands by kind (commands/command.ts). */
-  readonly byKind = new Float64Array(COMMAND_KINDS);
+  /** Commands since the last resetCounts, by kind (commands/command.ts). */
+  readonly byKind: Float64Array;
 
   constructor(
     spec: CommandQueueSpec,
     handler: CommandHandler,
     encoding: CommandEncoding = amdCommands,
     ring: CommandRing = ringIn(new Int32Array(ringBytes(spec.entries) / 4), 0, OWN_ADDRESS, spec.entries),
+    hardware?: QueueHardware,
   ) {
     assert(spec.entries >= 2, 'a command queue has at least two slots');
     this.spec = spec;
     this.handler = handler;
     this.encoding = encoding;
     this.ring = ring;
-    this.commandPs = Math.round(spec.commandNs * 1000);
-    this.waitPs = Math.round(spec.completionWaitNs * 1000);
-    this.capacity = spec.entries - 1;
-    let slots = 2;
-    while (slots < spec.entries) slots *= 2;
-    this.donePs = new Float64Array(slots);
-    this.words = new Int32Array(slots * COMMAND_WORDS);
-    this.kinds = new Uint8Array(slots);
-    this.writeAt = this.fetchAt = ring.first;
-    this.endAt = ring.first + spec.entries * COMMAND_WORDS;
+    this.hardware = hardware;
+    const buffer = hardware?.kernel.memory.buffer ?? new ArrayBuffer(QUEUE_BYTES);
+    const at = hardware?.at ?? 0;
+    this.words = new Uint32Array(buffer, at, QUEUE_BYTES / 4);
+    this.doubles = new Float64Array(buffer, at, QUEUE_BYTES / 8);
+    const bits = hardware === undefined ? new ArrayBuffer(DOMAIN_BITS_BYTES) : buffer;
+    this.plainDomains = new Uint32Array(bits, hardware === undefined ? 0 : at + QUEUE_BYTES, DOMAIN_BITS_BYTES / 4);
+    this.byKind = this.doubles.subarray(QUEUE_BY_KIND / 8, QUEUE_BY_KIND / 8 + COMMAND_KINDS);
+    this.doubles[QUEUE_COMMAND_PS / 8] = Math.round(spec.commandNs * 1000);
+    this.doubles[QUEUE_WAIT_PS / 8] = Math.round(spec.completionWaitNs * 1000);
+    this.words[QUEUE_CAPACITY / 4] = spec.entries - 1;
+    this.words[QUEUE_RING / 4] = this.words[QUEUE_WRITE / 4] = this.words[QUEUE_FETCH / 4] = 4 * ring.first;
+    this.words[QUEUE_RING_END / 4] = 4 * ring.first + spec.entries * COMMAND_BYTES;
+    this.pending = hardware === undefined ? ownPending(pendingSlots(spec.entries)) : this.layPending(hardware);
+    if (hardware !== undefined) this.layHardware(hardware);
+  }
+
+  private layPending({ kernel, at }: QueueHardware): Pending {
+    const first = at + QUEUE_BYTES + DOMAIN_BITS_BYTES;
+    const mask = pendingSlots(this.spec.entries) - 1;
+    this.words[QUEUE_PENDING / 4] = first;
+    this.words[QUEUE_PENDING_MASK / 4] = mask;
+    return { words: kernel.i32, doubles: kernel.f64, at: first, mask };
+  }
+
+  private layHardware({ at, unit }: QueueHardware): void {
+    const { words, ring, encoding } = this;
+    words[QUEUE_PLAIN / 4] = at + QUEUE_BYTES;
+    words[QUEUE_UNIT / 4] = unit;
+    words[QUEUE_VTD / 4] = encoding.name === 'vtd' ? 1 : 0;
+    words[QUEUE_SEMAPHORE / 4] = 4 * ring.semaphore;
+    words[QUEUE_SEMAPHORE_ADDRESS / 4] = ring.semaphoreAddress % TWO_32;
+    words[QUEUE_SEMAPHORE_ADDRESS / 4 + 1] = Math.floor(ring.semaphoreAddress / TWO_32);
+    const { pages, pasidPages, wait } = encoding.reserved;
+    words.set(pages, QUEUE_RESERVED_PAGES / 4);
+    words.set(pasidPages, QUEUE_RESERVED_PASID / 4);
+    words.set(wait, QUEUE_RESERVED_WAIT / 4);
+  }
+
+  /** Says that the devices of a domain go through one host table and nothing else: no guest's translations go with its pages. */
+  setPlain(domain: number): void {
+    this.plainDomains[domain >>> 5] |= 1 << (domain & 31);
+  }
+
+  isPlain(domain: number): boolean {
+    return ((this.plainDomains[domain >>> 5] >>> (domain & 31)) & 1) === 1;
+  }
+
+  /** Kernel memory of the time at which the requests in flight are done (f64, ps). */
+  setDrained(pointer: number): void {
+    this.words[QUEUE_DRAINED / 4] = pointer;
+  }
+
+  // ---- Counts since the last resetCounts -----------------------------------------------------------------------------
+
+  /** Commands, waits included. */
+  get commands(): number {
+    return this.doubles[QUEUE_COMMANDS / 8];
+  }
+
+  get completionWaits(): number {
+    return this.doubles[QUEUE_WAITS / 8];
+  }
+
+  /** Submissions that found the ring full. */
+  get fullStalls(): number {
+    return this.doubles[QUEUE_FULL_STALLS / 8];
+  }
+
+  get stalledPs(): number {
+    return this.doubles[QUEUE_STALLED_PS / 8];
+  }
+
+  get busyPs(): number {
+    return this.doubles[QUEUE_BUSY_PS / 8];
+  }
+
+  /** Waits for a slot or a semaphore that software gave up. */
+  get timeouts(): number {
+    return this.doubles[QUEUE_TIMEOUTS / 8];
+  }
+
+  /** Forgets the counts (end of warm-up), not the commands. */
+  resetCounts(): void {
+    this.doubles.fill(0, QUEUE_COMMANDS / 8, QUEUE_BY_KIND / 8 + COMMAND_KINDS);
   }
 
   // ---- Software's side -----------------------------------------------------------------------------------------------
@@ -204,6 +339,12 @@ export class CommandQueue implements CommandPort {
     sizeLog2: number,
     walkCaches: boolean,
   ): number {
+    const { hardware } = this;
+    if (hardware !== undefined) {
+      const { exports } = hardware.kernel;
+      const atPs = exports.queuePages(hardware.at, nowPs, domain, pasid, page, sizeLog2, walkCaches ? 1 : 0);
+      if (atPs >= 0) return atPs;
+    }
     const command = this.pages;
     command.domain = domain;
     command.pasid = pasid;
@@ -253,7 +394,7 @@ export class CommandQueue implements CommandPort {
 
   /** Physical address of the command that the processor reads. */
   get fetchAddress(): number {
-    return this.addressOf(this.fetched);
+    return this.addressAt(this.words[QUEUE_FETCH / 4]);
   }
 
   /** Empties every cache: one command or several. */
@@ -268,15 +409,17 @@ export class CommandQueue implements CommandPort {
   }
 
   completionWait(nowPs: number): number {
-    const { semaphoreAddress } = this.ring;
-    const command = this.wait;
-    command.address = semaphoreAddress;
-    command.data = (this.stores + 1) | 0;
-    this.stores = command.data;
-    this.completionWaits++;
-    this.submit(nowPs, command);
-    if (!this.halted) return this.times[IDLE];
-    this.timeouts++;
+    const { hardware, words, doubles, wait } = this;
+    if (hardware !== undefined) {
+      const donePs = hardware.kernel.exports.queueWait(hardware.at, nowPs);
+      if (donePs >= 0) return donePs;
+    }
+    wait.address = this.ring.semaphoreAddress;
+    wait.data = ++words[QUEUE_STORES / 4] | 0;
+    doubles[QUEUE_WAITS / 8]++;
+    this.submit(nowPs, wait);
+    if (!this.isHalted) return this.idlePs;
+    doubles[QUEUE_TIMEOUTS / 8]++;
     return nowPs + TIMEOUT_PS;
   }
 
@@ -284,9 +427,8 @@ export class CommandQueue implements CommandPort {
   submit(nowPs: number, command: Command): number {
     const atPs = this.waitForSlot(nowPs);
     if (atPs === Infinity) return this.giveUp(nowPs);
-    this.encoding.encode(this.ring.words, this.writeAt, command);
-    this.times[DOORBELL] = atPs;
-    this.doorbell();
+    this.encoding.encode(this.ring.words, this.words[QUEUE_WRITE / 4] >>> 2, command);
+    this.doorbell(atPs);
     return atPs;
   }
 
@@ -294,160 +436,194 @@ export class CommandQueue implements CommandPort {
   submitWords(nowPs: number, w0: number, w1: number, w2: number, w3: number): number {
     const atPs = this.waitForSlot(nowPs);
     if (atPs === Infinity) return this.giveUp(nowPs);
-    this.ring.words.set([w0, w1, w2, w3], this.writeAt);
-    this.times[DOORBELL] = atPs;
-    this.doorbell();
+    this.ring.words.set([w0, w1, w2, w3], this.words[QUEUE_WRITE / 4] >>> 2);
+    this.doorbell(atPs);
     return atPs;
   }
 
   /** Head register at a time: slot of the first command that the processor has not finished. */
   headAt(nowPs: number): number {
-    let seq = this.applied;
-    while (seq < this.fetched && this.donePs[seq & (this.donePs.length - 1)] <= nowPs) seq++;
-    return seq % this.spec.entries;
+    const { words } = this;
+    let waiting = (words[QUEUE_FETCHED / 4] - words[QUEUE_APPLIED / 4]) >>> 0;
+    while (waiting > 0 && this.doneAt(words[QUEUE_FETCHED / 4] - waiting) <= nowPs) waiting--;
+    const { entries } = this.spec;
+    return (((this.slotAt(words[QUEUE_FETCH / 4]) - waiting) % entries) + entries) % entries;
   }
 
   /** Tail register: slot that the next command goes to. */
   get tail(): number {
-    return this.written % this.spec.entries;
+    return this.slotAt(this.words[QUEUE_WRITE / 4]);
   }
 
   /** The processor stands at an illegal command. */
   get isHalted(): boolean {
-    return this.halted;
+    return this.words[QUEUE_HALTED / 4] !== 0;
   }
 
   /** When the processor will have executed all that it has read. */
   get idlePs(): number {
-    return this.times[IDLE];
+    return this.doubles[QUEUE_IDLE / 8];
   }
 
-  private doorbell(): void {
-    this.written++;
-    this.writeAt = this.after(this.writeAt);
+  private doorbell(atPs: number): void {
+    const { words, doubles } = this;
+    doubles[QUEUE_DOORBELL / 8] = atPs;
+    words[QUEUE_WRITTEN / 4]++;
+    words[QUEUE_WRITE / 4] = this.after(words[QUEUE_WRITE / 4]);
     this.fetch();
   }
 
   private after(at: number): number {
-    const next = at + COMMAND_WORDS;
-    return next === this.endAt ? this.ring.first : next;
+    const next = at + COMMAND_BYTES;
+    return next === this.words[QUEUE_RING_END / 4] ? this.words[QUEUE_RING / 4] : next;
+  }
+
+  private slotAt(pointer: number): number {
+    return (pointer - this.words[QUEUE_RING / 4]) / COMMAND_BYTES;
+  }
+
+  private addressAt(pointer: number): number {
+    return this.ring.address + pointer - this.words[QUEUE_RING / 4];
   }
 
   /** When the slot of the next command is free. Infinity: never, as things are. */
   private waitForSlot(nowPs: number): number {
-    if (this.written < this.capacity) return nowPs;
-    const before = this.written - this.capacity;
-    if (before >= this.fetched) return Infinity;
-    const freeAtPs = this.donePs[before & (this.donePs.length - 1)];
+    const { words, doubles } = this;
+    const before = words[QUEUE_WRITTEN / 4] - words[QUEUE_CAPACITY / 4];
+    if (((words[QUEUE_FETCHED / 4] - before) | 0) <= 0) return Infinity;
+    const freeAtPs = this.doneAt(before); // 0: never used
     if (freeAtPs <= nowPs) return nowPs;
-    this.fullStalls++;
-    this.stalledPs += freeAtPs - nowPs;
+    doubles[QUEUE_FULL_STALLS / 8]++;
+    doubles[QUEUE_STALLED_PS / 8] += freeAtPs - nowPs;
     return freeAtPs;
   }
 
   /** The ring of a halted processor stays full: the command is dropped. */
   private giveUp(nowPs: number): number {
-    this.fullStalls++;
-    this.stalledPs += TIMEOUT_PS;
-    this.timeouts++;
+    const { doubles } = this;
+    doubles[QUEUE_FULL_STALLS / 8]++;
+    doubles[QUEUE_STALLED_PS / 8] += TIMEOUT_PS;
+    doubles[QUEUE_TIMEOUTS / 8]++;
     return nowPs + TIMEOUT_PS;
+  }
+
+  /** Offset of a command's record, by its sequence number. */
+  private recordOf(seq: number): number {
+    return this.pending.at + (seq & this.pending.mask) * PENDING_BYTES;
+  }
+
+  private doneAt(seq: number): number {
+    return this.pending.doubles[(this.recordOf(seq) + PENDING_DONE) / 8];
   }
 
   // ---- The processor ---------------------------------------------------------------------------------------------------
 
   /** When the next command takes effect; Infinity if none is pending. */
   nextAt(): number {
-    return this.applied === this.fetched ? Infinity : this.donePs[this.applied & (this.donePs.length - 1)];
+    const { words } = this;
+    return words[QUEUE_APPLIED / 4] === words[QUEUE_FETCHED / 4] ? Infinity : this.doneAt(words[QUEUE_APPLIED / 4]);
   }
 
   /** Applies, in order, every command whose time has come. */
   process(nowPs: number): void {
-    while (this.applied !== this.fetched) {
-      const slot = this.applied & (this.donePs.length - 1);
-      if (this.donePs[slot] > nowPs) return;
-      this.applied++;
-      this.apply(slot);
+    const { hardware, words } = this;
+    if (hardware === undefined || words[QUEUE_PENDING / 4] === 0) return this.processAll(nowPs);
+    for (;;) {
+      const dropped = hardware.kernel.exports.queueProcess(hardware.at, nowPs);
+      hardware.dropped(dropped >= 0 ? dropped : -1 - dropped);
+      if (dropped >= 0 || !this.processOne(nowPs)) return;
     }
+  }
+
+  private processAll(nowPs: number): void {
+    while (this.processOne(nowPs));
+  }
+
+  private processOne(nowPs: number): boolean {
+    const { words } = this;
+    const seq = words[QUEUE_APPLIED / 4];
+    if (seq === words[QUEUE_FETCHED / 4] || this.doneAt(seq) > nowPs) return false;
+    words[QUEUE_APPLIED / 4] = seq + 1;
+    this.apply(seq);
+    return true;
   }
 
   /** Software has mended what halted the processor: it goes on behind the illegal command. */
   restart(nowPs: number): void {
-    if (!this.halted) return;
-    this.halted = false;
-    this.times[IDLE] = Math.max(this.times[IDLE], nowPs);
-    this.times[DOORBELL] = nowPs;
+    if (!this.isHalted) return;
+    const { words, doubles } = this;
+    words[QUEUE_HALTED / 4] = 0;
+    doubles[QUEUE_IDLE / 8] = Math.max(doubles[QUEUE_IDLE / 8], nowPs);
+    doubles[QUEUE_DOORBELL / 8] = nowPs;
     this.fetch();
-  }
-
-  /** Forgets the counts (end of warm-up), not the commands. */
-  resetCounts(): void {
-    this.commands = this.completionWaits = this.fullStalls = this.stalledPs = this.busyPs = this.timeouts = 0;
-    this.byKind.fill(0);
   }
 
   /** Reads what the ring holds, and books the time of each command. */
   private fetch(): void {
-    while (this.fetched < this.written && !this.halted) this.fetchOne();
+    const { words } = this;
+    while (words[QUEUE_FETCHED / 4] !== words[QUEUE_WRITTEN / 4] && !this.isHalted) this.fetchOne();
   }
 
   private fetchOne(): void {
-    if (this.fetched - this.applied === this.donePs.length) this.grow();
-    const { words, fetchAt: from } = this;
-    const ring = this.ring.words;
-    const slot = this.fetched & (this.donePs.length - 1);
-    const to = slot * COMMAND_WORDS;
-    words[to] = ring[from];
-    words[to + 1] = ring[from + 1];
-    words[to + 2] = ring[from + 2];
-    words[to + 3] = ring[from + 3];
-    const kind = this.encoding.kindOf(words, to);
-    if (kind === ILLEGAL) this.halted = true;
-    this.kinds[slot] = kind;
-    this.execute(slot, kind);
-    this.fetched++;
-    this.fetchAt = this.after(from);
+    const { words, ring } = this;
+    const seq = words[QUEUE_FETCHED / 4];
+    if ((seq - words[QUEUE_APPLIED / 4]) >>> 0 > this.pending.mask) this.grow();
+    const record = this.recordOf(seq);
+    const to = (record + PENDING_WORDS) / 4;
+    const from = words[QUEUE_FETCH / 4] >>> 2;
+    for (let word = 0; word < COMMAND_WORDS; word++) this.pending.words[to + word] = ring.words[from + word];
+    const kind = this.encoding.kindOf(this.pending.words, to);
+    if (kind === ILLEGAL) words[QUEUE_HALTED / 4] = 1;
+    this.execute(record, kind);
+    words[QUEUE_FETCHED / 4] = seq + 1;
+    words[QUEUE_FETCH / 4] = this.after(words[QUEUE_FETCH / 4]);
   }
 
   /** Books the processor's time for a command that is in the ring since the doorbell. */
-  private execute(slot: number, kind: number): void {
-    const { times } = this;
-    const startPs = Math.max(times[DOORBELL], times[IDLE]);
-    let donePs = startPs + this.commandPs;
+  private execute(record: number, kind: number): void {
+    const { doubles, pending } = this;
+    const startPs = Math.max(doubles[QUEUE_DOORBELL / 8], doubles[QUEUE_IDLE / 8]);
+    let donePs = startPs + doubles[QUEUE_COMMAND_PS / 8];
     if (kind === WAIT) {
-      donePs = Math.max(donePs, this.handler.drainedAt(donePs), times[DEVICE_TLBS]) + this.waitPs;
+      const drainedPs = this.handler.drainedAt(donePs);
+      donePs = Math.max(donePs, drainedPs, doubles[QUEUE_DEVICE_TLBS / 8]) + doubles[QUEUE_WAIT_PS / 8];
     } else if (kind === DEVICE_TLB) {
-      donePs = this.sendToDevice(slot, donePs);
+      donePs = this.sendToDevice(record, donePs);
     }
-    this.commands++;
+    doubles[QUEUE_COMMANDS / 8]++;
     this.byKind[kind]++;
-    this.busyPs += donePs - startPs;
-    times[IDLE] = donePs;
-    this.donePs[slot] = donePs;
+    doubles[QUEUE_BUSY_PS / 8] += donePs - startPs;
+    doubles[QUEUE_IDLE / 8] = donePs;
+    pending.doubles[(record + PENDING_DONE) / 8] = donePs;
+    pending.words[(record + PENDING_KIND) / 4] = kind;
   }
 
   /** When the device has room for the invalidation. */
-  private sendToDevice(slot: number, atPs: number): number {
-    const { handler, times, read } = this;
+  private sendToDevice(record: number, atPs: number): number {
+    const { handler, doubles, read } = this;
     if (handler.deviceTlbDoneAt === undefined) return atPs;
-    this.encoding.decode(this.words, slot * COMMAND_WORDS, DEVICE_TLB, read);
+    this.encoding.decode(this.pending.words, (record + PENDING_WORDS) / 4, DEVICE_TLB, read);
     const { device, page, sizeLog2 } = read;
     const donePs = handler.deviceTlbRoomAt?.(device, atPs) ?? atPs;
-    times[DEVICE_TLBS] = Math.max(times[DEVICE_TLBS], handler.deviceTlbDoneAt(device, donePs, page, sizeLog2));
+    const answeredPs = handler.deviceTlbDoneAt(device, donePs, page, sizeLog2);
+    doubles[QUEUE_DEVICE_TLBS / 8] = Math.max(doubles[QUEUE_DEVICE_TLBS / 8], answeredPs);
     return donePs;
   }
 
-  private apply(slot: number): void {
-    const { read } = this;
-    const kind = this.kinds[slot];
-    this.encoding.decode(this.words, slot * COMMAND_WORDS, kind, read);
+  private apply(seq: number): void {
+    const { read, pending } = this;
+    const record = this.recordOf(seq);
+    const kind = pending.words[(record + PENDING_KIND) / 4];
+    const donePs = pending.doubles[(record + PENDING_DONE) / 8];
+    this.encoding.decode(pending.words, (record + PENDING_WORDS) / 4, kind, read);
     if (kind === WAIT) this.store(read.address, read.data);
     else if (kind === PAGES && read.sizeLog2 !== WHOLE_LOG2) {
       const { domain, pasid, page, sizeLog2, walkCaches } = read;
-      this.handler.invalidatePages(domain, pasid, page, sizeLog2, walkCaches, this.donePs[slot]);
-    } else this.applyOther(kind, this.donePs[slot]);
+      this.handler.invalidatePages(domain, pasid, page, sizeLog2, walkCaches, donePs);
+    } else this.applyOther(kind, donePs, seq);
   }
 
-  private applyOther(kind: number, atPs: number): void {
+  private applyOther(kind: number, atPs: number, seq: number): void {
     const { handler, read } = this;
     const { domain, pasid, device, page, sizeLog2 } = read;
     switch (kind) {
@@ -468,13 +644,16 @@ export class CommandQueue implements CommandPort {
       case CONTEXTS: // by domain or global: hardware may always drop more
         return handler.invalidateEverything?.(atPs);
       case ILLEGAL:
-        return handler.illegalCommand?.(this.addressOf(this.applied - 1), atPs);
+        return handler.illegalCommand?.(this.addressOf(seq), atPs);
       default:
     }
   }
 
   private addressOf(seq: number): number {
-    return this.ring.address + (seq % this.spec.entries) * COMMAND_BYTES;
+    const { words, spec } = this;
+    const behind = (words[QUEUE_FETCHED / 4] - seq) >>> 0;
+    const slot = this.slotAt(words[QUEUE_FETCH / 4]) - (behind % spec.entries);
+    return this.ring.address + (slot < 0 ? slot + spec.entries : slot) * COMMAND_BYTES;
   }
 
   /** Completion waits may only store to the semaphore: the rest of memory has no content here. */
@@ -485,20 +664,16 @@ export class CommandQueue implements CommandPort {
     words[semaphore + 1] = 0;
   }
 
-  /** More commands are pending than the ring has slots: a core's time runs ahead of the time that effects have reached. */
+  /** From now on pending commands lie here, where the kernel does not see them. */
   private grow(): void {
-    const slots = this.donePs.length;
-    const donePs = new Float64Array(2 * slots);
-    const words = new Int32Array(2 * slots * COMMAND_WORDS);
-    const kinds = new Uint8Array(2 * slots);
-    for (let seq = this.fetched - slots; seq < this.fetched; seq++) {
-      const [from, to] = [seq & (slots - 1), seq & (2 * slots - 1)];
-      donePs[to] = this.donePs[from];
-      kinds[to] = this.kinds[from];
-      words.set(this.words.subarray(from * COMMAND_WORDS, (from + 1) * COMMAND_WORDS), to * COMMAND_WORDS);
+    const { words, pending } = this;
+    const slots = pending.mask + 1;
+    const grown = ownPending(2 * slots);
+    for (let i = 0, seq = words[QUEUE_FETCHED / 4] - slots; i < slots; i++, seq++) {
+      const from = this.recordOf(seq) / 4;
+      grown.words.set(pending.words.subarray(from, from + PENDING_BYTES / 4), ((seq & grown.mask) * PENDING_BYTES) / 4);
     }
-    this.donePs = donePs;
-    this.words = words;
-    this.kinds = kinds;
+    this.pending = grown;
+    words[QUEUE_PENDING / 4] = 0;
   }
 }

@@ -64,6 +64,7 @@ import {
   UNIT_FLAG_NO_FRACTURE,
   UNIT_FLAG_PLAIN,
   UNIT_FLAG_STRAIGHT,
+  UNIT_FLAG_UNIFIED,
   UNIT_FLAG_WATCHED,
   UNIT_GUEST_RULE,
   UNIT_HISTORY,
@@ -145,6 +146,9 @@ function isPartitioned({ iotlb, walkCaches, nestedTlb }: MachineSpec): boolean {
  */
 const CONTEXT_SCAN_WAYS = 1024;
 
+/** Walk caches too are scanned up to this size: strict mappings fill and drop entries of every level for every page. */
+const WALK_CACHE: CacheUse = { scanWays: 64 };
+
 interface NamedCache {
   readonly name: string;
   readonly spec: CacheSpec;
@@ -197,7 +201,8 @@ function flagsOf({ iotlb, lineCache, walkCaches, nestedTlb, prefetchPages = 0 }:
     (isNegative ? UNIT_FLAG_NEGATIVE : 0) |
     (isStraight ? UNIT_FLAG_STRAIGHT : 0) |
     (isBare ? UNIT_FLAG_BARE : 0) |
-    (isPlain ? UNIT_FLAG_PLAIN : 0)
+    (isPlain ? UNIT_FLAG_PLAIN : 0) |
+    (iotlb.split === undefined ? UNIT_FLAG_UNIFIED : 0)
   );
 }
 
@@ -290,7 +295,7 @@ export class IommuUnit {
     let mask = 0;
     this.machine.walkCaches[name].slice(0, PWC_LEVELS - 1).forEach((spec, i) => {
       const level = i + 1;
-      this.put(UNIT_PWC + 32 * stage + 4 * level, this.lay(`walk_${name}_level${level}`, spec));
+      this.put(UNIT_PWC + 32 * stage + 4 * level, this.lay(`walk_${name}_level${level}`, spec, WALK_CACHE));
       if (spec.entries > 0) mask |= 1 << level;
     });
     this.put(UNIT_PWC_MASK + 4 * stage, mask);

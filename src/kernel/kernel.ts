@@ -55,6 +55,23 @@ export interface KernelExports {
   /** `pages` pages from `page` on were unmapped and are not yet invalidated: hits on them count as stale from `atPs` on. */
   noteUnmapped(unit: number, domain: number, pasid: number, page: number, pages: number, atPs: number): void;
 
+  /**
+   * The short way of a command queue (QUEUE_* of layout.ts): an invalidation of 2^sizeLog2 bytes around a page (64: everything), a
+   * completion wait, and the effects of both up to a time. Return what iommu/command-queue.ts says, -1 = not done; `queueProcess` the
+   * number of entries dropped, or -1 - that number where it stopped before a command of another kind.
+   */
+  queuePages(
+    queue: number,
+    nowPs: number,
+    domain: number,
+    pasid: number,
+    page: number,
+    sizeLog2: number,
+    walkCaches: number,
+  ): number;
+  queueWait(queue: number, nowPs: number): number;
+  queueProcess(queue: number, nowPs: number): number;
+
   /** A bare cache: 1 = hit (a miss fills); removal: 1 = it was there. */
   cacheAccess(cache: number, page: number, space: number): number;
   cacheRemove(cache: number, page: number, space: number): number;

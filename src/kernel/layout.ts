@@ -131,6 +131,9 @@ export const PT_ROOT = 8; // wasm offset of the root table
 export const PT_LEVELS = 12; // levels now (AMD v1 grows)
 export const PT_FREED_TABLES = 16; // i32: table pages freed by the last map or unmap (drives the PDE / IH hint of newer kernels)
 export const PT_LEAF_ITEMS = 24; // f64: leaf items now written
+/** The lowest table that was used last, and which: software goes back to it, as long as no table has been freed since. */
+export const PT_NEAR_TABLE = 32; // wasm offset, 0 = none
+export const PT_NEAR_KEY = 40; // u64: the page number without the bits that its entries tell apart
 export const PT_BYTES = 64;
 
 // ---- Fault codes of a walk (unit-level faults follow in the same space) ----------------------------------------------------
@@ -353,13 +356,22 @@ export const UNIT_PWC_MASK = 268; // i32 × 2 by stage: bit n = there is a walk 
 export const UNIT_UNMAPPED = 276; // i32: 1 = IOTLB entries may be marked as unmapped
 /** By leaf class: fully associative LRU of the capacity of the class's part; 0 = conflict misses are not told apart. 4 pointers. */
 export const UNIT_SHADOW = 280;
-export const UNIT_BYTES = 320;
+/** Pointers that the walk in progress has met, for the walk caches: MARK records by level. */
+export const UNIT_MARKS = 320;
+export const UNIT_BYTES = 512; // UNIT_MARKS + 7 * MARK_BYTES, rounded up
+
+export const MARK_TABLE = 0; // u64: the table that the entry of this level points to
+export const MARK_PERMISSIONS = 8; // u64: of all entries up to it
+export const MARK_READS = 16; // i32: reads so far, and of them those that missed the line cache
+export const MARK_LOST = 20; // i32
+export const MARK_BYTES = 24;
 
 export const UNIT_FLAG_NO_FRACTURE = 1; // a guest leaf on smaller host leaves keeps its size in the IOTLB
 export const UNIT_FLAG_WATCHED = 2; // every hit goes the general way, which counts stale uses
 export const UNIT_FLAG_STRAIGHT = 4; // no line cache, or one of a power of two of sets of eight ways: walks read it without calls; and no prefetch
 export const UNIT_FLAG_BARE = 8; // STRAIGHT, and neither walk caches nor a nested TLB
 export const UNIT_FLAG_PLAIN = 16; // BARE, and the IOTLB is one cache that is filled with what was asked for and nothing else
+export const UNIT_FLAG_UNIFIED = 32; // the IOTLB is one cache for leaves of all sizes
 
 export const UNIT_FLAG_NEGATIVE = 32; // not-present results go into the IOTLB too
 

@@ -9,7 +9,7 @@
 import { cacheBytes } from '../iommu/cache.ts';
 import type { TableGeometry } from '../iommu/formats/format.ts';
 import { tableGeometry } from '../iommu/formats/index.ts';
-import { ringBytes } from '../iommu/command-queue.ts';
+import { queueBytes, ringBytes } from '../iommu/command-queue.ts';
 import { ARENA_ALIGN_BYTES, tableBytes } from '../iommu/page-table.ts';
 import { RECORD_BYTES } from '../iommu/record-log.ts';
 import { unitBytes } from '../iommu/unit.ts';
@@ -82,7 +82,7 @@ export interface UnitPlan {
   /** Caches, contexts, records of tables. */
   readonly structures: Region;
   readonly deviceTable: Space;
-  /** Command queue, then the event log (queueBytes). */
+  /** Command queue, then the event log (queueSpaceBytes). */
   readonly queues: Space;
   /** Page tables and GCR3 tables of devices in mode `host`. */
   readonly tables: Space;
@@ -298,7 +298,9 @@ class Planner {
     const records = (2 * devices.length + 4) * TABLE_RECORD_BYTES + readerTlbBytes(this.spec, assisted.length);
     const ports = devices.reduce((sum, { spec }) => sum + portBytes(spec, outstanding(spec), machine.order), 0);
     const engine = engineBytes(devices.length, run.mrc !== undefined) + ports;
-    const structures = this.take(unitBytes(machine, devices.length, historyPages) + records + engine);
+    const structures = this.take(
+      unitBytes(machine, devices.length, historyPages) + queueBytes(machine.commandQueueEntries) + records + engine,
+    );
     let bytes = 0;
     const unitGuests = new Map<number, Space>();
     for (const placed of tenants) {
@@ -313,7 +315,7 @@ class Planner {
         );
     }
     const deviceTable = this.takeSpace({ bytes: DEVICE_TABLE_BYTES, gpa: 0 }, false);
-    const queues = this.takeSpace({ bytes: queueBytes(machine), gpa: 0 }, false);
+    const queues = this.takeSpace({ bytes: queueSpaceBytes(machine), gpa: 0 }, false);
     const privateSpace = assisted.length > 0 ? this.placePrivateSpace(assisted, privateDataPage) : undefined;
     return {
       unit,
@@ -397,7 +399,7 @@ export function eventLogOffset(machine: MachineSpec): number {
   return alignUp(ringBytes(machine.commandQueueEntries), PAGE_BYTES);
 }
 
-function queueBytes(machine: MachineSpec): number {
+function queueSpaceBytes(machine: MachineSpec): number {
   return eventLogOffset(machine) + machine.eventLogEntries * RECORD_BYTES;
 }
 

@@ -82,7 +82,9 @@ export class MrcTap {
       if (target === unit) for (const domain of this.spaces.keys()) this.invalidated(domain, -1, 0, ALL_LOG2);
       return exports.invalidateAll(target);
     };
-    Object.assign(this.kernel, { exports: { ...exports, invalidatePages, invalidateAll } });
+    // The kernel's own way past here is closed: it leaves every command to the general one.
+    const queueProcess: KernelExports['queueProcess'] = () => -1;
+    Object.assign(this.kernel, { exports: { ...exports, invalidatePages, invalidateAll, queueProcess } });
   }
 
   /** Counts anew: warm-up is over. */

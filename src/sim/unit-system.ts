@@ -17,7 +17,7 @@ import { Pager } from '../driver/pager.ts';
 import { policies } from '../driver/policies/index.ts';
 import { passthrough } from '../driver/policies/passthrough.ts';
 import type { MappingPolicy } from '../driver/policy.ts';
-import { type CommandHandler, CommandQueue, ringIn } from '../iommu/command-queue.ts';
+import { type CommandHandler, CommandQueue, queueBytes, ringIn } from '../iommu/command-queue.ts';
 import { amdCommands } from '../iommu/commands/amd.ts';
 import { vtdCommands } from '../iommu/commands/vtd.ts';
 import { amdPageRequests, vtdPageRequests } from '../iommu/ppr-log.ts';
@@ -27,7 +27,7 @@ import type { DteSettings } from '../iommu/structures/amd-device-table.ts';
 import { logIn } from '../iommu/record-log.ts';
 import { IommuUnit } from '../iommu/unit.ts';
 import { type Kernel, Regions } from '../kernel/kernel.ts';
-import { INVALIDATION_TIMEOUT } from '../kernel/layout.ts';
+import { ENGINE_DRAINED, INVALIDATION_TIMEOUT } from '../kernel/layout.ts';
 import { Prng } from '../lib/prng.ts';
 import { PS_PER_NS } from '../request.ts';
 import {
@@ -86,7 +86,6 @@ import { VirtualMachines } from './virtual-machines.ts';
 /** Streams of random numbers: a device's traffic has its index; memory and units have theirs above. */
 const MEMORY_STREAM = 4294967296;
 const UNIT_STREAM = 2 * MEMORY_STREAM;
-const DOMAIN_IDS = 65_536;
 
 /** One device with its driver. */
 export interface DeviceSystem {
@@ -131,8 +130,6 @@ export class UnitSystem implements CommandHandler {
   /** Effects of other units that came later than they would have in one thread. */
   effectsDelayed = 0;
   private readonly domains = new Map<number, UnitDomain>();
-  /** By domain ID: 1 = its devices go through one host table and nothing else. */
-  private readonly plainDomains = new Uint8Array(DOMAIN_IDS);
   private readonly ats: AtsDevices;
   private readonly eventLog: EventLog;
   /** Found by the command processor, not by a request. */
@@ -177,7 +174,15 @@ export class UnitSystem implements CommandHandler {
     const { commandQueueEntries: entries, eventLogEntries, latency } = machine;
     const isIntel = spec.os.kernelEra.startsWith('intel');
     const ring = ringIn(kernel.i32, queues.base / 4, queues.spa, entries);
-    this.commands = new CommandQueue({ entries, ...latency }, this, isIntel ? vtdCommands : amdCommands, ring);
+    const at = this.regions.take(queueBytes(entries));
+    this.commands = new CommandQueue({ entries, ...latency }, this, isIntel ? vtdCommands : amdCommands, ring, {
+      kernel,
+      at,
+      unit: this.iommu.pointer,
+      dropped: (count) => {
+        this.invalidatedEntries += count;
+      },
+    });
     const log = logIn(kernel.i32, (queues.base + eventLogOffset(machine)) / 4, eventLogEntries);
     this.eventLog = new EventLog(log, isIntel ? vtdFaults : amdFaults);
     this.cores = Array.from({ length: coreCount(spec, devices) }, (_, cpu) => new Core(cpu));
@@ -193,6 +198,7 @@ export class UnitSystem implements CommandHandler {
       ...(recorded === undefined ? {} : { recorded }),
       commands: this.commands,
     });
+    this.commands.setDrained(this.engine.pointer + ENGINE_DRAINED);
     this.devices.forEach(({ plan: { spec } }, d) => {
       if (spec.ats !== undefined) this.iommu.addCache('atc', spec.ats, this.engine.ports[d].atc);
     });
@@ -232,7 +238,7 @@ export class UnitSystem implements CommandHandler {
   // ---- Commands take effect ------------------------------------------------------------------------------------------------
 
   invalidatePages(domain: number, pasid: number, page: number, sizeLog2: number, walkCaches: boolean): void {
-    const guests = this.plainDomains[domain] !== 1;
+    const guests = !this.commands.isPlain(domain);
     this.invalidatedEntries += this.iommu.invalidatePages(domain, pasid, page, sizeLog2 - 12, walkCaches, guests);
   }
 
@@ -577,7 +583,7 @@ export class UnitSystem implements CommandHandler {
         this.writeEntry(device, { mode: 0, root: 0n, guest: this.guestEntry(device, pool, pages, stage) });
       return { table: new UnitDomainTable(pages, () => {}, sharing), attach };
     }
-    this.plainDomains[domain] = 1;
+    this.commands.setPlain(domain);
     const attached: DevicePlan[] = [];
     const write = (device: DevicePlan): void =>
       this.writeEntry(device, { mode: pages.levels, root: pages.rootAddress });

@@ -172,6 +172,7 @@ function decodeOther(words: Int32Array, at: number, kind: number, command: Comma
 
 export const amdCommands: CommandEncoding = {
   name: 'amd',
+  reserved: { pages: RESERVED[PAGES], pasidPages: RESERVED[PAGES], wait: RESERVED[WAIT] },
   everything: [EVERYTHING],
 
   encode(words, at, command) {

@@ -73,6 +73,8 @@ export class Command {
 /** A vendor's 128-bit commands as four 32-bit words, `at` = index of the first. */
 export interface CommandEncoding {
   readonly name: 'amd' | 'vtd';
+  /** Bits that must be zero in what strict mappings send: invalidations of pages without and with PASID, completion waits. */
+  readonly reserved: { readonly pages: Int32Array; readonly pasidPages: Int32Array; readonly wait: Int32Array };
   /** The kinds of the commands that together empty every cache of a unit (domain and PASID -1). */
   readonly everything: readonly number[];
   /** Kinds that the vendor has no command for are refused by an AssertionError. */
@@ -83,7 +85,7 @@ export interface CommandEncoding {
   decode(words: Int32Array, at: number, kind: number, command: Command): void;
 }
 
-const TWO_32 = 4294967296;
+export const TWO_32 = 4294967296;
 const PAGES_IN_HIGH_WORD = 0x100000;
 
 /** 2^log2 for 0 ≤ log2 ≤ 60. */

@@ -152,6 +152,11 @@ function decodeContext(words: Int32Array, at: number, command: Command): void {
 
 export const vtdCommands: CommandEncoding = {
   name: 'vtd',
+  reserved: {
+    pages: RESERVED[TYPE_IOTLB],
+    pasidPages: RESERVED[TYPE_PASID_IOTLB],
+    wait: RESERVED[TYPE_WAIT],
+  },
   everything: [CONTEXTS, PASID_CACHE, ALL_PAGES],
 
   encode(words, at, command) {

@@ -55,9 +55,15 @@ function wideIndex(kind: i32, key0: u64, key1: u64): u64 {
   return kind == INDEX_SHIFTED ? page >> 3 : page;
 }
 
+// @ts-ignore: decorator
+@inline
 export function setOf(cache: usize, key0: u64, key1: u64): u32 {
   const mask = load<i32>(cache, CACHE_MASK);
-  if (mask >= 0) return indexOf(cache, key0, key1) & <u32>mask;
+  return mask >= 0 ? indexOf(cache, key0, key1) & <u32>mask : oddSet(cache, key0, key1);
+}
+
+/** The same for a number of sets that is no power of two, and for sets that are dealt out. */
+function oddSet(cache: usize, key0: u64, key1: u64): u32 {
   const sets = load<u32>(cache, CACHE_SETS);
   const index = wideIndex(load<i32>(cache, CACHE_INDEX), key0, key1);
   const partition = load<usize>(cache, CACHE_SET_PARTITION);
@@ -233,8 +239,12 @@ function victim(cache: usize, set: u32): u32 {
 @inline
 export function leastStamp(cache: usize, first: u32, pad: u32): u32 {
   const stamps = load<usize>(cache, CACHE_STAMPS) + (first << 2);
-  let least = v128.load(stamps);
-  for (let way: u32 = 4; way < pad; way += 4) least = i32x4.min_u(least, v128.load(stamps + (way << 2)));
+  let least = i32x4.splat(-1);
+  for (let way: u32 = 0; way < pad; way += 4) {
+    const four = v128.load(stamps + (way << 2));
+    if (!i32x4.all_true(four)) return way + <u32>ctz(i32x4.bitmask(i32x4.eq(four, i32x4.splat(0)))); // none is less
+    least = i32x4.min_u(least, four);
+  }
   least = i32x4.min_u(least, v128.shuffle<i32>(least, least, 2, 3, 0, 1));
   least = i32x4.min_u(least, v128.shuffle<i32>(least, least, 1, 0, 3, 2));
   let way: u32 = 0;
@@ -349,6 +359,16 @@ function filled(cache: usize, slot: u32): void {
   else if (policy == REPLACE_SRRIP) store<u32>(load<usize>(cache, CACHE_STAMPS) + (slot << 2), 2);
   else if (policy == REPLACE_LFU) store<u32>(load<usize>(cache, CACHE_STAMPS) + (slot << 2), 1);
   else if (policy == REPLACE_PLRU) pointAway(cache, slot);
+}
+
+/** Empties the slot of a key in a scanned cache in LRU or FIFO order. */
+// @ts-ignore: decorator
+@inline
+export function dropPlain(cache: usize, slot: u32, key0: u64): void {
+  addResident(cache, key0, -1);
+  store<u32>(load<usize>(cache, CACHE_TAGS) + (slot << 2), 0);
+  store<u32>(load<usize>(cache, CACHE_STAMPS) + (slot << 2), 0);
+  store<f64>(cache, load<f64>(cache, CACHE_DROPPED) + 1, CACHE_DROPPED);
 }
 
 /** Empties a slot. */

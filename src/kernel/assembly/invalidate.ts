@@ -2,11 +2,11 @@
 // a larger one by a sweep over the cache.
 
 import {
-  CACHE_PAD, CACHE_RESIDENT, CACHE_SETS, CACHE_SLOTS, CACHE_TABLE, CACHE_TAGS, CACHE_WAYS, KEY_GUEST_LOG2, LV_SHIFT, RULE_LEVEL0, RULE_LEVEL_BYTES, RULE_LEVELS, SLOT_BYTES, SLOT_KEY0, SLOT_KEY1, UNIT_CLASSES,
+  CACHE_PAD, CACHE_REPLACEMENT, CACHE_RESIDENT, CACHE_SETS, CACHE_SLOTS, CACHE_TABLE, CACHE_TAGS, CACHE_WAYS, KEY_GUEST_LOG2, LV_SHIFT, REPLACE_FIFO, RULE_LEVEL0, RULE_LEVEL_BYTES, RULE_LEVELS, SLOT_BYTES, SLOT_KEY0, SLOT_KEY1, UNIT_CLASSES,
   INVALIDATE_NO_GUESTS, INVALIDATE_PDE, META_NEGATIVE, META_UNMAPPED_SHIFT, SLOT_META, UNIT_CLASS_LOG2, UNIT_DEVICE_CACHE, UNIT_GUEST_RULE, UNIT_HISTORY, UNIT_HOST_RULE, UNIT_IOTLB, UNIT_L1_COUNT, UNIT_L1_FIRST, UNIT_NESTED_TLB, UNIT_PASID_CACHE, UNIT_PWC, UNIT_SHADOW, UNIT_UNMAPPED,
 } from '../layout';
 import { newEpoch } from './context';
-import { drop, find, findScanned, setOf, spaceTag, tagOf, tagWith } from './cache';
+import { drop, dropPlain, find, findScanned, setOf, spaceTag, tagOf, tagWith } from './cache';
 import { noteDropped } from './history';
 import { begin, pageOf, unit } from './state';
 import { GUEST, HOST } from './walk';
@@ -26,7 +26,14 @@ function matches(key1: u64, space: u64, spaceMask: u64): bool {
 }
 
 /** Drops entries of a cache that is not empty, whose keys are page numbers shifted right by `shift`, of one leaf class. */
+// @ts-ignore: decorator
+@inline
 function dropRange(cache: usize, space: u64, spaceMask: u64, page: u64, pagesLog2: i32, shift: u64, leaf: i32): void {
+  if (pagesLog2 <= <i32>shift && spaceMask == ~(<u64>0)) dropKey(cache, (page >> shift) | (<u64>leaf << 60), space);
+  else dropKeys(cache, space, spaceMask, page, pagesLog2, shift, leaf);
+}
+
+function dropKeys(cache: usize, space: u64, spaceMask: u64, page: u64, pagesLog2: i32, shift: u64, leaf: i32): void {
   const keysLog2 = pagesLog2 > <i32>shift ? <u64>pagesLog2 - shift : 0;
   const first = ((page >> shift) >> keysLog2 << keysLog2) | (<u64>leaf << 60);
   if (spaceMask != ~(<u64>0) || (<u64>1 << keysLog2) > PROBES) return sweep(cache, space, spaceMask, first, keysLog2);
@@ -37,9 +44,16 @@ function dropRange(cache: usize, space: u64, spaceMask: u64, page: u64, pagesLog
 @inline
 function dropKey(cache: usize, key0: u64, space: u64): void {
   const tag = tagWith(key0, spaceTag(space));
-  const slot = load<usize>(cache, CACHE_TABLE) == 0
-    ? findScanned(cache, key0, space, tag, setOf(cache, key0, space))
-    : find(cache, key0, space, tag, 0); // through the index
+  if (load<usize>(cache, CACHE_TABLE) != 0) return dropIndexed(cache, key0, space, tag);
+  const slot = findScanned(cache, key0, space, tag, setOf(cache, key0, space));
+  if (slot < 0) return;
+  if (noting || load<i32>(cache, CACHE_REPLACEMENT) > REPLACE_FIFO) return dropSlot(cache, <u32>slot);
+  dropPlain(cache, <u32>slot, key0);
+  dropped++;
+}
+
+function dropIndexed(cache: usize, key0: u64, space: u64, tag: u32): void {
+  const slot = find(cache, key0, space, tag, 0);
   if (slot >= 0) dropSlot(cache, <u32>slot);
 }
 
@@ -126,10 +140,13 @@ function dropWalkCaches(stage: i32, space: u64, spaceMask: u64, page: u64, pages
  * spares a sweep over all caches. Returns the number of entries dropped.
  */
 export function invalidatePages(target: usize, domain: i32, pasid: i32, page: f64, pagesLog2: i32, flags: i32): i32 {
+  return dropPages(target, domain, pasid, pageOf(page), pagesLog2, flags);
+}
+
+export function dropPages(target: usize, domain: i32, pasid: i32, start: u64, pagesLog2: i32, flags: i32): i32 {
   begin(target, 0, 0);
   dropped = 0;
   const id = <u64>domain & 0xffff;
-  const start = pageOf(page);
   const exact = ~(<u64>0);
   const pde = flags & INVALIDATE_PDE;
   if (pasid >= 0) {

@@ -3,7 +3,7 @@
 
 import {
   LV_INDEX_MASK, LV_LEAF_BITS, LV_SHIFT, LV_TABLE_BITS, POLICY_CLEAR_ABOVE, POLICY_GROW_BY_START, POLICY_KEEP, POLICY_ONE_TABLE,
-  POLICY_RECHOOSE, POLICY_REPLACE, POLICY_TABLE_IF_EMPTY, PT_FREED_TABLES, PT_LEAF_ITEMS, PT_LEVELS, PT_ROOT,
+  POLICY_RECHOOSE, POLICY_REPLACE, POLICY_TABLE_IF_EMPTY, PT_FREED_TABLES, PT_LEAF_ITEMS, PT_LEVELS, PT_NEAR_TABLE, PT_ROOT,
   RULE_ADDRESS, RULE_ADDRESS_HIGH, RULE_ADDRESS_HIGH_SHIFT, RULE_ADDRESS_SHIFT, RULE_CONTIG_KIND, RULE_CONTIG_ONES,
   RULE_CONTIG_VALUE, RULE_ERRNOS, RULE_FLAGS, RULE_FLAG_GROWS, RULE_GRANULE_LOG2, RULE_LEVELS, RULE_LEVELS_MAX,
   RULE_OUTPUT_BITS, RULE_PAGE_SIZES, RULE_ROOT_SIZE_LOG2, RULE_TABLE_SIZE_LOG2,
@@ -47,6 +47,7 @@ export function ptCreate(pt: usize): i32 {
   store<i32>(pt, load<i32>(rule, RULE_LEVELS), PT_LEVELS);
   store<i32>(pt, 0, PT_FREED_TABLES);
   store<f64>(pt, 0, PT_LEAF_ITEMS);
+  store<u32>(pt, 0, PT_NEAR_TABLE);
   return 0;
 }
 
@@ -60,6 +61,7 @@ export function ptDestroy(pt: usize): void {
   // A grown table's root is no larger than its first one: only formats with 4 KiB roots grow.
   giveFrame(arena, root, load<i32>(rule, RULE_ROOT_SIZE_LOG2));
   store<u32>(pt, 0, PT_ROOT);
+  store<u32>(pt, 0, PT_NEAR_TABLE);
 }
 
 // ---- Map -------------------------------------------------------------------------------------------------------------------

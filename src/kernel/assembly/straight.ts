@@ -2,10 +2,11 @@
 // read without a call (UNIT_FLAG_STRAIGHT). What walk.ts would do entry by entry, at a fraction of its cost.
 
 import {
-  CTX_COUNTERS, C_READS, FAULT_GUEST_TABLE, FAULT_MEMORY, FAULT_NOT_PRESENT, RULE_ADDRESS, RULE_ADDRESS_HIGH,
+  CTX_COUNTERS, C_READS, FAULT_GUEST_TABLE, FAULT_MEMORY, FAULT_NOT_PRESENT, MARK_BYTES, MARK_LOST, MARK_PERMISSIONS, MARK_READS,
+  MARK_TABLE, RULE_ADDRESS, RULE_ADDRESS_HIGH,
   RULE_ADDRESS_SHIFT, RULE_PERM_XOR, RULE_PRESENT, RULE_READ, RULE_STEPS, RULE_WRITE, STEP_BITS, STEP_GO_MASK,
   STEP_GO_VALUE, STEP_INDEX_MASK, STEP_LEAF_MASK, STEP_LEAF_VALUE, STEP_LOG2, STEP_PERM_IGNORE, STEP_SHIFT,
-  UNIT_LINE_CACHE, WINDOW_COUNT, WINDOW_LOG2, WINDOW_TABLE,
+  UNIT_LINE_CACHE, UNIT_MARKS, WINDOW_COUNT, WINDOW_LOG2, WINDOW_TABLE,
 } from '../layout';
 import { bringLine, hitsLine, lineSet, settle, windowed } from './read';
 import { addReads, ctx, fault, outPage, result, unit } from './state';
@@ -41,6 +42,17 @@ let oddPermissions: u64 = 0;
  * (STEP_GO_MASK) for the same reason.
  */
 function descend(stage: i32, rule: usize, level: i32, root: u64, granted: u64, page: u64): i32 {
+  return steps(false, stage, rule, level, root, granted, page);
+}
+
+/** The same, with a mark of each pointer that it follows. */
+function descendMarking(stage: i32, rule: usize, level: i32, root: u64, granted: u64, page: u64): i32 {
+  return steps(true, stage, rule, level, root, granted, page);
+}
+
+// @ts-ignore: decorator
+@inline
+function steps(marks: bool, stage: i32, rule: usize, level: i32, root: u64, granted: u64, page: u64): i32 {
   const lines = load<usize>(unit, UNIT_LINE_CACHE);
   const counters = ctx + CTX_COUNTERS + (<usize>(C_READS + (stage << 3)) << 3);
   let counter = counters + (<usize>level << 3);
@@ -93,6 +105,10 @@ function descend(stage: i32, rule: usize, level: i32, root: u64, granted: u64, p
     }
     permissions &= allowed | load<u64>(step, STEP_PERM_IGNORE);
     table = isSimple ? entry & load<u64>(rule, RULE_ADDRESS) : addressOf(rule, entry);
+    if (marks) {
+      const at = <i32>(counter - counters) >> 3;
+      mark(at, table, permissions, passed + level - at + 1);
+    }
     step -= 1 << STEP_LOG2;
     counter -= 8;
   }
@@ -114,6 +130,37 @@ function goOn(code: i32, stage: i32, rule: usize, page: u64): i32 {
     const step = rule + RULE_STEPS + (level << STEP_LOG2);
     const permissions = oddPermissions & (allowed | load<u64>(step, STEP_PERM_IGNORE));
     code = descend(stage, rule, next - 1, addressOf(rule, entry), permissions, page);
+  }
+  if (code == FAULT_MEMORY) unpaid();
+  return code == 0 ? 0 : fault(code);
+}
+
+// @ts-ignore: decorator
+@inline
+function mark(level: i32, table: u64, permissions: u64, reads: i32): void {
+  const at = unit + UNIT_MARKS + <usize>level * MARK_BYTES;
+  store<u64>(at, table, MARK_TABLE);
+  store<u64>(at, permissions, MARK_PERMISSIONS);
+  store<i32>(at, reads, MARK_READS);
+  store<i32>(at, lost, MARK_LOST);
+  marked |= 1 << level;
+}
+
+/** `goOn` with marks. */
+function goOnMarking(code: i32, stage: i32, rule: usize, page: u64): i32 {
+  while (code == ODD) {
+    const level = oddLevel;
+    const entry = oddEntry;
+    const next = after(rule, level, entry, page);
+    const allowed = entry ^ load<u64>(rule, RULE_PERM_XOR);
+    if (next == LEAF) return finish(rule, level, entry, page, oddPermissions & allowed);
+    if (next < 0) return fault(-next);
+    const step = rule + RULE_STEPS + (level << STEP_LOG2);
+    const permissions = oddPermissions & (allowed | load<u64>(step, STEP_PERM_IGNORE));
+    const table = addressOf(rule, entry);
+    // It counts as one of the level it names: that is where the next walk looks for it.
+    mark(next, table, permissions, passed);
+    code = descendMarking(stage, rule, next - 1, table, permissions, page);
   }
   if (code == FAULT_MEMORY) unpaid();
   return code == 0 ? 0 : fault(code);
@@ -144,6 +191,18 @@ export function rangeFault(rule: usize, top: i32, page: u64): i32 {
 export function straight(stage: i32, rule: usize, level: i32, root: u64, permissions: u64, page: u64): i32 {
   const code = descend(stage, rule, level, root, permissions, page);
   return settled(code == 0 ? 0 : goOn(code, stage, rule, page));
+}
+
+/** Levels (bit n = level n) of which the last `straightMarking` left a mark, which says how many of its reads came before. */
+export let marked: u32 = 0;
+
+/** The same, which marks the pointers on its way (UNIT_MARKS). */
+// @ts-ignore: decorator
+@inline
+export function straightMarking(stage: i32, rule: usize, level: i32, root: u64, permissions: u64, page: u64): i32 {
+  marked = 0;
+  const code = descendMarking(stage, rule, level, root, permissions, page);
+  return settled(code == 0 ? 0 : goOnMarking(code, stage, rule, page));
 }
 
 /** A whole stage. */

@@ -9,7 +9,7 @@ import {
   FAULT_USER, FAULT_WRITE, LOG_ACCESS, LOG_BDF, LOG_BYTES, LOG_CODE, LOG_DOMAIN, LOG_INDEX, LOG_PAGE, LOG_PASID,
   LOG_TIME, META_ALLOWED_SHIFT, META_NEGATIVE, META_PREFETCHED, REPLACE_FIFO, REPLACE_LRU, REPLACE_RANDOM, SLOT_BYTES, SLOT_KEY0, SLOT_KEY1, SLOT_META, SLOT_READY,
   SLOT_VALUE, TRACE_IOTLB_HIT, TRACE_IOTLB_NEGATIVE, UNIT_CLASSES, UNIT_CLASS_LOG2, UNIT_DEVICE_CACHE, UNIT_EPOCH, UNIT_FLAGS,
-  UNIT_FLAG_NEGATIVE, UNIT_FLAG_NO_FRACTURE, UNIT_FLAG_PLAIN, UNIT_FLAG_WATCHED, UNIT_GUEST_RULE, UNIT_HISTORY, UNIT_HIT_PS, UNIT_HOST_RULE, UNIT_IOTLB,
+  UNIT_FLAG_NEGATIVE, UNIT_FLAG_NO_FRACTURE, UNIT_FLAG_PLAIN, UNIT_FLAG_UNIFIED, UNIT_FLAG_WATCHED, UNIT_GUEST_RULE, UNIT_HISTORY, UNIT_HIT_PS, UNIT_HOST_RULE, UNIT_IOTLB,
   UNIT_L1_HIT_PS, UNIT_LOG, UNIT_LOG_ENTRIES, UNIT_LOG_HEAD, UNIT_LOG_OVERFLOW, UNIT_NEXT_START, UNIT_OVERHEAD_PS,
   UNIT_PASID_CACHE, UNIT_PREFETCH, UNIT_SHADOW, UNIT_START_PS, UNIT_WALKERS, UNIT_WALKER_COUNT,
 } from '../layout';
@@ -49,10 +49,11 @@ export function translate(requester: usize, page: f64, access: i32, atPs: f64): 
       if (done >= 0) return done;
     }
     if ((load<i32>(requester, CTX_ALLOWED) & access) == access) {
-      if (done == ABSENT && isPlain(home, requester)) return plainMiss(home, requester, input, access, atPs);
+      const absent = done == ABSENT && holdsOneClass(home, requester);
+      if (absent && isPlain(home, requester)) return plainMiss(home, requester, input, access, atPs);
       begin(home, requester, atPs);
       recall();
-      return proceed(input, access);
+      return absent ? lookedUp(input, access) : proceed(input, access);
     }
   }
   begin(home, requester, atPs);
@@ -162,21 +163,37 @@ function proceed(page: u64, access: i32): f64 {
   return done != NOT_FOUND ? done : miss(page, access);
 }
 
+/** The short way has looked for it in the only place where it could be. */
+// @ts-ignore: decorator
+@inline
+function lookedUp(page: u64, access: i32): f64 {
+  hitRecord = 0;
+  count(C_LOOKUPS);
+  return miss(page, access);
+}
+
 /** Not found the short way, or nowhere in its set. Times are at least 0 (or -1 - time). */
 const NOT_FOUND: f64 = -0.5;
 const ABSENT: f64 = -0.25;
 
+/** Whether the IOTLB is one cache, with leaves of no other class than the short way looks for (CTX_CACHE is 0 where there is an L1). */
+// @ts-ignore: decorator
+@inline
+function holdsOneClass(home: usize, requester: usize): bool {
+  if ((load<i32>(home, UNIT_FLAGS) & UNIT_FLAG_UNIFIED) == 0) return false;
+  const held = i32x4.bitmask(i32x4.ne(v128.load(load<usize>(requester, CTX_CACHE), CACHE_RESIDENT), i32x4.splat(0)));
+  return (held & ~(1 << load<i32>(requester, CTX_CLASS))) == 0;
+}
+
 /**
  * Whether what the requester's short way did not find needs only a walk through entries: the unit has no walk caches and tells no
- * causes, and the IOTLB is one cache in LRU or FIFO order that holds leaves of one class (CTX_CACHE is 0 where there is an L1).
+ * causes, and the IOTLB is in LRU or FIFO order.
  */
 // @ts-ignore: decorator
 @inline
 function isPlain(home: usize, requester: usize): bool {
   if ((load<i32>(home, UNIT_FLAGS) & UNIT_FLAG_PLAIN) == 0 || load<usize>(home, UNIT_HISTORY) != 0) return false;
-  const cache = load<usize>(requester, CTX_CACHE);
-  const held = i32x4.bitmask(i32x4.ne(v128.load(cache, CACHE_RESIDENT), i32x4.splat(0)));
-  return load<i32>(cache, CACHE_REPLACEMENT) <= REPLACE_FIFO && (held & ~(1 << load<i32>(requester, CTX_CLASS))) == 0;
+  return load<i32>(load<usize>(requester, CTX_CACHE), CACHE_REPLACEMENT) <= REPLACE_FIFO;
 }
 
 /**

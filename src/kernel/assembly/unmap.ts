@@ -4,7 +4,7 @@
 import {
   ARENA_ADDRESS, ARENA_BASE, LV_INDEX_MASK, LV_LEAF_BITS, LV_LEAF_MASK, LV_LEAF_XOR, LV_SHIFT,
   LV_TABLE_BITS, POLICY_BY_FETCH, POLICY_BY_STEP, POLICY_HOLE_SKIP,
-  POLICY_REPORT_SIZE, POLICY_REPORT_SPAN, POLICY_SPLIT, POLICY_TAIL_WHOLE, PT_FREED_TABLES, PT_LEVELS, PT_ROOT,
+  POLICY_REPORT_SIZE, POLICY_REPORT_SPAN, POLICY_SPLIT, POLICY_TAIL_WHOLE, PT_FREED_TABLES, PT_LEVELS, PT_NEAR_KEY, PT_NEAR_TABLE, PT_ROOT,
   RULE_ADDRESS, RULE_ADDRESS_HIGH, RULE_ADDRESS_HIGH_SHIFT, RULE_ADDRESS_SHIFT, RULE_CONTIG_KIND, RULE_CONTIG_MASK,
   RULE_CONTIG_NONE, RULE_CONTIG_VALUE, RULE_FLAGS, RULE_FLAG_NEXT_LEVEL, RULE_FLAG_SIGN_EXTEND, RULE_FREE_BLOCK,
   RULE_FREE_COVERED, RULE_FREE_POLICY, RULE_FREE_WHOLE, RULE_GRANULE_LOG2, RULE_LEVEL_BYTES, RULE_PAGE_SIZES,
@@ -44,7 +44,16 @@ function unmapPage(pt: usize, page: u64): bool {
 }
 
 /** The lowest table on the way to this page, which the table's levels reach; 0: the way ends above it. */
+// @ts-ignore: decorator
+@inline
 export function leafTable(page: u64): usize {
+  const near: usize = load<u32>(table, PT_NEAR_TABLE);
+  const key = page >> <u64>pageShift(recordOf(1));
+  return near != 0 && load<u64>(table, PT_NEAR_KEY) == key ? near : farTable(page, key);
+}
+
+/** The same from the root down. */
+function farTable(page: u64, key: u64): usize {
   const nextLevel = (load<i32>(rule, RULE_FLAGS) & RULE_FLAG_NEXT_LEVEL) != 0;
   // decode and childOf, with what all levels share loaded once.
   const lowMask = load<u64>(rule, RULE_ADDRESS);
@@ -62,6 +71,9 @@ export function leafTable(page: u64): usize {
     } else if (((entry ^ load<u64>(record, LV_LEAF_XOR)) & load<u64>(record, LV_LEAF_MASK)) != 0) return 0;
     at = <usize>(<u32>((entry & lowMask) << lowShift | (entry & highMask) << highShift) + base);
   }
+  if (load<i32>(table, PT_LEVELS) == 1) return at; // the root, which growth takes the place of
+  store<u32>(table, <u32>at, PT_NEAR_TABLE);
+  store<u64>(table, key, PT_NEAR_KEY);
   return at;
 }
 

@@ -9,10 +9,11 @@ import {
   ARENA_ADDRESS, ARENA_BASE, CACHE_RESIDENT, CACHE_SLOTS, C_NTLB_HITS, C_NTLB_LOOKUPS, C_PWC_HITS, C_PWC_LOOKUPS,
   C_READS, FAULT_GUEST_TABLE, FAULT_LEVEL, FAULT_MEMORY, FAULT_NOT_PRESENT, FAULT_READ, FAULT_RESERVED, FAULT_USER,
   FAULT_WRITE, LV_INDEX_MASK, LV_LEAF_MASK, LV_LEAF_XOR, LV_PERM_IGNORE, LV_RESERVED_LEAF, LV_RESERVED_TABLE,
-  LV_SHIFT, NULL_CTX, NULL_UNIT, PT_ARENA, PT_LEVELS, PT_ROOT, PT_RULE, RULE_FLAGS, RULE_FLAG_NEXT_LEVEL,
+  LV_SHIFT, MARK_BYTES, MARK_LOST, MARK_PERMISSIONS, MARK_READS, MARK_TABLE, NULL_CTX, NULL_UNIT, PT_ARENA, PT_LEVELS, PT_ROOT, PT_RULE, RULE_FLAGS, RULE_FLAG_NEXT_LEVEL,
   RULE_FLAG_PERM_BEFORE_PRESENT, RULE_FLAG_USER, RULE_LEVEL0, RULE_LEVEL_BYTES, RULE_PERM_XOR, RULE_PRESENT,
   RULE_READ, RULE_WRITE, SLOT_BYTES, SLOT_META, SLOT_READY, SLOT_VALUE, TRACE_NTLB_HIT, TRACE_PWC_HIT, TRACE_READ,
-  UNIT_CLASSES, UNIT_CLASS_LOG2, UNIT_FLAGS, UNIT_FLAG_BARE, UNIT_FLAG_STRAIGHT, UNIT_NESTED_TLB, UNIT_PWC,
+  UNIT_CLASSES, UNIT_CLASS_LOG2, UNIT_FLAGS, UNIT_FLAG_BARE, UNIT_FLAG_STRAIGHT, UNIT_LINE_CACHE, UNIT_LINE_PS, UNIT_MARKS,
+  UNIT_MEMORY_PS, UNIT_NESTED_TLB, UNIT_PWC,
   UNIT_PWC_MASK,
 } from '../layout';
 import { find, insert, setOf, tagOf, touch } from './cache';
@@ -21,7 +22,7 @@ import {
   addReads, begin, costPs, fault, nowPs, outFault, outPage, outPermissions, outSizeLog2, pageOf, result, setArena, trace,
   unit,
 } from './state';
-import { ALL_PERMISSIONS, rangeFault, straight, straightGuest } from './straight';
+import { ALL_PERMISSIONS, marked, rangeFault, straight, straightGuest, straightMarking } from './straight';
 import { addressOf, finish, isLeaf, outOfRange, skipTo } from './word';
 
 /** Stage numbers of C_READS and UNIT_PWC: guest (first) and host (second, or the only one). */
@@ -124,6 +125,7 @@ function askWalkCaches(stage: i32, rule: usize, levels: u32, page: u64, space: u
     const level = <i32>ctz(rest);
     const cache = load<usize>(unit + ((stage << 5) + (level << 2)), UNIT_PWC);
     count(C_PWC_LOOKUPS + (stage << 3) + level);
+    if (load<i32>(cache, CACHE_RESIDENT) == 0) continue;
     const key0 = page >> <u64>(load<i32>(rule + RULE_LEVEL0 + level * RULE_LEVEL_BYTES, LV_SHIFT) - 12);
     const slot = find(cache, key0, space, tagOf(key0, space), setOf(cache, key0, space));
     if (slot < 0) continue;
@@ -159,13 +161,36 @@ export function walk(stage: i32, rule: usize, top: i32, root: u64, page: u64, sp
   const asked = askWalkCaches(stage, rule, cachedLevels, page, space);
   const fillable = cachedLevels & ~asked;
   if ((asked & 1) == 0) {
+    if (isStraight) return straightFilling(stage, rule, top, root, ALL_PERMISSIONS, page, space, fillable);
     return stepByStep(stage, rule, top, root, ALL_PERMISSIONS, page, space, nested, nested, fillable);
   }
-  if (isStraight && (fillable & ((2 << startLevel) - 1)) == 0) {
-    return straight(stage, rule, startLevel, startTable, startPermissions, page);
+  if (isStraight) {
+    if ((fillable & ((2 << startLevel) - 1)) == 0) {
+      return straight(stage, rule, startLevel, startTable, startPermissions, page);
+    }
+    return straightFilling(stage, rule, startLevel, startTable, startPermissions, page, space, fillable);
   }
   // A cached pointer of a guest's table has already gone through the host stage.
   return stepByStep(stage, rule, startLevel, startTable, startPermissions, page, space, nested, false, fillable);
+}
+
+/** The rest of a stage's walk, and what it has passed into the walk caches of `fillable` levels, from the time on at which it was read. */
+function straightFilling(
+  stage: i32, rule: usize, level: i32, root: u64, permissions: u64, page: u64, space: u64, fillable: u32,
+): i32 {
+  const before = costPs;
+  const code = straightMarking(stage, rule, level, root, permissions, page);
+  const memoryPs = load<f64>(unit, UNIT_MEMORY_PS);
+  const linePs = load<usize>(unit, UNIT_LINE_CACHE) != 0 ? load<f64>(unit, UNIT_LINE_PS) : memoryPs;
+  for (let rest = fillable & marked; rest != 0; rest &= rest - 1) {
+    const at = <i32>ctz(rest);
+    const mark = unit + UNIT_MARKS + <usize>at * MARK_BYTES;
+    const lost = load<i32>(mark, MARK_LOST);
+    const paidPs = <f64>(load<i32>(mark, MARK_READS) - lost) * linePs + <f64>lost * memoryPs;
+    const table = load<u64>(mark, MARK_TABLE);
+    fillWalkCache(stage, rule, at, page, space, table, load<u64>(mark, MARK_PERMISSIONS), nowPs + (before + paidPs));
+  }
+  return code;
 }
 
 /**
