@@ -371,9 +371,9 @@ export const UNIT_FLAG_WATCHED = 2; // every hit goes the general way, which cou
 export const UNIT_FLAG_STRAIGHT = 4; // no line cache, or one of a power of two of sets of eight ways: walks read it without calls; and no prefetch
 export const UNIT_FLAG_BARE = 8; // STRAIGHT, and neither walk caches nor a nested TLB
 export const UNIT_FLAG_PLAIN = 16; // BARE, and the IOTLB is one cache that is filled with what was asked for and nothing else
-export const UNIT_FLAG_UNIFIED = 32; // the IOTLB is one cache for leaves of all sizes
 
 export const UNIT_FLAG_NEGATIVE = 32; // not-present results go into the IOTLB too
+export const UNIT_FLAG_UNIFIED = 64; // the IOTLB is one cache for leaves of all sizes
 
 export const KEY_GUEST_LOG2 = 40; // bit of KEY1: translated by a guest table (PASID valid)
 
