@@ -107,90 +107,124 @@ function domainOf(rows: readonly Row[], panel: number): [number, number] {
   return linearDomain(own.flatMap((row) => [row.value, row.high ?? row.value] as number[]));
 }
 
+/** What the layers of a panel share: its place, its encodings. */
+interface Panel {
+  readonly index: number;
+  readonly x: Spec;
+  readonly y: Spec;
+  readonly color: Spec;
+}
+
 function panel(
-  { lo, hi, geometric, path }: WhatifResult,
+  result: WhatifResult,
   series: readonly SeriesName[],
   text: MetricText,
   index: number,
   domain: readonly [number, number],
   width: number,
 ): Spec {
-  const names = series.map(({ name }) => name);
-  const plot = width - 62 - (series.length > 1 ? 12 + endLabelRoom(series) : 12);
-  const ticks = geometric && lo > 0 ? marksAt(logTicks(lo, hi, width < NARROW ? 4 : 8)) : { tickCount: 5 };
-  const scale =
-    geometric && lo > 0
-      ? { type: 'log', domain: [lo, hi], nice: false }
-      : { domain: [lo, hi], zero: false, nice: false };
+  const { lo, hi } = result;
+  const isNamed = series.length > 1;
+  const at = { index, x: quantityAxis(result, width), y: metricAxis(text, domain), color: seriesColour(series) };
+  // Beside the line of the answer, on the side where there is room.
+  const isLate = `datum.x > ${isLogarithmic(result) ? Math.sqrt(lo * hi) : (lo + hi) / 2}`;
+  return {
+    width: width - 62 - (isNamed ? 12 + endLabelRoom(series) : 12),
+    height: PANEL_PX,
+    layer: [
+      band(at),
+      ...goals(at),
+      { ...only('answers', at), mark: DASHED, encoding: { x: at.x, color: at.color } },
+      answerLabel(at, domain[0], `!(${isLate})`, 'left', 5),
+      answerLabel(at, domain[0], isLate, 'right', -5),
+      {
+        ...only('rows', at),
+        mark: { type: 'line', strokeWidth: 1.6 },
+        encoding: { x: at.x, y: at.y, color: at.color },
+      },
+      points(at, pointTooltip(result, text, isNamed)),
+      ...(isNamed ? [endNames(at, hi)] : []),
+    ],
+  };
+}
+
+const DASHED: Spec = { type: 'rule', strokeDash: [5, 4] };
+
+const isLogarithmic = ({ geometric, lo }: WhatifResult): boolean => geometric && lo > 0;
+
+function quantityAxis(result: WhatifResult, width: number): Spec {
+  const { lo, hi, path } = result;
+  const isLog = isLogarithmic(result);
+  const ticks = isLog ? marksAt(logTicks(lo, hi, width < NARROW ? 4 : 8)) : { tickCount: 5 };
+  const scale = isLog ? { type: 'log', domain: [lo, hi], nice: false } : { domain: [lo, hi], zero: false, nice: false };
   const axis = { title: lastWord(path), grid: false, labelExpr: numberLabel(hi), ...ticks };
-  const x = { field: 'x', type: 'quantitative', scale, axis };
-  const y = {
-    field: 'value',
-    type: 'quantitative',
-    scale: { domain, nice: false },
-    axis: sideAxis(axisTitle(text), domain[1]),
-  };
-  const color = {
-    field: 'series',
-    type: 'nominal',
-    scale: { domain: names, range: series.map((one) => one.colour) },
-    legend: null,
-  };
-  const only = (name: string) => ({ data: { name }, transform: [{ filter: `datum.panel === ${index}` }] });
-  const tip = tooltip({
-    ...(series.length > 1 ? { Case: 'series' } : {}),
+  return { field: 'x', type: 'quantitative', scale, axis };
+}
+
+const metricAxis = (text: MetricText, domain: readonly [number, number]): Spec => ({
+  field: 'value',
+  type: 'quantitative',
+  scale: { domain, nice: false },
+  axis: sideAxis(axisTitle(text), domain[1]),
+});
+
+const seriesColour = (series: readonly SeriesName[]): Spec => ({
+  field: 'series',
+  type: 'nominal',
+  scale: { domain: series.map(({ name }) => name), range: series.map((one) => one.colour) },
+  legend: null,
+});
+
+/** Rows of a data set that belong to the panel, and to `filter` if there is one. */
+function only(name: string, { index }: Panel, filter = ''): Spec {
+  const own = `datum.panel === ${index}`;
+  return { data: { name }, transform: [{ filter: filter === '' ? own : `${own} && ${filter}` }] };
+}
+
+const pointTooltip = ({ path }: WhatifResult, text: MetricText, isNamed: boolean): unknown =>
+  tooltip({
+    ...(isNamed ? { Case: 'series' } : {}),
     [lastWord(path)]: 'xText',
     [text.title]: 'text',
     Goals: 'verdict',
   });
-  const dashed = { type: 'rule', strokeDash: [5, 4] };
-  // Beside the line of the answer, on the side where there is room.
-  const isLate = `datum.x > ${geometric && lo > 0 ? Math.sqrt(lo * hi) : (lo + hi) / 2}`;
-  const label = (filter: string, align: string, dx: number): Spec => ({
-    data: { name: 'answers' },
-    transform: [{ filter: `datum.panel === ${index} && ${filter}` }],
-    mark: { type: 'text', align, dx, dy: -6, baseline: 'bottom', fontWeight: 'bold' },
-    encoding: { x, y: { datum: domain[0], type: 'quantitative' }, text: { field: 'label' }, color },
-  });
-  return {
-    width: plot,
-    height: PANEL_PX,
-    layer: [
-      {
-        ...only('rows'),
-        mark: { type: 'area', opacity: 0.22 },
-        encoding: { x, y: { ...y, field: 'low' }, y2: { field: 'high' }, color },
-      },
-      { ...only('limits'), mark: { ...dashed, color: colour('ink') }, encoding: { y } },
-      {
-        ...only('limits'),
-        mark: { type: 'text', align: 'left', dx: 4, dy: -4, baseline: 'bottom' },
-        encoding: { x: { value: 0 }, y, text: { field: 'label' } },
-      },
-      { ...only('answers'), mark: dashed, encoding: { x, color } },
-      label(`!(${isLate})`, 'left', 5),
-      label(isLate, 'right', -5),
-      { ...only('rows'), mark: { type: 'line', strokeWidth: 1.6 }, encoding: { x, y, color } },
-      {
-        ...only('rows'),
-        mark: { type: 'point', size: 44, opacity: 1, strokeWidth: 1.6 },
-        encoding: {
-          x,
-          y,
-          stroke: color,
-          fill: { condition: { test: 'datum.isMet', ...color }, value: colour('paper') },
-          tooltip: tip,
-        },
-      },
-      ...(series.length > 1
-        ? [
-            {
-              ...only('labels'),
-              mark: { type: 'text', align: 'left', dx: 8, baseline: 'middle' },
-              encoding: { x: { datum: hi, type: 'quantitative' }, y, text: { field: 'label' }, color },
-            },
-          ]
-        : []),
-    ],
-  };
-}
+
+const band = (at: Panel): Spec => ({
+  ...only('rows', at),
+  mark: { type: 'area', opacity: 0.22 },
+  encoding: { x: at.x, y: { ...at.y, field: 'low' }, y2: { field: 'high' }, color: at.color },
+});
+
+const goals = (at: Panel): Spec[] => [
+  { ...only('limits', at), mark: { ...DASHED, color: colour('ink') }, encoding: { y: at.y } },
+  {
+    ...only('limits', at),
+    mark: { type: 'text', align: 'left', dx: 4, dy: -4, baseline: 'bottom' },
+    encoding: { x: { value: 0 }, y: at.y, text: { field: 'label' } },
+  },
+];
+
+const answerLabel = (at: Panel, bottom: number, filter: string, align: string, dx: number): Spec => ({
+  ...only('answers', at, filter),
+  mark: { type: 'text', align, dx, dy: -6, baseline: 'bottom', fontWeight: 'bold' },
+  encoding: { x: at.x, y: { datum: bottom, type: 'quantitative' }, text: { field: 'label' }, color: at.color },
+});
+
+/** Filled where all goals are met. */
+const points = (at: Panel, tip: unknown): Spec => ({
+  ...only('rows', at),
+  mark: { type: 'point', size: 44, opacity: 1, strokeWidth: 1.6 },
+  encoding: {
+    x: at.x,
+    y: at.y,
+    stroke: at.color,
+    fill: { condition: { test: 'datum.isMet', ...at.color }, value: colour('paper') },
+    tooltip: tip,
+  },
+});
+
+const endNames = (at: Panel, right: number): Spec => ({
+  ...only('labels', at),
+  mark: { type: 'text', align: 'left', dx: 8, baseline: 'middle' },
+  encoding: { x: { datum: right, type: 'quantitative' }, y: at.y, text: { field: 'label' }, color: at.color },
+});
