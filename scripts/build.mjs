@@ -73,12 +73,7 @@ function buildKernel() {
 
 function buildTypeScript() {
   const temporary = join(dist, `.ts-${process.pid}`);
-  let isClean = runNode(packageFile('typescript', 'bin', 'tsc'), [
-    '-p',
-    'tsconfig.build.json',
-    '--outDir',
-    temporary,
-  ]);
+  let isClean = runNode(packageFile('typescript', 'bin', 'tsc'), ['-p', 'tsconfig.build.json', '--outDir', temporary]);
   isClean &&= bundleWorker(temporary);
   for (const folder of existsSync(temporary) ? readdirSync(temporary) : []) {
     replaceTree(join(temporary, folder), join(dist, folder));
