@@ -120,6 +120,19 @@ export class DriverCpu {
     this.account.cpuUnmapPs += ps;
   }
 
+  /** One page is unmapped, and the command sent: counts and costs of both. */
+  spendOnUnmap(unmapPs: number, submitPs: number): void {
+    const { core, account } = this;
+    // One after the other, as spendUnmap adds them: sums of times that are no whole picoseconds depend on the order.
+    core.freePs = core.freePs + unmapPs + submitPs;
+    core.spentPs = core.spentPs + unmapPs + submitPs;
+    account.cpuPs = account.cpuPs + unmapPs + submitPs;
+    account.cpuUnmapPs = account.cpuUnmapPs + unmapPs + submitPs;
+    account.unmaps++;
+    account.invalidationCommands++;
+    account.completionWaits++;
+  }
+
   /** The hypervisor works until `atPs` while the vCPU waits in the exit: part of a map or of an unmap. */
   exitUntil(atPs: number, cause: 'map' | 'unmap'): void {
     if (this.setup) return;

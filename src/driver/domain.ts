@@ -35,6 +35,7 @@ export interface DeviceInvalidationTarget extends DeviceTlbTarget {
   readonly lock: Lock;
 }
 
+const PAGE_LOG2 = 12;
 /** Size of an invalidation of everything, log2 of bytes. */
 const EVERYTHING_LOG2 = 64;
 
@@ -64,6 +65,8 @@ export class DmaDomain implements DmaSteps {
   private readonly targets: readonly InvalidationTarget[];
   /** The first target of each unit: one completion wait each. */
   private readonly units: readonly InvalidationTarget[];
+  /** The one target of a domain whose strict unmaps can go the short way. */
+  private sole: InvalidationTarget | undefined;
   private readonly deviceTlbs: DeviceInvalidationTarget[] = [];
   private readonly rules: KernelEraRules;
   private readonly dropsWalkCaches: boolean;
@@ -87,11 +90,14 @@ export class DmaDomain implements DmaSteps {
     this.costs = costsPs(config.costs);
     this.hypervisor = config.hypervisor;
     this.npCache = config.npCache ?? false;
+    const isPlain = config.hypervisor === undefined && config.unmapped === undefined && !this.npCache;
+    this.sole = isPlain && targets.length === 1 && targets[0].port.flushPage !== undefined ? targets[0] : undefined;
   }
 
   /** From now on every invalidation goes to this device too. */
   addDeviceTlb(target: DeviceInvalidationTarget): void {
     this.deviceTlbs.push(target);
+    this.sole = undefined;
   }
 
   map(cpu: DriverCpu, physicalPage: number, pages: number, prot: number): number {
@@ -167,6 +173,29 @@ export class DmaDomain implements DmaSteps {
     if (treeOps > 0) cpu.take(this.iovaLock, this.costs.handoff);
     cpu.spendUnmap(treeOps > 0 ? treeOps * this.costs.allocSlow : this.costs.free);
     if (treeOps > 0) cpu.drop(this.iovaLock);
+  }
+
+  unmapPage(cpu: DriverCpu, iovaPage: number): boolean {
+    const { sole, costs, rules, flushLock } = this;
+    if (sole === undefined || cpu.setup) return false;
+    const { port, lock, domain, pasid } = sole;
+    const clearedPs = cpu.freePs + costs.unmap;
+    if (lock.freePs > clearedPs || (rules.flushHoldsDomainLock && flushLock.freePs > clearedPs)) return false;
+    this.mappedPages -= this.table.unmap(iovaPage, 1);
+    const walkCaches = this.dropsWalkCaches || this.table.freedTables > 0;
+    cpu.spendOnUnmap(costs.unmap, costs.submit);
+    const sentPs = cpu.freePs;
+    let donePs = port.flushPage!(sentPs, domain, pasid, iovaPage, walkCaches);
+    if (donePs < 0) {
+      cpu.waitUntil(port.submitPages(sentPs, domain, pasid, iovaPage, PAGE_LOG2, walkCaches));
+      donePs = port.completionWait(cpu.freePs);
+    }
+    if (!rules.waitHoldsQueueLock) lock.freePs = cpu.freePs;
+    cpu.pollUntil(donePs, costs.poll);
+    if (rules.waitHoldsQueueLock) lock.freePs = cpu.freePs;
+    if (rules.flushHoldsDomainLock) flushLock.freePs = cpu.freePs;
+    cpu.recordStaleWindow(clearedPs, cpu.freePs);
+    return true;
   }
 
   /** A list that could not be mapped in full: nothing of it stays. */

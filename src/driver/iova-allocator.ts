@@ -101,6 +101,18 @@ export class IovaAllocator {
   allocate(cpu: number, pages: number, nowPs: number): number {
     if (nowPs >= this.nextTrimPs) this.trimDepots(nowPs);
     this.treeOps = 0;
+    // What most calls are: one page, from the loaded magazine, within the limit of this try.
+    if (pages === 1) {
+      const loaded = this.classes[0].loaded[cpu];
+      const { size } = loaded;
+      if (size > 0) {
+        const page = loaded.pages[size - 1];
+        if (page <= (this.try32Bit ? PAGES_32BIT - 1 : this.limit)) {
+          loaded.size = size - 1;
+          return page;
+        }
+      }
+    }
     if (this.try32Bit) {
       const page = this.allocateFast(cpu, pages, PAGES_32BIT - 1, false);
       if (page !== 0) return page;

@@ -26,6 +26,11 @@ export interface DmaSteps {
    * caches stay, whatever the era does, unless tables were freed.
    */
   invalidate(cpu: DriverCpu, iovaPage: number, pages: number, tablesFreed: boolean, keepWalkCaches?: boolean): void;
+  /**
+   * `clear` and `invalidate` of one page in one go, with its stale window, where the domain's invalidations go to one queue of this
+   * unit and nobody holds a lock: the same costs. False: not that case, and nothing is done.
+   */
+  unmapPage(cpu: DriverCpu, iovaPage: number): boolean;
   /** Drops everything of the domain from the caches, and waits until it is done. */
   flush(cpu: DriverCpu): void;
   /** Gives the IOVA range back. */

@@ -70,6 +70,8 @@ export interface KernelExports {
     walkCaches: number,
   ): number;
   queueWait(queue: number, nowPs: number): number;
+  /** One page and a wait behind it, where there is room for both now; when the wait is over, or -1. */
+  queueFlush(queue: number, nowPs: number, domain: number, pasid: number, page: number, walkCaches: number): number;
   queueProcess(queue: number, nowPs: number): number;
 
   /** A bare cache: 1 = hit (a miss fills); removal: 1 = it was there. */

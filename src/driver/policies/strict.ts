@@ -11,6 +11,7 @@ class StrictPolicy extends MappedPolicy {
   }
 
   unmapAt(cpu: DriverCpu, iovaPage: number, pages: number): void {
+    if (pages === 1 && this.steps.unmapPage(cpu, iovaPage)) return;
     const tablesFreed = this.steps.clear(cpu, iovaPage, pages);
     const clearedPs = cpu.freePs;
     this.steps.invalidate(cpu, iovaPage, pages, tablesFreed);

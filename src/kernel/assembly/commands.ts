@@ -55,11 +55,7 @@ export function queuePages(
 ): f64 {
   const atPs = takeSlot(queue, nowPs);
   if (atPs < 0) return NOT_HERE;
-  const to = load<usize>(queue, QUEUE_WRITE);
-  if (load<i32>(queue, QUEUE_VTD) != 0) vtdPages(to, domain, pasid, pageOf(page), sizeLog2, walkCaches != 0);
-  else amdPages(to, domain, pasid, pageOf(page), sizeLog2, walkCaches != 0);
-  store<f64>(queue, atPs, QUEUE_DOORBELL);
-  fetch(queue);
+  sendPages(queue, atPs, domain, pasid, pageOf(page), sizeLog2, walkCaches != 0);
   return atPs;
 }
 
@@ -67,22 +63,14 @@ export function queuePages(
 export function queueWait(queue: usize, nowPs: f64): f64 {
   const atPs = takeSlot(queue, nowPs);
   if (atPs < 0) return NOT_HERE;
-  const data = load<u32>(queue, QUEUE_STORES) + 1;
-  store<u32>(queue, data, QUEUE_STORES);
-  add(queue + QUEUE_WAITS, 1);
-  const to = load<usize>(queue, QUEUE_WRITE);
-  const address = load<u64>(queue, QUEUE_SEMAPHORE_ADDRESS);
-  if (load<i32>(queue, QUEUE_VTD) != 0) {
-    const stores: u64 = address != 0 ? VTD_STATUS_WRITE : 0;
-    store<u64>(to, VTD_WAIT | VTD_FENCE | stores | (<u64>data << 32));
-    store<u64>(to, address, 8);
-  } else {
-    store<u64>(to, AMD_WAIT | address | (address != 0 ? AMD_STORE : 0));
-    store<u64>(to, <u64>data, 8);
-  }
-  store<f64>(queue, atPs, QUEUE_DOORBELL);
-  fetch(queue);
-  return load<f64>(queue, QUEUE_IDLE);
+  return sendWait(queue, atPs);
+}
+
+/** One page, and a completion wait behind it, if there is room for both now. Returns as queueWait. */
+export function queueFlush(queue: usize, nowPs: f64, domain: i32, pasid: i32, page: f64, walkCaches: i32): f64 {
+  if (!hasRoom(queue, nowPs)) return NOT_HERE;
+  sendPages(queue, nowPs, domain, pasid, pageOf(page), 12, walkCaches != 0);
+  return sendWait(queue, nowPs);
 }
 
 /**
@@ -146,6 +134,51 @@ function aligned(address: u64, sizeLog2: i32): u64 {
   return sizeLog2 < 64 ? address >> <u64>sizeLog2 << <u64>sizeLog2 : 0;
 }
 
+/** Whether two slots are free now, and two places for what is read of them. */
+// @ts-ignore: decorator
+@inline
+function hasRoom(queue: usize, nowPs: f64): bool {
+  const fetched = load<u32>(queue, QUEUE_FETCHED);
+  const mask = load<u32>(queue, QUEUE_PENDING_MASK);
+  const pending = load<usize>(queue, QUEUE_PENDING);
+  if (pending == 0 || load<i32>(queue, QUEUE_HALTED) != 0 || fetched - load<u32>(queue, QUEUE_APPLIED) >= mask) return false;
+  // The processor is done with commands in their order: if with the one before the second slot, then with all before it.
+  const before = load<u32>(queue, QUEUE_WRITTEN) + 1 - load<u32>(queue, QUEUE_CAPACITY);
+  return load<u32>(queue, QUEUE_CAPACITY) > 1 && load<f64>(pending + (before & mask) * PENDING_BYTES, PENDING_DONE) <= nowPs;
+}
+
+// @ts-ignore: decorator
+@inline
+function sendPages(queue: usize, atPs: f64, domain: i32, pasid: i32, page: u64, sizeLog2: i32, walkCaches: bool): void {
+  const to = load<usize>(queue, QUEUE_WRITE);
+  if (load<i32>(queue, QUEUE_VTD) != 0) vtdPages(to, domain, pasid, page, sizeLog2, walkCaches);
+  else amdPages(to, domain, pasid, page, sizeLog2, walkCaches);
+  store<f64>(queue, atPs, QUEUE_DOORBELL);
+  fetch(queue);
+}
+
+/** Returns when the semaphore will be written. */
+// @ts-ignore: decorator
+@inline
+function sendWait(queue: usize, atPs: f64): f64 {
+  const data = load<u32>(queue, QUEUE_STORES) + 1;
+  store<u32>(queue, data, QUEUE_STORES);
+  add(queue + QUEUE_WAITS, 1);
+  const to = load<usize>(queue, QUEUE_WRITE);
+  const address = load<u64>(queue, QUEUE_SEMAPHORE_ADDRESS);
+  if (load<i32>(queue, QUEUE_VTD) != 0) {
+    const stores: u64 = address != 0 ? VTD_STATUS_WRITE : 0;
+    store<u64>(to, VTD_WAIT | VTD_FENCE | stores | (<u64>data << 32));
+    store<u64>(to, address, 8);
+  } else {
+    store<u64>(to, AMD_WAIT | address | (address != 0 ? AMD_STORE : 0));
+    store<u64>(to, <u64>data, 8);
+  }
+  store<f64>(queue, atPs, QUEUE_DOORBELL);
+  fetch(queue);
+  return load<f64>(queue, QUEUE_IDLE);
+}
+
 // ---- The processor -----------------------------------------------------------------------------------------------------------------
 
 /** Reads the command that the tail has just passed, and books its time. */
@@ -155,9 +188,12 @@ function fetch(queue: usize): void {
   const seq = load<u32>(queue, QUEUE_FETCHED);
   const from = load<usize>(queue, QUEUE_FETCH);
   const record = load<usize>(queue, QUEUE_PENDING) + (seq & load<u32>(queue, QUEUE_PENDING_MASK)) * PENDING_BYTES;
-  const words = v128.load(from);
-  v128.store(record, words, PENDING_WORDS);
-  const kind = kindOf(queue, words);
+  // By halves, as they were written: a load of both at once would have to wait until the stores are done.
+  const first = load<u64>(from);
+  const second = load<u64>(from, 8);
+  store<u64>(record, first, PENDING_WORDS);
+  store<u64>(record, second, PENDING_WORDS + 8);
+  const kind = kindOf(queue, first, second);
   const startPs = max<f64>(load<f64>(queue, QUEUE_DOORBELL), load<f64>(queue, QUEUE_IDLE));
   let donePs = startPs + load<f64>(queue, QUEUE_COMMAND_PS);
   if (kind == KIND_WAIT) {
@@ -180,17 +216,16 @@ function fetch(queue: usize): void {
 /** What the words say, which are those of a wait or of an invalidation of pages unless reserved bits are set. */
 // @ts-ignore: decorator
 @inline
-function kindOf(queue: usize, words: v128): i32 {
-  const first = i64x2.extract_lane(words, 0);
+function kindOf(queue: usize, first: u64, second: u64): i32 {
   let kind = KIND_PAGES;
   let reserved = queue + QUEUE_RESERVED_PAGES;
   if (load<i32>(queue, QUEUE_VTD) != 0) {
     const type = first & 15;
     if (type == VTD_PASID_IOTLB) reserved = queue + QUEUE_RESERVED_PASID;
     if (type == VTD_WAIT) kind = KIND_WAIT;
-  } else if (<u64>first >> 60 == 1) kind = KIND_WAIT;
+  } else if (first >> 60 == 1) kind = KIND_WAIT;
   if (kind == KIND_WAIT) reserved = queue + QUEUE_RESERVED_WAIT;
-  return v128.any_true(v128.and(words, v128.load(reserved))) ? KIND_ILLEGAL : kind;
+  return ((first & load<u64>(reserved)) | (second & load<u64>(reserved, 8))) != 0 ? KIND_ILLEGAL : kind;
 }
 
 function applyPages(queue: usize, record: usize): i32 {
