@@ -120,6 +120,15 @@ export class DriverCpu {
     this.account.cpuUnmapPs += ps;
   }
 
+  /** An IOVA is taken, and its page mapped. */
+  spendOnMap(allocPs: number, mapPs: number): void {
+    const { core, account } = this;
+    core.freePs = core.freePs + allocPs + mapPs;
+    core.spentPs = core.spentPs + allocPs + mapPs;
+    account.cpuPs = account.cpuPs + allocPs + mapPs;
+    account.cpuMapPs = account.cpuMapPs + allocPs + mapPs;
+  }
+
   /** One page is unmapped, and the command sent: counts and costs of both. */
   spendOnUnmap(unmapPs: number, submitPs: number): void {
     const { core, account } = this;

@@ -101,11 +101,44 @@ export class DmaDomain implements DmaSteps {
   }
 
   map(cpu: DriverCpu, physicalPage: number, pages: number, prot: number): number {
+    if (pages === 1 && !cpu.setup && !this.npCache) return this.mapPage(cpu, physicalPage, prot);
     const iovaPage = this.reserve(cpu, pages);
     if (iovaPage < 0) return -1;
     if (this.mapAt(cpu, iovaPage, physicalPage, pages, prot)) return iovaPage;
     this.iova.free(cpu.cpu, iovaPage, pages, cpu.freePs);
     return -1;
+  }
+
+  /** One page, with the costs of `reserve` and `mapAt` booked at once where the allocator keeps from its tree. */
+  private mapPage(cpu: DriverCpu, physicalPage: number, prot: number): number {
+    const { iova, costs, table } = this;
+    const iovaPage = iova.allocate(cpu.cpu, 1, cpu.freePs);
+    if (iova.treeOps > 0) {
+      this.chargeTree(cpu, iovaPage);
+      if (iovaPage < 0) return -1;
+      if (this.mapAt(cpu, iovaPage, physicalPage, 1, prot)) return iovaPage;
+      iova.free(cpu.cpu, iovaPage, 1, cpu.freePs);
+      return -1;
+    }
+    const error = table.map(iovaPage, physicalPage, 1, prot);
+    cpu.spendOnMap(costs.alloc, costs.map);
+    if (error !== 0) {
+      cpu.account.mapFailures++;
+      iova.free(cpu.cpu, iovaPage, 1, cpu.freePs);
+      return -1;
+    }
+    cpu.account.maps++;
+    this.mappedPages++;
+    if (table.freedTables > 0) this.afterMap(cpu, iovaPage, 1, true);
+    return iovaPage;
+  }
+
+  /** The allocator has been to its tree. */
+  private chargeTree(cpu: DriverCpu, iovaPage: number): void {
+    cpu.take(this.iovaLock, this.costs.handoff);
+    cpu.spendMap(this.iova.treeOps * this.costs.allocSlow);
+    cpu.drop(this.iovaLock);
+    if (iovaPage < 0) cpu.account.mapFailures++;
   }
 
   mapAt(cpu: DriverCpu, iovaPage: number, physicalPage: number, pages: number, prot: number): boolean {
@@ -141,11 +174,8 @@ export class DmaDomain implements DmaSteps {
 
   reserve(cpu: DriverCpu, pages: number): number {
     const iovaPage = this.iova.allocate(cpu.cpu, pages, cpu.freePs);
-    const { treeOps } = this.iova;
-    if (treeOps > 0) cpu.take(this.iovaLock, this.costs.handoff);
-    cpu.spendMap(treeOps > 0 ? treeOps * this.costs.allocSlow : this.costs.alloc);
-    if (treeOps > 0) cpu.drop(this.iovaLock);
-    if (iovaPage < 0) cpu.account.mapFailures++;
+    if (this.iova.treeOps > 0) this.chargeTree(cpu, iovaPage);
+    else cpu.spendMap(this.costs.alloc);
     return iovaPage;
   }
 

@@ -11,6 +11,7 @@ import {
   CACHE_LINKS,
   CACHE_MASK,
   CACHE_PAD,
+  CACHE_PLAIN,
   CACHE_REPLACEMENT,
   CACHE_RESIDENT,
   CACHE_SCAN_WAYS,
@@ -74,6 +75,13 @@ function isIndexed({ ways, partition }: CacheSpec, scanWays: number): boolean {
   return ways > scanWays || partition?.by === 'ways';
 }
 
+/** CACHE_PLAIN, but for how it is searched. */
+function isPlain({ entries, ways, index, replacement, partition }: CacheSpec): boolean {
+  const sets = entries / ways;
+  const isLow = sets === 1 || (index === 'modulo' && (sets & (sets - 1)) === 0);
+  return isLow && (replacement === 'lru' || replacement === 'fifo') && partition === undefined;
+}
+
 function partitionBytes({ partition }: CacheSpec): number {
   return partition === undefined ? 0 : 128 + (partition.minimum.length + 1) * PARTITION_RANGE_BYTES;
 }
@@ -119,6 +127,7 @@ export function layCache(
   put(CACHE_SLOTS, lines ? 0 : regions.take(slots * SLOT_BYTES));
   put(CACHE_SEED, seed >>> 0 || 1);
   if (isIndexed(spec, scanWays) && !lines) layIndex(kernel, regions, spec, cache, slots, put);
+  put(CACHE_PLAIN, isPlain(spec) && !isIndexed(spec, scanWays) ? 1 : 0);
   if (spec.partition !== undefined) layPartition(kernel, regions, spec.partition, sets, spec.ways, tenants, put);
   clearCache(kernel, cache);
   return cache;

@@ -195,7 +195,7 @@ function flagsOf({ iotlb, lineCache, walkCaches, nestedTlb, prefetchPages = 0 }:
   const caches = [...walkCaches.host, ...walkCaches.guest, nestedTlb];
   const isBare = isStraight && caches.every(({ entries }) => entries === 0);
   const isNegative = iotlb.negative === true;
-  const isPlain = isBare && iotlb.split === undefined && iotlb.partition === undefined && !isNegative;
+  const isPlain = isStraight && iotlb.split === undefined && iotlb.partition === undefined && !isNegative;
   return (
     (iotlb.fracture ? 0 : UNIT_FLAG_NO_FRACTURE) |
     (isNegative ? UNIT_FLAG_NEGATIVE : 0) |

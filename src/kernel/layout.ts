@@ -279,6 +279,8 @@ export const CACHE_EVICTIONS = 88; // f64
 export const CACHE_DROPPED = 96; // f64: entries removed by invalidations
 export const CACHE_WAY_PARTITION = 104; // pointer to a partition record by ways (then the cache is hash-indexed, without links); 0
 export const CACHE_SET_PARTITION = 108; // pointer to a partition record by sets (then MASK is -1); 0
+/** i32: 1 = scanned, LRU or FIFO, a power of two of sets chosen by the key's lowest bits: its places are found and filled without calls. */
+export const CACHE_PLAIN = 112;
 export const CACHE_BYTES = 128;
 /** Sets with more ways than this are found through a hash index instead of a scan. */
 export const CACHE_SCAN_WAYS = 16;
@@ -370,7 +372,7 @@ export const UNIT_FLAG_NO_FRACTURE = 1; // a guest leaf on smaller host leaves k
 export const UNIT_FLAG_WATCHED = 2; // every hit goes the general way, which counts stale uses
 export const UNIT_FLAG_STRAIGHT = 4; // no line cache, or one of a power of two of sets of eight ways: walks read it without calls; and no prefetch
 export const UNIT_FLAG_BARE = 8; // STRAIGHT, and neither walk caches nor a nested TLB
-export const UNIT_FLAG_PLAIN = 16; // BARE, and the IOTLB is one cache that is filled with what was asked for and nothing else
+export const UNIT_FLAG_PLAIN = 16; // STRAIGHT, and the IOTLB is one cache that is filled with what was asked for and nothing else
 
 export const UNIT_FLAG_NEGATIVE = 32; // not-present results go into the IOTLB too
 export const UNIT_FLAG_UNIFIED = 64; // the IOTLB is one cache for leaves of all sizes

@@ -8,7 +8,7 @@ import {
   CACHE_CLOCK, CACHE_DROPPED, CACHE_ENDS, CACHE_EVICTIONS, CACHE_FILLS, CACHE_INDEX, CACHE_LINKS, CACHE_MASK, CACHE_PAD,
   CACHE_REPLACEMENT, CACHE_RESIDENT, CACHE_SETS, CACHE_SET_PARTITION, CACHE_SLOTS, CACHE_STAMPS, CACHE_STRIDE, CACHE_TABLE, CACHE_TABLE_MASK,
   CACHE_TAGS, CACHE_WAYS, CACHE_WAY_PARTITION, INDEX_HASH, INDEX_SHIFTED, REPLACE_FIFO, REPLACE_LFU, REPLACE_LRU, REPLACE_PLRU,
-  REPLACE_RANDOM, REPLACE_SRRIP, SLOT_BYTES, SLOT_KEY0, SLOT_KEY1,
+  REPLACE_RANDOM, REPLACE_SRRIP, SLOT_BYTES, SLOT_KEY0, SLOT_KEY1, SLOT_META, SLOT_READY, SLOT_VALUE,
 } from '../layout';
 import { setWithin, victimWithin } from './partition';
 import { random } from './random';
@@ -136,10 +136,19 @@ export function watchClock(cache: usize): void {
 // @ts-ignore: decorator
 @inline
 export function stamp(cache: usize, slot: u32): void {
-  let clock = load<u32>(cache, CACHE_CLOCK) + 1;
-  if (clock >= RANK_BASE) clock = renumber(cache);
+  const clock = load<u32>(cache, CACHE_CLOCK) + 1;
   store<u32>(cache, clock, CACHE_CLOCK);
   store<u32>(load<usize>(cache, CACHE_STAMPS) + (slot << 2), clock);
+  if (clock >= RANK_BASE) restamp(cache, slot); // at the end: a call in between costs registers
+}
+
+/** The clock is used up. */
+function restamp(cache: usize, slot: u32): void {
+  const at = load<usize>(cache, CACHE_STAMPS) + (slot << 2);
+  store<u32>(at, 0);
+  const clock = renumber(cache);
+  store<u32>(cache, clock, CACHE_CLOCK);
+  store<u32>(at, clock);
 }
 
 /** Stamps stay below this; renumbering marks finished ranks by being above it. */
@@ -308,6 +317,14 @@ export function insertPlain(cache: usize, key0: u64, key1: u64, tag: u32, set: u
   store<f64>(cache, load<f64>(cache, CACHE_FILLS) + 1, CACHE_FILLS);
   stamp(cache, slot);
   return record;
+}
+
+/** `insert` into a cache that CACHE_PLAIN says is one, with what the entry holds. */
+export function fillPlain(cache: usize, key0: u64, key1: u64, tag: u32, value: u64, meta: u64, readyPs: f64): void {
+  const at = insertPlain(cache, key0, key1, tag, <u32>key0 & load<u32>(cache, CACHE_MASK));
+  store<u64>(at, value, SLOT_VALUE);
+  store<u64>(at, meta, SLOT_META);
+  store<f64>(at, readyPs, SLOT_READY);
 }
 
 // @ts-ignore: decorator

@@ -2,11 +2,11 @@
 // a larger one by a sweep over the cache.
 
 import {
-  CACHE_PAD, CACHE_REPLACEMENT, CACHE_RESIDENT, CACHE_SETS, CACHE_SLOTS, CACHE_TABLE, CACHE_TAGS, CACHE_WAYS, KEY_GUEST_LOG2, LV_SHIFT, REPLACE_FIFO, RULE_LEVEL0, RULE_LEVEL_BYTES, RULE_LEVELS, SLOT_BYTES, SLOT_KEY0, SLOT_KEY1, UNIT_CLASSES,
-  INVALIDATE_NO_GUESTS, INVALIDATE_PDE, META_NEGATIVE, META_UNMAPPED_SHIFT, SLOT_META, UNIT_CLASS_LOG2, UNIT_DEVICE_CACHE, UNIT_GUEST_RULE, UNIT_HISTORY, UNIT_HOST_RULE, UNIT_IOTLB, UNIT_L1_COUNT, UNIT_L1_FIRST, UNIT_NESTED_TLB, UNIT_PASID_CACHE, UNIT_PWC, UNIT_SHADOW, UNIT_UNMAPPED,
+  CACHE_MASK, CACHE_PAD, CACHE_PLAIN, CACHE_RESIDENT, CACHE_SETS, CACHE_SLOTS, CACHE_TAGS, CACHE_WAYS, KEY_GUEST_LOG2, RULE_LEVELS, RULE_STEPS, SLOT_BYTES, SLOT_KEY0, SLOT_KEY1, UNIT_CLASSES,
+  INVALIDATE_NO_GUESTS, INVALIDATE_PDE, META_NEGATIVE, META_UNMAPPED_SHIFT, SLOT_META, STEP_LOG2, UNIT_CLASS_LOG2, UNIT_DEVICE_CACHE, UNIT_GUEST_RULE, UNIT_HISTORY, UNIT_HOST_RULE, UNIT_IOTLB, UNIT_L1_COUNT, UNIT_L1_FIRST, UNIT_NESTED_TLB, UNIT_PASID_CACHE, UNIT_PWC, UNIT_PWC_MASK, UNIT_SHADOW, UNIT_UNMAPPED,
 } from '../layout';
 import { newEpoch } from './context';
-import { drop, dropPlain, find, findScanned, setOf, spaceTag, tagOf, tagWith } from './cache';
+import { drop, dropPlain, find, setOf, spaceTag, tagOf, tagWith } from './cache';
 import { noteDropped } from './history';
 import { begin, pageOf, unit } from './state';
 import { GUEST, HOST } from './walk';
@@ -40,20 +40,30 @@ function dropKeys(cache: usize, space: u64, spaceMask: u64, page: u64, pagesLog2
   for (let i: u64 = 0; i < <u64>1 << keysLog2; i++) dropKey(cache, first + i, space);
 }
 
-// @ts-ignore: decorator
-@inline
 function dropKey(cache: usize, key0: u64, space: u64): void {
   const tag = tagWith(key0, spaceTag(space));
-  if (load<usize>(cache, CACHE_TABLE) != 0) return dropIndexed(cache, key0, space, tag);
-  const slot = findScanned(cache, key0, space, tag, setOf(cache, key0, space));
-  if (slot < 0) return;
-  if (noting || load<i32>(cache, CACHE_REPLACEMENT) > REPLACE_FIFO) return dropSlot(cache, <u32>slot);
-  dropPlain(cache, <u32>slot, key0);
+  if (load<i32>(cache, CACHE_PLAIN) == 0 || noting) return dropOther(cache, key0, space, tag);
+  const pad = load<u32>(cache, CACHE_PAD);
+  const first = (<u32>key0 & load<u32>(cache, CACHE_MASK)) * pad;
+  const tags = load<usize>(cache, CACHE_TAGS) + (first << 2);
+  const wanted = i32x4.splat(<i32>tag);
+  let way: u32 = 0;
+  let hits = i32x4.bitmask(i32x4.eq(wanted, v128.load(tags)));
+  while (hits == 0) {
+    way += 4;
+    if (way >= pad) return;
+    hits = i32x4.bitmask(i32x4.eq(wanted, v128.load(tags + (way << 2))));
+  }
+  const slot = first + way + <u32>ctz(hits);
+  const at = load<usize>(cache, CACHE_SLOTS) + slot * SLOT_BYTES;
+  const isIt = load<u64>(at, SLOT_KEY0) == key0 && load<u64>(at, SLOT_KEY1) == space;
+  if (!isIt) return dropOther(cache, key0, space, tag);
+  dropPlain(cache, slot, key0);
   dropped++;
 }
 
-function dropIndexed(cache: usize, key0: u64, space: u64, tag: u32): void {
-  const slot = find(cache, key0, space, tag, 0);
+function dropOther(cache: usize, key0: u64, space: u64, tag: u32): void {
+  const slot = find(cache, key0, space, tag, setOf(cache, key0, space));
   if (slot >= 0) dropSlot(cache, <u32>slot);
 }
 
@@ -111,6 +121,33 @@ function dropIotlbs(space: u64, spaceMask: u64, page: u64, pagesLog2: i32): void
   noting = false;
 }
 
+/** One page of one address space, in a unit without first-level IOTLBs that tells no causes: what strict unmaps send. */
+function dropPage(stage: i32, space: u64, page: u64, pde: bool): void {
+  const classes = load<i32>(unit, UNIT_CLASSES);
+  for (let i = 0; i < classes; i++) {
+    const cache = load<usize>(unit + (i << 2), UNIT_IOTLB);
+    if (cache == 0 || load<i32>(cache + (<usize>i << 2), CACHE_RESIDENT) == 0) continue;
+    dropKey(cache, (page >> <u64>(load<i32>(unit + (i << 2), UNIT_CLASS_LOG2) - 12)) | (<u64>i << 60), space);
+  }
+  const rule = ruleOf(stage);
+  if (!pde || rule == 0) return;
+  const caches = unit + (stage << 5);
+  for (let rest = cachedLevels(stage, rule); rest != 0; rest &= rest - 1) {
+    const level = <usize>ctz(rest);
+    const cache = load<usize>(caches + (level << 2), UNIT_PWC);
+    if (load<i32>(cache, CACHE_RESIDENT) == 0) continue;
+    dropKey(cache, page >> <u64>(load<i32>(rule + (level << STEP_LOG2), RULE_STEPS) - 12), space);
+  }
+}
+
+/** Levels (bit n = level n) that there are walk caches for. */
+// @ts-ignore: decorator
+@inline
+function cachedLevels(stage: i32, rule: usize): u32 {
+  const levels = stage == HOST ? MAX_LEVELS : load<i32>(rule, RULE_LEVELS);
+  return load<u32>(unit + (stage << 2), UNIT_PWC_MASK) & ((1 << levels) - 1);
+}
+
 /** The rule whose level shifts a stage's walk caches have: of the guest's two the one with more levels, if the unit has it. */
 function ruleOf(stage: i32): usize {
   if (stage == HOST) return load<usize>(unit, UNIT_HOST_RULE);
@@ -122,11 +159,12 @@ function ruleOf(stage: i32): usize {
 function dropWalkCaches(stage: i32, space: u64, spaceMask: u64, page: u64, pagesLog2: i32): void {
   const rule = ruleOf(stage);
   if (rule == 0) return;
-  const levels = stage == HOST ? MAX_LEVELS : load<i32>(rule, RULE_LEVELS);
-  for (let level = 1; level < levels; level++) {
-    const cache = load<usize>(unit + ((stage << 5) + (level << 2)), UNIT_PWC);
-    if (cache == 0 || load<i32>(cache, CACHE_RESIDENT) == 0) continue;
-    const shift = <u64>(load<i32>(rule + RULE_LEVEL0 + level * RULE_LEVEL_BYTES, LV_SHIFT) - 12);
+  const caches = unit + (stage << 5);
+  for (let rest = cachedLevels(stage, rule); rest != 0; rest &= rest - 1) {
+    const level = <usize>ctz(rest);
+    const cache = load<usize>(caches + (level << 2), UNIT_PWC);
+    if (load<i32>(cache, CACHE_RESIDENT) == 0) continue;
+    const shift = <u64>(load<i32>(rule + (level << STEP_LOG2), RULE_STEPS) - 12);
     dropRange(cache, space, spaceMask, page, pagesLog2, shift, 0);
   }
 }
@@ -149,6 +187,12 @@ export function dropPages(target: usize, domain: i32, pasid: i32, start: u64, pa
   const id = <u64>domain & 0xffff;
   const exact = ~(<u64>0);
   const pde = flags & INVALIDATE_PDE;
+  const isPage = pagesLog2 == 0 && load<usize>(unit, UNIT_HISTORY) == 0 && load<u32>(unit, UNIT_L1_COUNT) == 0;
+  if (isPage && (pasid >= 0 || (flags & INVALIDATE_NO_GUESTS) != 0)) {
+    const space = pasid >= 0 ? id | (<u64>pasid << 16) | GUEST_SPACES : id;
+    dropPage(pasid >= 0 ? GUEST : HOST, space, start, pde != 0);
+    return dropped;
+  }
   if (pasid >= 0) {
     const space = id | (<u64>pasid << 16) | GUEST_SPACES;
     dropIotlbs(space, exact, start, pagesLog2);

@@ -14,7 +14,8 @@ import {
   table,
 } from './entry';
 import { giveFrame, takeFrame } from './frames';
-import { leafTable, undo } from './unmap';
+import { pageOf } from './state';
+import { PAGES, leafTable, nearTable, undo } from './unmap';
 
 export { ptUnmap, ptUnmapSize } from './unmap';
 
@@ -71,7 +72,7 @@ export function ptMap(pt: usize, iovaPage: f64, paPage: f64, pages: f64, leafLow
   open(pt);
   store<i32>(pt, 0, PT_FREED_TABLES);
   attributes = (<u64>(<u32>leafHigh) << 32) | <u64>(<u32>leafLow);
-  if (pages == 1) return mapPage(<u64>iovaPage, <u64>paPage);
+  if (pages == 1 && iovaPage < PAGES && paPage < PAGES) return mapPage(pageOf(iovaPage), pageOf(paPage));
   return mapRange(<u64>iovaPage, <u64>paPage, <u64>pages);
 }
 
@@ -81,8 +82,9 @@ function mapPage(page: u64, target: u64): i32 {
   const error = checkRange(page, target, 1);
   if (error != 0) return error;
   if (((load<u64>(rule, RULE_PAGE_SIZES) >> PAGE_LOG2) & 1) == 0) return EINVAL;
-  if (grow(page, 0) != 0) return ENOMEM;
-  let leaves = leafTable(page);
+  let leaves = nearTable(page);
+  if (leaves == 0 && grow(page, 0) != 0) return ENOMEM;
+  if (leaves == 0) leaves = leafTable(page);
   if (leaves == 0) leaves = descend(page, 0);
   if (leaves == 0) return descendError;
   const slot = leaves + (indexOf(recordOf(0), page) << 3);

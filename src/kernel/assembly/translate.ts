@@ -9,7 +9,7 @@ import {
   FAULT_USER, FAULT_WRITE, LOG_ACCESS, LOG_BDF, LOG_BYTES, LOG_CODE, LOG_DOMAIN, LOG_INDEX, LOG_PAGE, LOG_PASID,
   LOG_TIME, META_ALLOWED_SHIFT, META_NEGATIVE, META_PREFETCHED, REPLACE_FIFO, REPLACE_LRU, REPLACE_RANDOM, SLOT_BYTES, SLOT_KEY0, SLOT_KEY1, SLOT_META, SLOT_READY,
   SLOT_VALUE, TRACE_IOTLB_HIT, TRACE_IOTLB_NEGATIVE, UNIT_CLASSES, UNIT_CLASS_LOG2, UNIT_DEVICE_CACHE, UNIT_EPOCH, UNIT_FLAGS,
-  UNIT_FLAG_NEGATIVE, UNIT_FLAG_NO_FRACTURE, UNIT_FLAG_PLAIN, UNIT_FLAG_UNIFIED, UNIT_FLAG_WATCHED, UNIT_GUEST_RULE, UNIT_HISTORY, UNIT_HIT_PS, UNIT_HOST_RULE, UNIT_IOTLB,
+  UNIT_FLAG_BARE, UNIT_FLAG_NEGATIVE, UNIT_FLAG_NO_FRACTURE, UNIT_FLAG_PLAIN, UNIT_FLAG_UNIFIED, UNIT_FLAG_WATCHED, UNIT_GUEST_RULE, UNIT_HISTORY, UNIT_HIT_PS, UNIT_HOST_RULE, UNIT_IOTLB,
   UNIT_L1_HIT_PS, UNIT_LOG, UNIT_LOG_ENTRIES, UNIT_LOG_HEAD, UNIT_LOG_OVERFLOW, UNIT_NEXT_START, UNIT_OVERHEAD_PS,
   UNIT_PASID_CACHE, UNIT_PREFETCH, UNIT_SHADOW, UNIT_START_PS, UNIT_WALKERS, UNIT_WALKER_COUNT,
 } from '../layout';
@@ -186,13 +186,15 @@ function holdsOneClass(home: usize, requester: usize): bool {
 }
 
 /**
- * Whether what the requester's short way did not find needs only a walk through entries: the unit has no walk caches and tells no
- * causes, and the IOTLB is in LRU or FIFO order.
+ * Whether what the requester's short way did not find needs only a walk and a fill: the unit tells no causes and has no walk caches,
+ * or no guest's tables are walked, and the IOTLB is in LRU or FIFO order.
  */
 // @ts-ignore: decorator
 @inline
 function isPlain(home: usize, requester: usize): bool {
-  if ((load<i32>(home, UNIT_FLAGS) & UNIT_FLAG_PLAIN) == 0 || load<usize>(home, UNIT_HISTORY) != 0) return false;
+  const flags = load<i32>(home, UNIT_FLAGS);
+  if ((flags & UNIT_FLAG_PLAIN) == 0 || load<usize>(home, UNIT_HISTORY) != 0) return false;
+  if ((flags & UNIT_FLAG_BARE) == 0 && load<i32>(requester, CTX_GUEST_LEVELS) != 0) return false;
   return load<i32>(load<usize>(requester, CTX_CACHE), CACHE_REPLACEMENT) <= REPLACE_FIFO;
 }
 
@@ -230,14 +232,17 @@ function plainMiss(home: usize, requester: usize, page: u64, access: i32, atPs: 
   return (outPermissions & access) == access ? donePs : denied(page, access, donePs);
 }
 
-/** Both stages of a walk through nothing but entries, as `walkStages`. */
+/** Both stages of a walk through nothing but entries, or the host's with its walk caches, as `walkStages`. */
 // @ts-ignore: decorator
 @inline
 function plainStages(requester: usize, guest: i32, page: u64): i32 {
   const levels = load<i32>(requester, CTX_MODE);
   const rule = load<usize>(unit, UNIT_HOST_RULE);
   const root = load<u64>(requester, CTX_HOST_ROOT);
-  if (guest == 0) return straightStage(HOST, rule, levels - 1, root, page);
+  if (guest == 0) {
+    if ((load<i32>(unit, UNIT_FLAGS) & UNIT_FLAG_BARE) != 0) return straightStage(HOST, rule, levels - 1, root, page);
+    return walk(HOST, rule, levels - 1, root, page, load<u64>(requester, CTX_SPACE), false);
+  }
   const guestRule = load<usize>(unit + ((guest - 4) << 2), UNIT_GUEST_RULE);
   const table = load<u64>(requester, CTX_GUEST_ROOT);
   if (levels == 0) return straightStage(GUEST, guestRule, guest - 1, table, page);

@@ -16,7 +16,10 @@ import {
   recordOf, rule, runLength, table,
 } from './entry';
 import { takeFrame } from './frames';
+import { pageOf } from './state';
 
+/** Page numbers lie below this. */
+export const PAGES: f64 = 4503599627370496;
 /** Pages that the unmap in progress has taken down, counted as Linux's driver would. */
 let unmapped: u64 = 0;
 /** Size (log2 pages) of the leaves an explicit-size unmap names; -1 = a range. */
@@ -24,7 +27,7 @@ let namedSize: i32 = -1;
 
 /** Unmaps a range; returns the pages unmapped, which a large leaf at the end can make more than asked for. */
 export function ptUnmap(pt: usize, iovaPage: f64, pages: f64): f64 {
-  if (pages == 1 && unmapPage(pt, <u64>iovaPage)) return 1;
+  if (pages == 1 && iovaPage < PAGES && unmapPage(pt, pageOf(iovaPage))) return 1;
   return unmapCall(pt, <u64>iovaPage, <u64>pages, -1);
 }
 
@@ -43,13 +46,26 @@ function unmapPage(pt: usize, page: u64): bool {
   return true;
 }
 
+/** The lowest table on the way to this page, if it is the one that was used last and none has been freed since; 0. */
+// @ts-ignore: decorator
+@inline
+export function nearTable(page: u64): usize {
+  const near: usize = load<u32>(table, PT_NEAR_TABLE);
+  return load<u64>(table, PT_NEAR_KEY) == nearKey(page) ? near : 0;
+}
+
+// @ts-ignore: decorator
+@inline
+function nearKey(page: u64): u64 {
+  return page >> <u64>pageShift(recordOf(1));
+}
+
 /** The lowest table on the way to this page, which the table's levels reach; 0: the way ends above it. */
 // @ts-ignore: decorator
 @inline
 export function leafTable(page: u64): usize {
-  const near: usize = load<u32>(table, PT_NEAR_TABLE);
-  const key = page >> <u64>pageShift(recordOf(1));
-  return near != 0 && load<u64>(table, PT_NEAR_KEY) == key ? near : farTable(page, key);
+  const near = nearTable(page);
+  return near != 0 ? near : farTable(page, nearKey(page));
 }
 
 /** The same from the root down. */

@@ -6,20 +6,20 @@
 // (stage, level) and paid. Walks that need none of that take straight.ts.
 
 import {
-  ARENA_ADDRESS, ARENA_BASE, CACHE_RESIDENT, CACHE_SLOTS, C_NTLB_HITS, C_NTLB_LOOKUPS, C_PWC_HITS, C_PWC_LOOKUPS,
+  ARENA_ADDRESS, ARENA_BASE, CACHE_PLAIN, CACHE_RESIDENT, CACHE_SLOTS, CTX_COUNTERS, C_NTLB_HITS, C_NTLB_LOOKUPS, C_PWC_HITS, C_PWC_LOOKUPS,
   C_READS, FAULT_GUEST_TABLE, FAULT_LEVEL, FAULT_MEMORY, FAULT_NOT_PRESENT, FAULT_READ, FAULT_RESERVED, FAULT_USER,
   FAULT_WRITE, LV_INDEX_MASK, LV_LEAF_MASK, LV_LEAF_XOR, LV_PERM_IGNORE, LV_RESERVED_LEAF, LV_RESERVED_TABLE,
   LV_SHIFT, MARK_BYTES, MARK_LOST, MARK_PERMISSIONS, MARK_READS, MARK_TABLE, NULL_CTX, NULL_UNIT, PT_ARENA, PT_LEVELS, PT_ROOT, PT_RULE, RULE_FLAGS, RULE_FLAG_NEXT_LEVEL,
   RULE_FLAG_PERM_BEFORE_PRESENT, RULE_FLAG_USER, RULE_LEVEL0, RULE_LEVEL_BYTES, RULE_PERM_XOR, RULE_PRESENT,
-  RULE_READ, RULE_WRITE, SLOT_BYTES, SLOT_META, SLOT_READY, SLOT_VALUE, TRACE_NTLB_HIT, TRACE_PWC_HIT, TRACE_READ,
+  RULE_READ, RULE_STEPS, RULE_WRITE, SLOT_BYTES, SLOT_META, SLOT_READY, SLOT_VALUE, STEP_LOG2, TRACE_NTLB_HIT, TRACE_PWC_HIT, TRACE_READ,
   UNIT_CLASSES, UNIT_CLASS_LOG2, UNIT_FLAGS, UNIT_FLAG_BARE, UNIT_FLAG_STRAIGHT, UNIT_LINE_CACHE, UNIT_LINE_PS, UNIT_MARKS,
   UNIT_MEMORY_PS, UNIT_NESTED_TLB, UNIT_PWC,
   UNIT_PWC_MASK,
 } from '../layout';
-import { find, insert, setOf, tagOf, touch } from './cache';
+import { fillPlain, find, insert, setOf, spaceTag, tagOf, tagWith, touch } from './cache';
 import { count, locate, readLine, readPs, record } from './read';
 import {
-  addReads, begin, costPs, fault, nowPs, outFault, outPage, outPermissions, outSizeLog2, pageOf, result, setArena, trace,
+  addReads, begin, costPs, ctx, fault, nowPs, outFault, outPage, outPermissions, outSizeLog2, pageOf, result, setArena, trace,
   unit,
 } from './state';
 import { ALL_PERMISSIONS, marked, rangeFault, straight, straightGuest, straightMarking } from './straight';
@@ -121,10 +121,12 @@ const LINE_OF_ENTRIES_LOG2 = 15;
  */
 function askWalkCaches(stage: i32, rule: usize, levels: u32, page: u64, space: u64): u32 {
   let pending: u32 = 0;
+  const lookups = ctx + CTX_COUNTERS + (<usize>(C_PWC_LOOKUPS + (stage << 3)) << 3);
   for (let rest = levels; rest != 0; rest &= rest - 1) {
     const level = <i32>ctz(rest);
     const cache = load<usize>(unit + ((stage << 5) + (level << 2)), UNIT_PWC);
-    count(C_PWC_LOOKUPS + (stage << 3) + level);
+    const lookup = lookups + (<usize>level << 3);
+    store<f64>(lookup, load<f64>(lookup) + 1);
     if (load<i32>(cache, CACHE_RESIDENT) == 0) continue;
     const key0 = page >> <u64>(load<i32>(rule + RULE_LEVEL0 + level * RULE_LEVEL_BYTES, LV_SHIFT) - 12);
     const slot = find(cache, key0, space, tagOf(key0, space), setOf(cache, key0, space));
@@ -182,13 +184,21 @@ function straightFilling(
   const code = straightMarking(stage, rule, level, root, permissions, page);
   const memoryPs = load<f64>(unit, UNIT_MEMORY_PS);
   const linePs = load<usize>(unit, UNIT_LINE_CACHE) != 0 ? load<f64>(unit, UNIT_LINE_PS) : memoryPs;
+  const spaceOf = spaceTag(space);
+  const caches = unit + (stage << 5);
   for (let rest = fillable & marked; rest != 0; rest &= rest - 1) {
-    const at = <i32>ctz(rest);
-    const mark = unit + UNIT_MARKS + <usize>at * MARK_BYTES;
+    const at = <usize>ctz(rest);
+    const mark = unit + UNIT_MARKS + at * MARK_BYTES;
     const lost = load<i32>(mark, MARK_LOST);
     const paidPs = <f64>(load<i32>(mark, MARK_READS) - lost) * linePs + <f64>lost * memoryPs;
-    const table = load<u64>(mark, MARK_TABLE);
-    fillWalkCache(stage, rule, at, page, space, table, load<u64>(mark, MARK_PERMISSIONS), nowPs + (before + paidPs));
+    const cache = load<usize>(caches + (at << 2), UNIT_PWC);
+    const key0 = page >> <u64>(load<i32>(rule + (at << STEP_LOG2), RULE_STEPS) - 12);
+    const tag = tagWith(key0, spaceOf);
+    const value = load<u64>(mark, MARK_TABLE);
+    const meta = load<u64>(mark, MARK_PERMISSIONS);
+    const readyPs = nowPs + (before + paidPs);
+    if (load<i32>(cache, CACHE_PLAIN) != 0) fillPlain(cache, key0, space, tag, value, meta, readyPs);
+    else put(insert(cache, key0, space, tag, setOf(cache, key0, space)), value, meta, readyPs);
   }
   return code;
 }
@@ -242,15 +252,18 @@ function stepByStep(
   }
 }
 
+function put(at: usize, value: u64, meta: u64, readyPs: f64): void {
+  store<u64>(at, value, SLOT_VALUE);
+  store<u64>(at, meta, SLOT_META);
+  store<f64>(at, readyPs, SLOT_READY);
+}
+
 function fillWalkCache(
   stage: i32, rule: usize, level: i32, page: u64, space: u64, table: u64, permissions: u64, readyPs: f64,
 ): void {
   const cache = load<usize>(unit + ((stage << 5) + (level << 2)), UNIT_PWC);
   const key0 = page >> <u64>(load<i32>(rule + RULE_LEVEL0 + level * RULE_LEVEL_BYTES, LV_SHIFT) - 12);
-  const at = insert(cache, key0, space, tagOf(key0, space), setOf(cache, key0, space));
-  store<u64>(at, table, SLOT_VALUE);
-  store<u64>(at, permissions, SLOT_META);
-  store<f64>(at, readyPs, SLOT_READY);
+  put(insert(cache, key0, space, tagOf(key0, space), setOf(cache, key0, space)), table, permissions, readyPs);
 }
 
 /** One GPA page through the host stage: nested TLB, then a host walk. Leaves the walk's results; returns 0 or a fault code. */
