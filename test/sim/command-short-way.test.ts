@@ -4,6 +4,7 @@ import { expect, it } from 'vitest';
 import { Command, PREFETCH } from '../../src/iommu/commands/command.ts';
 import { createMemory, Kernel } from '../../src/kernel/kernel.ts';
 import { openWindows } from '../../src/sim/device-tables.ts';
+import { buildGuestMemory } from '../../src/sim/guest-memory.ts';
 import { planMemory } from '../../src/sim/memory-plan.ts';
 import { TableRules } from '../../src/sim/table-rules.ts';
 import { UnitSystem } from '../../src/sim/unit-system.ts';
@@ -16,30 +17,40 @@ const WRITE = 2;
 
 /** Two devices, one through a guest's table, one through the host's alone. */
 function build(kernelEra: KernelEra, entries: number, isShort: boolean) {
-  const traffic = uniformTraffic({ windowBytes: 1 << 16 });
+  const traffic = uniformTraffic({ windowBytes: 4096 * PAGES });
   const tenants = [
     tenantSpec({ devices: deviceSpecs(1, { traffic }) }),
-    tenantSpec({ name: 'vm', mode: 'nested', policy: 'strict', devices: deviceSpecs(1, { traffic, pasid: 3 }, 1, 1) }),
+    tenantSpec({
+      name: 'vm',
+      memoryBytes: 2 ** 28,
+      mode: 'nested',
+      policy: 'strict',
+      devices: deviceSpecs(1, { traffic, pasid: 3 }, 1, 1),
+    }),
   ];
   const spec = runSpec({ machine: machineSpec({ commandQueueEntries: entries }), os: osSpec({ kernelEra }), tenants });
   const plan = planMemory(spec);
   const kernel = new Kernel(kernelModule, createMemory(Math.ceil(plan.totalBytes / 65_536) + 1));
   const no = (): number => -1;
   if (!isShort) {
-    const general = { queuePages: no, queueWait: no, queueProcess: no };
+    const general = { queuePages: no, queueWait: no, queueFlush: no, queueProcess: no };
     Object.assign(kernel, { exports: { ...kernel.exports, ...general } });
   }
   for (const space of plan.spaces) openWindows(kernel, space);
-  const unit = new UnitSystem(spec, kernel, new TableRules(kernel, plan.rules, spec), plan, 0);
-  const [{ mapper }] = unit.devices;
-  const iovas = Array.from({ length: PAGES }, (_, i) => mapper.mapStatic(0x200000 + i, 1, WRITE));
-  return { unit, kernel, iovas, ring: plan.units[0].queues };
+  const rules = new TableRules(kernel, plan.rules, spec);
+  for (const tenant of plan.tenants) buildGuestMemory(kernel, rules, tenant);
+  const unit = new UnitSystem(spec, kernel, rules, plan, 0);
+  const iovas = unit.devices.map(({ mapper, plan: { firstPage } }) =>
+    Array.from({ length: PAGES }, (_, i) => mapper.mapStatic(firstPage + i, 1, WRITE)),
+  );
+  const domains = unit.devices.map(({ plan: { domain } }) => domain);
+  return { unit, kernel, iovas, domains, ring: plan.units[0].queues };
 }
 
 type World = ReturnType<typeof build>;
 
 interface Operation {
-  readonly kind: 'pages' | 'all' | 'device' | 'wait' | 'use' | 'process' | 'other';
+  readonly kind: 'pages' | 'flush' | 'all' | 'device' | 'wait' | 'use' | 'process' | 'other';
   readonly delay: number;
   readonly page: number;
   readonly pasid: number;
@@ -53,7 +64,8 @@ const operation: fc.Arbitrary<Operation> = fc.record({
   kind: fc.constantFrom<Operation['kind'][]>(
     'pages',
     'pages',
-    'pages',
+    'flush',
+    'flush',
     'all',
     'device',
     'wait',
@@ -72,25 +84,32 @@ const operation: fc.Arbitrary<Operation> = fc.record({
 });
 
 /** Does it; what a driver, the engine and a device see of it. */
-function act({ unit, kernel, iovas }: World, op: Operation, nowPs: number): unknown {
+function act({ unit, kernel, iovas, domains }: World, op: Operation, nowPs: number): unknown {
   const { commands } = unit;
+  const domain = domains[op.domain] ?? op.domain;
+  const page = iovas[op.domain & 1][op.page];
   switch (op.kind) {
     case 'pages':
-      return commands.submitPages(nowPs, op.domain, op.pasid, iovas[op.page], op.size, op.walkCaches);
+      return commands.submitPages(nowPs, domain, op.pasid, page, op.size, op.walkCaches);
+    case 'flush': {
+      const donePs = commands.flushPage(nowPs, domain, op.pasid, page, op.walkCaches);
+      if (donePs >= 0) return donePs;
+      return commands.completionWait(commands.submitPages(nowPs, domain, op.pasid, page, 12, op.walkCaches));
+    }
     case 'all':
-      return commands.submitAll(nowPs, op.domain, op.pasid);
+      return commands.submitAll(nowPs, domain, op.pasid);
     case 'device':
       return commands.submitDevice(nowPs, 0x100);
     case 'wait':
       return commands.completionWait(nowPs);
     case 'use':
-      return kernel.exports.translate(unit.devices[0].ctx, iovas[op.page], WRITE, nowPs);
+      return kernel.exports.translate(unit.devices[op.domain & 1].ctx, page, WRITE, nowPs);
     case 'process':
       return commands.process(nowPs);
     default: {
       const command = new Command().clear(PREFETCH);
       command.device = 0x100;
-      command.page = iovas[op.page]!;
+      command.page = page!;
       command.data = 2;
       // Every tenth is of no legal kind: software mends it after two others.
       if (op.page % 10 === 0) return [commands.submitWords(nowPs, 1, -1, 0, 0), commands.isHalted];
@@ -110,7 +129,7 @@ function state({ unit, kernel, ring }: World, nowPs: number) {
     memory: [...kernel.i32.subarray(ring.base / 4, (ring.base + ring.bytes) / 4)],
     invalidatedEntries,
     caches: iommu.cacheResults(),
-    counters: [...iommu.counters(unit.devices[0].ctx)],
+    counters: unit.devices.map(({ ctx }) => [...iommu.counters(ctx)]),
   };
 }
 
@@ -138,7 +157,7 @@ it('goes on in the general way when more commands wait than the kernel has room 
     const { commands } = world.unit;
     const times: number[] = [];
     for (let i = 0, nowPs = 0; i < 50; i++) {
-      nowPs = commands.submitPages(nowPs, 0, -1, world.iovas[i], 12, true);
+      nowPs = commands.submitPages(nowPs, world.domains[0], -1, world.iovas[0][i], 12, true);
       times.push(nowPs, commands.completionWait(nowPs));
     }
     commands.process(1_000_000);
