@@ -120,6 +120,18 @@ function steps(marks: bool, stage: i32, rule: usize, level: i32, root: u64, gran
 
 /** What a descent leaves to be done: the rest of the walk after an odd entry, or its fault. */
 function goOn(code: i32, stage: i32, rule: usize, page: u64): i32 {
+  return rest(false, code, stage, rule, page);
+}
+
+/** The same, with marks. */
+function goOnMarking(code: i32, stage: i32, rule: usize, page: u64): i32 {
+  return rest(true, code, stage, rule, page);
+}
+
+// @ts-ignore: decorator
+@inline
+function rest(marks: bool, met: i32, stage: i32, rule: usize, page: u64): i32 {
+  let code = met;
   while (code == ODD) {
     const level = oddLevel;
     const entry = oddEntry;
@@ -129,7 +141,12 @@ function goOn(code: i32, stage: i32, rule: usize, page: u64): i32 {
     if (next < 0) return fault(-next);
     const step = rule + RULE_STEPS + (level << STEP_LOG2);
     const permissions = oddPermissions & (allowed | load<u64>(step, STEP_PERM_IGNORE));
-    code = descend(stage, rule, next - 1, addressOf(rule, entry), permissions, page);
+    const table = addressOf(rule, entry);
+    // It counts as one of the level it names: that is where the next walk looks for it.
+    if (marks) mark(next, table, permissions, passed);
+    code = marks
+      ? descendMarking(stage, rule, next - 1, table, permissions, page)
+      : descend(stage, rule, next - 1, table, permissions, page);
   }
   if (code == FAULT_MEMORY) unpaid();
   return code == 0 ? 0 : fault(code);
@@ -144,26 +161,6 @@ function mark(level: i32, table: u64, permissions: u64, reads: i32): void {
   store<i32>(at, reads, MARK_READS);
   store<i32>(at, lost, MARK_LOST);
   marked |= 1 << level;
-}
-
-/** `goOn` with marks. */
-function goOnMarking(code: i32, stage: i32, rule: usize, page: u64): i32 {
-  while (code == ODD) {
-    const level = oddLevel;
-    const entry = oddEntry;
-    const next = after(rule, level, entry, page);
-    const allowed = entry ^ load<u64>(rule, RULE_PERM_XOR);
-    if (next == LEAF) return finish(rule, level, entry, page, oddPermissions & allowed);
-    if (next < 0) return fault(-next);
-    const step = rule + RULE_STEPS + (level << STEP_LOG2);
-    const permissions = oddPermissions & (allowed | load<u64>(step, STEP_PERM_IGNORE));
-    const table = addressOf(rule, entry);
-    // It counts as one of the level it names: that is where the next walk looks for it.
-    mark(next, table, permissions, passed);
-    code = descendMarking(stage, rule, next - 1, table, permissions, page);
-  }
-  if (code == FAULT_MEMORY) unpaid();
-  return code == 0 ? 0 : fault(code);
 }
 
 /** The last read was of no memory: it counts, but costs nothing. */
