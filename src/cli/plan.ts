@@ -1,4 +1,5 @@
 /** What work needs before it starts, in words: requests, time, memory, disk. */
+import { many } from '../lib/many.ts';
 import { shortNumber } from '../report/format.ts';
 import { estimateRun } from '../scenario/estimate.ts';
 import type { RunSpec } from '../spec.ts';
@@ -36,8 +37,6 @@ export const needText = ({ requests, seconds, memoryBytes, fileBytes }: Need): s
 /** How many runs there are, and why. */
 export const runsText = (points: number, seeds: number): string =>
   `${many(points * seeds, 'run')}: ${many(points, 'point')}, ${many(seeds, 'seed')}`;
-
-const many = (count: number, word: string): string => `${count} ${word}${count === 1 ? '' : 's'}`;
 
 /** Said before work that takes longer than anyone waits at a terminal; undefined for less. */
 export function lengthWarning(need: Need): string | undefined {

@@ -1,4 +1,5 @@
 /** A cache that tenants share, with what each has of it for itself. */
+import { many } from '../lib/many.ts';
 import type { CacheSpec, PartitionSpec } from '../spec.ts';
 import type { PresetCache } from './presets/preset.ts';
 import { didYouMean } from './problem.ts';
@@ -66,5 +67,3 @@ function checkShares(
     );
   }
 }
-
-const many = (count: number, word: string): string => `${count} ${word}${count === 1 ? '' : 's'}`;

@@ -21,6 +21,7 @@ import type { RunSpec } from '../../spec.ts';
 import type { RunResult } from '../../stats/result.ts';
 import { heading } from '../heading.ts';
 import { Interrupted, onInterrupt } from '../interrupt.ts';
+import { many } from '../../lib/many.ts';
 import { programCommand, relativePath } from '../invocation.ts';
 import { loadOrFail, type WorkArguments, workOptions } from '../options.ts';
 import { lengthWarning, needOf } from '../plan.ts';
@@ -230,7 +231,7 @@ function printReport(
   print(instead ?? resultText(scenario, points, answers));
   print(`\n${basis(specs)}`);
   print(
-    `Files: ${relativePath(directory)} (${specs.length} run${specs.length === 1 ? '' : 's'}${before(execution)}, ${execution.wallSeconds.toFixed(1)} s)`,
+    `Files: ${relativePath(directory)} (${many(specs.length, 'run')}${before(execution)}, ${execution.wallSeconds.toFixed(1)} s)`,
   );
   const page = join(directory, 'report.html');
   if (existsSync(page)) print(`Report: ${relativePath(page)}`);
