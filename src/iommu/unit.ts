@@ -52,6 +52,8 @@ import {
   LOG_PAGE,
   LOG_PASID,
   LOG_TIME,
+  MEMO_BYTES,
+  MEMO_GUEST_BYTES,
   UNIT_BYTES,
   UNIT_CLASSES,
   UNIT_CLASS_LOG2,
@@ -66,6 +68,8 @@ import {
   UNIT_FLAG_STRAIGHT,
   UNIT_FLAG_UNIFIED,
   UNIT_FLAG_WATCHED,
+  UNIT_GUEST_MEMOS,
+  UNIT_GUEST_MEMO_MASK,
   UNIT_GUEST_RULE,
   UNIT_HISTORY,
   UNIT_HISTORY_LIMIT,
@@ -84,6 +88,8 @@ import {
   UNIT_LOG_HEAD,
   UNIT_LOG_OVERFLOW,
   UNIT_MEMORY_PS,
+  UNIT_MEMOS,
+  UNIT_MEMO_MASK,
   UNIT_NESTED_TLB,
   UNIT_OVERHEAD_PS,
   UNIT_PASID_CACHE,
@@ -128,8 +134,15 @@ export interface UnitOptions {
   readonly historyPages: number;
   /** Stale uses are counted: `noteUnmapped` may be called. */
   readonly watchesUnmapped?: boolean;
+  /** Kernel memory, `memoBytes(memos)` of it and zeroed, in which walks keep so many memos of each kind; 0 = they keep none. */
+  readonly memos?: { readonly base: number; readonly count: number };
   /** Index of each domain's tenant: for caches that are divided among tenants. */
   readonly tenantOf?: ReadonlyMap<number, number>;
+}
+
+/** What memos of `count` one-stage walks and as many guests' take: kernel memory that only speed depends on. */
+export function memoBytes(count: number): number {
+  return count * (MEMO_BYTES + MEMO_GUEST_BYTES);
 }
 
 /** Tenant + 1 by domain, 16 bits each. */
@@ -247,6 +260,7 @@ export class IommuUnit {
     this.layCaches();
     this.layTimes();
     this.layQueues(options);
+    if (options.memos !== undefined) this.layMemos(options.memos.base, options.memos.count);
     if (options.historyPages > 0) this.layHistory(options.historyPages);
     if (options.watchesUnmapped === true) this.watch();
   }
@@ -323,6 +337,14 @@ export class IommuUnit {
     this.put(UNIT_HOST_RULE, options.rules.host);
     this.put(UNIT_GUEST_RULE, options.rules.guest4);
     this.put(UNIT_GUEST_RULE + 4, options.rules.guest5);
+  }
+
+  private layMemos(base: number, count: number): void {
+    assert((count & (count - 1)) === 0, 'a memo is found by some bits of a number');
+    this.put(UNIT_MEMOS, base);
+    this.put(UNIT_MEMO_MASK, count - 1);
+    this.put(UNIT_GUEST_MEMOS, base + count * MEMO_BYTES);
+    this.put(UNIT_GUEST_MEMO_MASK, count - 1);
   }
 
   private layHistory(pages: number): void {

@@ -12,7 +12,7 @@ import { tableGeometry } from '../iommu/formats/index.ts';
 import { queueBytes, ringBytes } from '../iommu/command-queue.ts';
 import { ARENA_ALIGN_BYTES, tableBytes } from '../iommu/page-table.ts';
 import { RECORD_BYTES } from '../iommu/record-log.ts';
-import { unitBytes } from '../iommu/unit.ts';
+import { memoBytes, unitBytes } from '../iommu/unit.ts';
 import { guestBufferBytes } from '../iommu/viommu/guest-commands.ts';
 import {
   entryBytes,
@@ -57,6 +57,8 @@ export interface Region {
   readonly bytes: number;
 }
 
+const NO_REGION: Region = { base: 0, bytes: 0 };
+
 /** Table memory: `bytes` from `base` on stand for the addresses from `spa` on (and from `gpa` on, in a guest). */
 export interface Space extends Region {
   readonly spa: number;
@@ -91,6 +93,8 @@ export interface UnitPlan {
   /** The unit's private address space: there if a guest in mode `nested-hw` has a device behind the unit. */
   readonly privateSpace?: PrivatePlan;
   readonly historyPages: number;
+  /** Memos of its walks (memoBytes(MEMOS)); no bytes where there is no room for them. */
+  readonly memos: Region;
 }
 
 /** A unit's private address space: entries and table in `space`, in this order, and the SPA / 4096 of all the rest. */
@@ -140,6 +144,9 @@ export function stageGeometry(stage: StageSpec, era: KernelEra): TableGeometry {
   return { ...all, pageSizes: all.pageSizes & LEAVES & ((2n << BigInt(stage.leafLog2)) - 1n) };
 }
 
+/** Memos of each kind that a unit's walks keep: enough for 8 GiB that are mapped by pages of 4 KiB. Most are never touched. */
+export const MEMOS = 4096;
+
 /** Table of a unit's private address space, which ends below 2^39. */
 export const PRIVATE_STAGE: StageSpec = { format: 'amd-v1', levels: 3, leafLog2: 12 };
 
@@ -185,7 +192,16 @@ class Planner {
     }
     const tables = this.spaces.reduce((sum, { bytes }) => sum + bytes, 0);
     this.slack = Math.min(1, (0.9 * spare) / tables);
-    return this.layout();
+    return this.withMemos(this.layout());
+  }
+
+  /** Behind all the rest, so that they move nothing: where tables lie decides which of their lines share a set of a line cache. */
+  private withMemos(plan: MemoryPlan): MemoryPlan {
+    const bytes = memoBytes(MEMOS);
+    this.next = alignUp(plan.totalBytes, PAGE_BYTES);
+    if (this.next + plan.units.length * bytes > MEMORY_LIMIT_BYTES) return plan;
+    const units = plan.units.map((unit) => ({ ...unit, memos: this.take(bytes) }));
+    return { ...plan, totalBytes: this.next, units };
   }
 
   private layout(): MemoryPlan {
@@ -327,6 +343,7 @@ class Planner {
       guests: unitGuests,
       ...(privateSpace === undefined ? {} : { privateSpace }),
       historyPages,
+      memos: NO_REGION,
     };
   }
 

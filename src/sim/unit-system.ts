@@ -75,6 +75,7 @@ import {
   frontBytes,
   guestBufferSize,
   type MemoryPlan,
+  MEMOS,
   type Space,
   type UnitPlan,
 } from './memory-plan.ts';
@@ -161,13 +162,14 @@ export class UnitSystem implements CommandHandler {
     this.rules = rules;
     this.memory = memory;
     this.plan = memory.units[unit]!;
-    const { structures, deviceTable, queues, historyPages, devices } = this.plan;
+    const { structures, deviceTable, queues, historyPages, devices, memos } = this.plan;
     this.regions = new Regions(structures.base + structures.bytes, structures.base);
     this.iommu = new IommuUnit(kernel, this.regions, machine, devices.length, {
       seed: new Prng(spec.seed, UNIT_STREAM + unit).nextU32(),
       rules: rules.forUnits,
       deviceTable: BigInt(deviceTable.spa),
       historyPages,
+      ...(memos.bytes === 0 ? {} : { memos: { base: memos.base, count: MEMOS } }),
       tenantOf: new Map(devices.map(({ domain, tenant }) => [domain, tenant])),
       watchesUnmapped: devices.some(({ tenant }) => defersInvalidation(spec.tenants[tenant])),
     });

@@ -7,7 +7,7 @@
  */
 import { tableGeometry } from '../../src/iommu/formats/index.ts';
 import { Arena, PageTable, TableRule } from '../../src/iommu/page-table.ts';
-import { IommuUnit } from '../../src/iommu/unit.ts';
+import { IommuUnit, memoBytes } from '../../src/iommu/unit.ts';
 import { type Kernel, Regions } from '../../src/kernel/kernel.ts';
 import * as L from '../../src/kernel/layout.ts';
 import type { CacheSpec, MachineSpec } from '../../src/spec.ts';
@@ -75,6 +75,8 @@ const GUEST_WINDOW = 32;
 export const GUEST_BASE = 1n << 32n;
 const GUEST_BASE_PAGE = 2 ** 20;
 const GCR3_BYTES = 1 << 20;
+/** Few, so that walks take each other's. */
+const MEMOS = 16;
 /** Devices in the device table: BDFs from this one on are outside. */
 export const DEVICES = 64;
 
@@ -167,6 +169,7 @@ export class World {
       deviceTable: devices.address,
       historyPages,
       watchesUnmapped: options.watchesUnmapped ?? false,
+      memos: { base: this.regions.take(memoBytes(MEMOS)), count: MEMOS },
       ...(options.tenantOf === undefined ? {} : { tenantOf: options.tenantOf }),
     });
     const seedAt = (field: number): number => this.seedOf(this.kernel.view.getUint32(this.unit.pointer + field, true));

@@ -3,11 +3,13 @@
 
 import {
   CTX_COUNTERS, C_READS, FAULT_GUEST_TABLE, FAULT_MEMORY, FAULT_NOT_PRESENT, MARK_BYTES, MARK_LOST, MARK_PERMISSIONS, MARK_READS,
-  MARK_TABLE, RULE_ADDRESS, RULE_ADDRESS_HIGH,
+  MARK_TABLE, MEMO_BYTES, MEMO_COUNTS, MEMO_FIRST, MEMO_GUEST_BYTES, MEMO_GUEST_FIRST, MEMO_HOST, MEMO_LEVEL, MEMO_PERMISSIONS,
+  MEMO_PLACE, MEMO_READS, MEMO_ROOT, MEMO_TABLE, RULE_ADDRESS, RULE_ADDRESS_HIGH,
   RULE_ADDRESS_SHIFT, RULE_PERM_XOR, RULE_PRESENT, RULE_READ, RULE_STEPS, RULE_WRITE, STEP_BITS, STEP_GO_MASK,
   STEP_GO_VALUE, STEP_INDEX_MASK, STEP_LEAF_MASK, STEP_LEAF_VALUE, STEP_LOG2, STEP_PERM_IGNORE, STEP_SHIFT,
-  UNIT_LINE_CACHE, UNIT_MARKS, WINDOW_COUNT, WINDOW_LOG2, WINDOW_TABLE,
+  UNIT_GUEST_MEMOS, UNIT_GUEST_MEMO_MASK, UNIT_LINE_CACHE, UNIT_MARKS, UNIT_MEMOS, UNIT_MEMO_MASK, WINDOW_COUNT, WINDOW_LOG2, WINDOW_TABLE,
 } from '../layout';
+import { goes, learn, learnGuest, memoIndex, placeOf } from './memo';
 import { bringLine, hitsLine, lineSet, settle, windowed } from './read';
 import { addReads, ctx, fault, outPage, result, unit } from './state';
 import { LEAF, addressOf, after, finish, outOfRange } from './word';
@@ -93,14 +95,7 @@ function steps(marks: bool, stage: i32, rule: usize, level: i32, root: u64, gran
         code = ODD;
         break;
       }
-      permissions &= allowed;
-      const size = load<i32>(step, STEP_SHIFT);
-      const inside = (<u64>1 << <u64>(size - 12)) - 1;
-      const target = addressOf(rule, entry) >> 12;
-      const read = load<u64>(rule, RULE_READ);
-      const write = load<u64>(rule, RULE_WRITE);
-      const granted = <i32>((permissions & read) == read) | (<i32>((permissions & write) == write) << 1);
-      code = result((target & ~inside) | (page & inside), size, granted);
+      code = plainLeaf(rule, step, entry, permissions & allowed, page);
       break;
     }
     permissions &= allowed | load<u64>(step, STEP_PERM_IGNORE);
@@ -116,6 +111,19 @@ function steps(marks: bool, stage: i32, rule: usize, level: i32, root: u64, gran
   oddLevel = last;
   passed += level - last + 1;
   return code;
+}
+
+/** Leaves the result of a leaf of just its level's size. */
+// @ts-ignore: decorator
+@inline
+function plainLeaf(rule: usize, step: usize, entry: u64, permissions: u64, page: u64): i32 {
+  const size = load<i32>(step, STEP_SHIFT);
+  const inside = (<u64>1 << <u64>(size - 12)) - 1;
+  const target = addressOf(rule, entry) >> 12;
+  const read = load<u64>(rule, RULE_READ);
+  const write = load<u64>(rule, RULE_WRITE);
+  const granted = <i32>((permissions & read) == read) | (<i32>((permissions & write) == write) << 1);
+  return result((target & ~inside) | (page & inside), size, granted);
 }
 
 /** What a descent leaves to be done: the rest of the walk after an odd entry, or its fault. */
@@ -206,8 +214,71 @@ export function straightMarking(stage: i32, rule: usize, level: i32, root: u64, 
 // @ts-ignore: decorator
 @inline
 export function straightStage(stage: i32, rule: usize, top: i32, root: u64, page: u64): i32 {
+  return settled(unsettledStage(stage, rule, top, root, page));
+}
+
+/** The same, by the memo of its way where there is one; `settled` is left to the caller. */
+function unsettledStage(stage: i32, rule: usize, top: i32, root: u64, page: u64): i32 {
   const range = rangeFault(rule, top, page);
-  return range != 0 ? fault(range) : straight(stage, rule, top, root, ALL_PERMISSIONS, page);
+  if (range != 0) return fault(range);
+  const memos = load<usize>(unit, UNIT_MEMOS);
+  if (memos == 0) {
+    const code = descend(stage, rule, top, root, ALL_PERMISSIONS, page);
+    return code == 0 ? 0 : goOn(code, stage, rule, page);
+  }
+  const key = root | <u64>(top << 1 | stage);
+  const place = placeOf(rule, page);
+  const memo = memos + <usize>memoIndex(<u32>(root >> 12), place, load<u32>(unit, UNIT_MEMO_MASK)) * MEMO_BYTES;
+  const isKnown = load<u64>(memo, MEMO_ROOT) == key && load<u64>(memo, MEMO_PLACE) == place;
+  if (isKnown && goes(memo, memo + MEMO_FIRST, load<usize>(unit, UNIT_LINE_CACHE))) {
+    const code = lastRead(stage, rule, top, memo, page);
+    return code == 0 ? 0 : goOn(code, stage, rule, page);
+  }
+  const code = descend(stage, rule, top, root, ALL_PERMISSIONS, page);
+  const done = code == 0 ? 0 : goOn(code, stage, rule, page);
+  const isGone = isKnown && load<u32>(memo, MEMO_TABLE) == 0;
+  store<u64>(memo, key, MEMO_ROOT);
+  store<u64>(memo, place, MEMO_PLACE);
+  store<u32>(memo, 0, MEMO_TABLE);
+  if (isGone) learn(memo, rule, top, root, page);
+  return done;
+}
+
+/** The read at the end of a remembered way, and the counts of all of it. Returns as `descend`. */
+// @ts-ignore: decorator
+@inline
+function lastRead(stage: i32, rule: usize, top: i32, memo: usize, page: u64): i32 {
+  const level = <i32>load<u8>(memo, MEMO_LEVEL);
+  const counters = ctx + CTX_COUNTERS + (<usize>(C_READS + (stage << 3)) << 3);
+  const last = counters + (<usize>level << 3);
+  for (let at = counters + (<usize>top << 3); at >= last; at -= 8) store<f64>(at, load<f64>(at) + 1);
+  passed += top - level + 1;
+  const step = rule + RULE_STEPS + (level << STEP_LOG2);
+  const index = <u32>((page << 12) >> <u64>load<u32>(step, STEP_SHIFT)) & load<u32>(step, STEP_INDEX_MASK);
+  const at: usize = load<u32>(memo, MEMO_TABLE) + (index << 3);
+  readStraight(at);
+  const entry = load<u64>(at);
+  if ((entry & load<u64>(rule, RULE_PRESENT)) == 0) return FAULT_NOT_PRESENT;
+  const above = load<u64>(memo, MEMO_PERMISSIONS);
+  if ((entry & load<u64>(step, STEP_LEAF_MASK)) != load<u64>(step, STEP_LEAF_VALUE)) {
+    oddLevel = level;
+    oddEntry = entry;
+    oddPermissions = above;
+    return ODD;
+  }
+  return plainLeaf(rule, step, entry, above & (entry ^ load<u64>(rule, RULE_PERM_XOR)), page);
+}
+
+/** One read through the line cache, counted where it missed. */
+// @ts-ignore: decorator
+@inline
+function readStraight(at: usize): void {
+  const lines = load<usize>(unit, UNIT_LINE_CACHE);
+  if (lines == 0) return;
+  const set = lineSet(lines, at);
+  if (hitsLine(lines, set, at)) return;
+  bringLine(lines, set, at);
+  lost++;
 }
 
 /**
@@ -217,52 +288,89 @@ export function straightStage(stage: i32, rule: usize, top: i32, root: u64, page
 export function straightGuest(rule: usize, top: i32, root: u64, page: u64, hostRule: usize, hostTop: i32, hostRoot: u64): i32 {
   const range = rangeFault(rule, top, page);
   if (range != 0) return fault(range);
-  const lines = load<usize>(unit, UNIT_LINE_CACHE);
+  const memos = load<usize>(unit, UNIT_GUEST_MEMOS);
+  if (memos == 0) return settled(guestSteps(rule, top, root, ALL_PERMISSIONS, 0, page, hostRule, hostTop, hostRoot));
+  const key = root | <u64>top;
+  const host = hostRoot | <u64>hostTop;
+  const place = placeOf(rule, page);
+  const roots = <u32>(root >> 12) + <u32>(hostRoot >> 12) * 5;
+  const memo = memos + <usize>memoIndex(roots, place, load<u32>(unit, UNIT_GUEST_MEMO_MASK)) * MEMO_GUEST_BYTES;
+  const isKnown =
+    load<u64>(memo, MEMO_ROOT) == key && load<u64>(memo, MEMO_PLACE) == place && load<u64>(memo, MEMO_HOST) == host;
+  if (isKnown && goes(memo, memo + MEMO_GUEST_FIRST, load<usize>(unit, UNIT_LINE_CACHE))) {
+    const level = countGuestWay(memo, top, hostTop);
+    const permissions = load<u64>(memo, MEMO_PERMISSIONS);
+    return settled(guestSteps(rule, level, 0, permissions, load<u32>(memo, MEMO_TABLE), page, hostRule, hostTop, hostRoot));
+  }
+  const isGone = isKnown && load<u32>(memo, MEMO_TABLE) == 0;
+  store<u64>(memo, key, MEMO_ROOT);
+  store<u64>(memo, place, MEMO_PLACE);
+  store<u64>(memo, host, MEMO_HOST);
+  store<u32>(memo, 0, MEMO_TABLE);
+  const code = guestSteps(rule, top, root, ALL_PERMISSIONS, 0, page, hostRule, hostTop, hostRoot);
+  if (isGone && code == 0) learnGuest(memo, rule, top, root, page, hostRule, hostTop, hostRoot);
+  return settled(code);
+}
+
+/** Counts the reads of a remembered way; returns the level at which it ends. */
+// @ts-ignore: decorator
+@inline
+function countGuestWay(memo: usize, top: i32, hostTop: i32): i32 {
+  const level = <i32>load<u8>(memo, MEMO_LEVEL);
+  passed += <i32>load<u8>(memo, MEMO_READS);
+  const guest = ctx + CTX_COUNTERS + (C_READS << 3);
+  const last = guest + (<usize>level << 3);
+  for (let at = guest + (<usize>top << 3); at > last; at -= 8) store<f64>(at, load<f64>(at) + 1);
+  for (let host = hostTop; host >= 0; host--) {
+    const at = guest + (<usize>(host + 8) << 3);
+    store<f64>(at, load<f64>(at) + <f64>load<u8>(memo + host, MEMO_COUNTS));
+  }
+  return level;
+}
+
+/** The steps of a guest's walk from a table on: its address in the guest, or where the first one is in memory (`known`; 0). */
+// @ts-ignore: decorator
+@inline
+function guestSteps(
+  rule: usize, top: i32, root: u64, granted: u64, known: usize, page: u64, hostRule: usize, hostTop: i32, hostRoot: u64,
+): i32 {
   let level = top;
   let table = root;
-  let permissions = ALL_PERMISSIONS;
+  let permissions = granted;
+  let frame = known;
   while (true) {
-    if (throughStraightHost(hostRule, hostTop, hostRoot, table >> 12) != 0) return settled(fault(FAULT_GUEST_TABLE));
     const step = rule + RULE_STEPS + (level << STEP_LOG2);
     const index = <u32>((page << 12) >> <u64>load<u32>(step, STEP_SHIFT)) & load<u32>(step, STEP_INDEX_MASK);
-    const at = windowed(((outPage << 12) | (table & 0xfff)) + (<u64>index << 3));
+    let at: usize = frame + (index << 3);
+    if (frame == 0) {
+      if (unsettledStage(HOST_STAGE, hostRule, hostTop, hostRoot, table >> 12) != 0) return fault(FAULT_GUEST_TABLE);
+      at = windowed(((outPage << 12) | (table & 0xfff)) + (<u64>index << 3));
+    }
     const counter = ctx + CTX_COUNTERS + (<usize>(C_READS + level) << 3);
     store<f64>(counter, load<f64>(counter) + 1);
     passed++;
     if (at == 0) {
       unpaid();
-      return settled(fault(FAULT_MEMORY));
+      return fault(FAULT_MEMORY);
     }
-    if (lines != 0) {
-      const set = lineSet(lines, at);
-      if (!hitsLine(lines, set, at)) {
-        bringLine(lines, set, at);
-        lost++;
-      }
-    }
+    readStraight(at);
     const entry = load<u64>(at);
-    if ((entry & load<u64>(rule, RULE_PRESENT)) == 0) return settled(fault(FAULT_NOT_PRESENT));
+    if ((entry & load<u64>(rule, RULE_PRESENT)) == 0) return fault(FAULT_NOT_PRESENT);
     const allowed = entry ^ load<u64>(rule, RULE_PERM_XOR);
     if ((entry & load<u64>(step, STEP_GO_MASK)) != load<u64>(step, STEP_GO_VALUE)) {
+      if ((entry & load<u64>(step, STEP_LEAF_MASK)) == load<u64>(step, STEP_LEAF_VALUE)) {
+        return plainLeaf(rule, step, entry, permissions & allowed, page);
+      }
       const next = after(rule, level, entry, page);
-      if (next == LEAF) return settled(finish(rule, level, entry, page, permissions & allowed));
-      if (next < 0) return settled(fault(-next));
+      if (next == LEAF) return finish(rule, level, entry, page, permissions & allowed);
+      if (next < 0) return fault(-next);
       level = next;
     }
     permissions &= allowed | load<u64>(step, STEP_PERM_IGNORE);
     table = addressOf(rule, entry);
     level--;
+    frame = 0;
   }
-}
-
-/** One page of the guest through the host stage; `settled` is left to the caller. */
-// @ts-ignore: decorator
-@inline
-function throughStraightHost(rule: usize, top: i32, root: u64, page: u64): i32 {
-  const range = rangeFault(rule, top, page);
-  if (range != 0) return fault(range);
-  const code = descend(HOST_STAGE, rule, top, root, ALL_PERMISSIONS, page);
-  return code == 0 ? 0 : goOn(code, HOST_STAGE, rule, page);
 }
 
 /** The host's slots of C_READS; the guest's come first. */

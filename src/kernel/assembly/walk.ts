@@ -22,7 +22,7 @@ import {
   addReads, begin, costPs, ctx, fault, nowPs, outFault, outPage, outPermissions, outSizeLog2, pageOf, result, setArena, trace,
   unit,
 } from './state';
-import { ALL_PERMISSIONS, marked, rangeFault, straight, straightGuest, straightMarking } from './straight';
+import { ALL_PERMISSIONS, marked, rangeFault, straight, straightGuest, straightMarking, straightStage } from './straight';
 import { addressOf, finish, isLeaf, outOfRange, skipTo } from './word';
 
 /** Stage numbers of C_READS and UNIT_PWC: guest (first) and host (second, or the only one). */
@@ -157,7 +157,7 @@ export function walk(stage: i32, rule: usize, top: i32, root: u64, page: u64, sp
   const cachedLevels = load<u32>(unit + (stage << 2), UNIT_PWC_MASK) & ((2 << top) - 1);
   const isStraight = !nested && trace == 0 && (load<i32>(unit, UNIT_FLAGS) & UNIT_FLAG_STRAIGHT) != 0;
   if (cachedLevels == 0) {
-    if (isStraight) return straight(stage, rule, top, root, ALL_PERMISSIONS, page);
+    if (isStraight) return straightStage(stage, rule, top, root, page);
     return stepByStep(stage, rule, top, root, ALL_PERMISSIONS, page, space, nested, nested, 0);
   }
   const asked = askWalkCaches(stage, rule, cachedLevels, page, space);
