@@ -21,7 +21,13 @@ const ASC_FLAGS = [
 /** Each part: what it is made from, the file whose time says when, and how. */
 const parts = {
   kernel: {
-    sources: ['src/kernel/assembly', 'src/kernel/layout.ts', 'src/kernel/layout-queue.ts', 'scripts/build.mjs'],
+    sources: [
+      'src/kernel/assembly',
+      'src/kernel/layout.ts',
+      'src/kernel/layout-queue.ts',
+      'src/kernel/layout-memo.ts',
+      'scripts/build.mjs',
+    ],
     stamp: join(dist, 'kernel.wasm'),
     make: buildKernel,
   },

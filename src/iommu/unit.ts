@@ -52,8 +52,6 @@ import {
   LOG_PAGE,
   LOG_PASID,
   LOG_TIME,
-  MEMO_BYTES,
-  MEMO_GUEST_BYTES,
   UNIT_BYTES,
   UNIT_CLASSES,
   UNIT_CLASS_LOG2,
@@ -101,6 +99,7 @@ import {
   UNIT_WALKERS,
   UNIT_WALKER_COUNT,
 } from '../kernel/layout.ts';
+import { MEMO_BYTES, MEMO_GUEST_BYTES } from '../kernel/layout-memo.ts';
 import { assert } from '../lib/assert.ts';
 import { PS_PER_NS } from '../request.ts';
 import type { CacheSpec, IotlbSpec, MachineSpec } from '../spec.ts';

@@ -360,7 +360,7 @@ export const UNIT_UNMAPPED = 276; // i32: 1 = IOTLB entries may be marked as unm
 export const UNIT_SHADOW = 280;
 /** Pointers that the walk in progress has met, for the walk caches: MARK records by level. */
 export const UNIT_MARKS = 320;
-/** Memos of descents (below): of one stage, and of a guest's stage with the host walks for its tables; 0 = there are none. */
+/** Memos of descents (layout-memo.ts): of one stage, and of a guest's stage with the host walks for its tables; 0 = there are none. */
 export const UNIT_MEMOS = 488;
 export const UNIT_MEMO_MASK = 492; // u32: memos - 1
 export const UNIT_GUEST_MEMOS = 496;
@@ -372,29 +372,6 @@ export const MARK_PERMISSIONS = 8; // u64: of all entries up to it
 export const MARK_READS = 16; // i32: reads so far, and of them those that missed the line cache
 export const MARK_LOST = 20; // i32
 export const MARK_BYTES = 24;
-
-// ---- Memo of a descent: the way from a root to the table that a walk ends in (assembly/memo.ts) --------------------------------------
-// No cache of the simulated unit: a walk that uses one leaves the same counts, costs and recency as one that reads every entry.
-export const MEMO_ROOT = 0; // u64: root | its level << 1 | stage
-export const MEMO_PLACE = 8; // u64: what all pages of the lowest table on the way have in common
-export const MEMO_PERMISSIONS = 16; // u64: of the entries on the way
-export const MEMO_TABLE = 24; // u32: wasm offset of the table at its end; 0 = the way has been gone once and is not kept
-export const MEMO_LEVEL = 28; // u8: its level
-export const MEMO_ENTRIES = 29; // u8: entries on the way, each once
-export const MEMO_READS = 30; // u8: reads that it takes
-export const MEMO_FIRST = 32; // entries follow, in the order of their last reads
-export const MEMO_BYTES = 128; // room for the five entries above a leaf of six levels
-/** Of a guest's stage. */
-export const MEMO_HOST = 32; // u64: root of the host table | its level
-export const MEMO_COUNTS = 40; // u8 × 8: reads of host tables by level
-export const MEMO_GUEST_FIRST = 48;
-export const MEMO_GUEST_ENTRIES = 21; // at most: four levels over four take 8 to 16
-export const MEMO_GUEST_BYTES = 384; // MEMO_GUEST_FIRST + MEMO_GUEST_ENTRIES * STOP_BYTES
-/** An entry on the way. */
-export const STOP_AT = 0; // u32: wasm offset of the entry
-export const STOP_LINE = 4; // u32: wasm offset of its line's tag in the line cache
-export const STOP_VALUE = 8; // u64
-export const STOP_LOG2 = 4;
 
 export const UNIT_FLAG_NO_FRACTURE = 1; // a guest leaf on smaller host leaves keeps its size in the IOTLB
 export const UNIT_FLAG_WATCHED = 2; // every hit goes the general way, which counts stale uses

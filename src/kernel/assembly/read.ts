@@ -107,6 +107,38 @@ export function bringLine(cache: usize, set: usize, at: usize): void {
   store<u32>(set + (ctz(ways) << 2), clock, 32);
 }
 
+/**
+ * Both in one, without a branch: whether a last-level entry's line hits is what nothing predicts, and the answer comes late. Returns
+ * 1 if it missed.
+ */
+// @ts-ignore: decorator
+@inline
+export function renewOrBring(cache: usize, at: usize): i32 {
+  const set = lineSet(cache, at);
+  const line = <i32>(at >> 6);
+  const wanted = i32x4.splat(line);
+  const held = eight(i32x4.eq(wanted, v128.load(set)), i32x4.eq(wanted, v128.load(set, 16)));
+  const low = v128.load(set, 32);
+  const high = v128.load(set, 48);
+  let least = i32x4.min_u(low, high);
+  least = i32x4.min_u(least, v128.shuffle<i32>(least, least, 2, 3, 0, 1));
+  least = i32x4.min_u(least, v128.shuffle<i32>(least, least, 1, 0, 3, 2));
+  const oldest = eight(i32x4.eq(least, low), i32x4.eq(least, high));
+  const clock = load<u32>(cache, CACHE_CLOCK) + 1;
+  store<u32>(cache, clock, CACHE_CLOCK);
+  const tag = set + (<usize>ctz(select<i32>(held, oldest, held != 0)) << 2);
+  store<i32>(tag, line);
+  store<u32>(tag, clock, 32);
+  return <i32>(held == 0);
+}
+
+/** Which of eight lanes are set, as bits. */
+// @ts-ignore: decorator
+@inline
+function eight(low: v128, high: v128): i32 {
+  return i32x4.bitmask(low) | (i32x4.bitmask(high) << 4);
+}
+
 /** Adds counts and costs of reads: so many in all, and of them so many that the line cache missed. */
 // @ts-ignore: decorator
 @inline

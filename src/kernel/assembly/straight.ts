@@ -3,14 +3,17 @@
 
 import {
   CTX_COUNTERS, C_READS, FAULT_GUEST_TABLE, FAULT_MEMORY, FAULT_NOT_PRESENT, MARK_BYTES, MARK_LOST, MARK_PERMISSIONS, MARK_READS,
-  MARK_TABLE, MEMO_BYTES, MEMO_COUNTS, MEMO_FIRST, MEMO_GUEST_BYTES, MEMO_GUEST_FIRST, MEMO_HOST, MEMO_LEVEL, MEMO_PERMISSIONS,
-  MEMO_PLACE, MEMO_READS, MEMO_ROOT, MEMO_TABLE, RULE_ADDRESS, RULE_ADDRESS_HIGH,
-  RULE_ADDRESS_SHIFT, RULE_PERM_XOR, RULE_PRESENT, RULE_READ, RULE_STEPS, RULE_WRITE, STEP_BITS, STEP_GO_MASK,
-  STEP_GO_VALUE, STEP_INDEX_MASK, STEP_LEAF_MASK, STEP_LEAF_VALUE, STEP_LOG2, STEP_PERM_IGNORE, STEP_SHIFT,
-  UNIT_GUEST_MEMOS, UNIT_GUEST_MEMO_MASK, UNIT_LINE_CACHE, UNIT_MARKS, UNIT_MEMOS, UNIT_MEMO_MASK, WINDOW_COUNT, WINDOW_LOG2, WINDOW_TABLE,
+  MARK_TABLE, RULE_ADDRESS, RULE_ADDRESS_HIGH, RULE_ADDRESS_SHIFT, RULE_PERM_XOR, RULE_PRESENT, RULE_READ, RULE_STEPS, RULE_WRITE,
+  STEP_BITS, STEP_GO_MASK, STEP_GO_VALUE, STEP_INDEX_MASK, STEP_LEAF_MASK, STEP_LEAF_VALUE, STEP_LOG2, STEP_PERM_IGNORE, STEP_SHIFT,
+  UNIT_GUEST_MEMOS, UNIT_GUEST_MEMO_MASK, UNIT_LINE_CACHE, UNIT_MARKS, UNIT_MEMOS, UNIT_MEMO_MASK, WINDOW_COUNT, WINDOW_LOG2,
+  WINDOW_TABLE,
 } from '../layout';
+import {
+  MEMO_BYTES, MEMO_COUNTS, MEMO_FIRST, MEMO_GUEST_BYTES, MEMO_GUEST_FIRST, MEMO_HOST, MEMO_LEVEL, MEMO_PERMISSIONS, MEMO_PLACE,
+  MEMO_READS, MEMO_ROOT, MEMO_TABLE,
+} from '../layout-memo';
 import { goes, learn, learnGuest, memoIndex, placeOf } from './memo';
-import { bringLine, hitsLine, lineSet, settle, windowed } from './read';
+import { bringLine, hitsLine, lineSet, renewOrBring, settle, windowed } from './read';
 import { addReads, ctx, fault, outPage, result, unit } from './state';
 import { LEAF, addressOf, after, finish, outOfRange } from './word';
 
@@ -229,13 +232,23 @@ function unsettledStage(stage: i32, rule: usize, top: i32, root: u64, page: u64)
   const key = root | <u64>(top << 1 | stage);
   const place = placeOf(rule, page);
   const memo = memos + <usize>memoIndex(<u32>(root >> 12), place, load<u32>(unit, UNIT_MEMO_MASK)) * MEMO_BYTES;
-  const isKnown = load<u64>(memo, MEMO_ROOT) == key && load<u64>(memo, MEMO_PLACE) == place;
-  if (isKnown && goes(memo, memo + MEMO_FIRST, load<usize>(unit, UNIT_LINE_CACHE))) {
-    const code = lastRead(stage, rule, top, memo, page);
-    return code == 0 ? 0 : goOn(code, stage, rule, page);
+  if (((load<u64>(memo, MEMO_ROOT) ^ key) | (load<u64>(memo, MEMO_PLACE) ^ place)) == 0) {
+    if (goes(memo, memo + MEMO_FIRST, load<usize>(unit, UNIT_LINE_CACHE))) {
+      const code = lastRead(stage, rule, top, memo, page);
+      return code == 0 ? 0 : goOn(code, stage, rule, page);
+    }
   }
+  return learningStage(stage, rule, top, root, page, memo, key, place);
+}
+
+/**
+ * A whole stage entry by entry; its way goes into the memo if that has it from the walk before. A function of its own, as calls cost
+ * registers.
+ */
+function learningStage(stage: i32, rule: usize, top: i32, root: u64, page: u64, memo: usize, key: u64, place: u64): i32 {
   const code = descend(stage, rule, top, root, ALL_PERMISSIONS, page);
   const done = code == 0 ? 0 : goOn(code, stage, rule, page);
+  const isKnown = load<u64>(memo, MEMO_ROOT) == key && load<u64>(memo, MEMO_PLACE) == place;
   const isGone = isKnown && load<u32>(memo, MEMO_TABLE) == 0;
   store<u64>(memo, key, MEMO_ROOT);
   store<u64>(memo, place, MEMO_PLACE);
@@ -274,11 +287,7 @@ function lastRead(stage: i32, rule: usize, top: i32, memo: usize, page: u64): i3
 @inline
 function readStraight(at: usize): void {
   const lines = load<usize>(unit, UNIT_LINE_CACHE);
-  if (lines == 0) return;
-  const set = lineSet(lines, at);
-  if (hitsLine(lines, set, at)) return;
-  bringLine(lines, set, at);
-  lost++;
+  if (lines != 0) lost += renewOrBring(lines, at);
 }
 
 /**
