@@ -75,11 +75,13 @@ function isIndexed({ ways, partition }: CacheSpec, scanWays: number): boolean {
   return ways > scanWays || partition?.by === 'ways';
 }
 
-/** CACHE_PLAIN, but for how it is searched. */
-function isPlain({ entries, ways, index, replacement, partition }: CacheSpec): boolean {
+/** CACHE_PLAIN. */
+export function isPlain(spec: CacheSpec, { scanWays = CACHE_SCAN_WAYS }: CacheUse): boolean {
+  const { entries, ways, index, replacement, partition } = spec;
   const sets = entries / ways;
   const isLow = sets === 1 || (index === 'modulo' && (sets & (sets - 1)) === 0);
-  return isLow && (replacement === 'lru' || replacement === 'fifo') && partition === undefined;
+  const isScanned = !isIndexed(spec, scanWays) && partition === undefined;
+  return isLow && isScanned && (replacement === 'lru' || replacement === 'fifo');
 }
 
 function partitionBytes({ partition }: CacheSpec): number {
@@ -127,7 +129,7 @@ export function layCache(
   put(CACHE_SLOTS, lines ? 0 : regions.take(slots * SLOT_BYTES));
   put(CACHE_SEED, seed >>> 0 || 1);
   if (isIndexed(spec, scanWays) && !lines) layIndex(kernel, regions, spec, cache, slots, put);
-  put(CACHE_PLAIN, isPlain(spec) && !isIndexed(spec, scanWays) ? 1 : 0);
+  put(CACHE_PLAIN, isPlain(spec, { scanWays }) ? 1 : 0);
   if (spec.partition !== undefined) layPartition(kernel, regions, spec.partition, sets, spec.ways, tenants, put);
   clearCache(kernel, cache);
   return cache;

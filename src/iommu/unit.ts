@@ -60,6 +60,7 @@ import {
   UNIT_EPOCH,
   UNIT_FLAGS,
   UNIT_FLAG_BARE,
+  UNIT_FLAG_CACHED,
   UNIT_FLAG_NEGATIVE,
   UNIT_FLAG_NO_FRACTURE,
   UNIT_FLAG_PLAIN,
@@ -104,7 +105,7 @@ import { assert } from '../lib/assert.ts';
 import { PS_PER_NS } from '../request.ts';
 import type { CacheSpec, IotlbSpec, MachineSpec } from '../spec.ts';
 import type { CacheResult, FaultRecord } from '../stats/result.ts';
-import { type CacheUse, cacheBytes, layCache } from './cache.ts';
+import { type CacheUse, cacheBytes, isPlain, layCache } from './cache.ts';
 
 /** Guest and host as the kernel numbers stages. */
 export const STAGE_GUEST = 0;
@@ -161,6 +162,14 @@ const CONTEXT_SCAN_WAYS = 1024;
 /** Walk caches too are scanned up to this size: strict mappings fill and drop entries of every level for every page. */
 const WALK_CACHE: CacheUse = { scanWays: 64 };
 
+/**
+ * So is the nested TLB, of which a nested walk fills some three entries; but not in random order, where it would matter in which order
+ * the ways that an invalidation has emptied are filled again.
+ */
+function nestedTlbUse({ replacement }: CacheSpec): CacheUse {
+  return replacement === 'random' ? {} : WALK_CACHE;
+}
+
 interface NamedCache {
   readonly name: string;
   readonly spec: CacheSpec;
@@ -206,14 +215,16 @@ function flagsOf({ iotlb, lineCache, walkCaches, nestedTlb, prefetchPages = 0 }:
   const isStraight = hasPlainLines && prefetchPages === 0; // prefetch has to know which entries a walk has read
   const caches = [...walkCaches.host, ...walkCaches.guest, nestedTlb];
   const isBare = isStraight && caches.every(({ entries }) => entries === 0);
+  const isCached = isStraight && caches.every((spec) => spec.entries === 0 || isPlain(spec, WALK_CACHE));
   const isNegative = iotlb.negative === true;
-  const isPlain = isStraight && iotlb.split === undefined && iotlb.partition === undefined && !isNegative;
+  const fillsOne = isStraight && iotlb.split === undefined && iotlb.partition === undefined && !isNegative;
   return (
     (iotlb.fracture ? 0 : UNIT_FLAG_NO_FRACTURE) |
     (isNegative ? UNIT_FLAG_NEGATIVE : 0) |
     (isStraight ? UNIT_FLAG_STRAIGHT : 0) |
     (isBare ? UNIT_FLAG_BARE : 0) |
-    (isPlain ? UNIT_FLAG_PLAIN : 0) |
+    (isCached ? UNIT_FLAG_CACHED : 0) |
+    (fillsOne ? UNIT_FLAG_PLAIN : 0) |
     (iotlb.split === undefined ? UNIT_FLAG_UNIFIED : 0)
   );
 }
@@ -295,7 +306,7 @@ export class IommuUnit {
     this.put(UNIT_CLASSES, iotlb.leafLog2.length);
     this.put(UNIT_FLAGS, flagsOf(machine));
     this.put(UNIT_PREFETCH, machine.prefetchPages ?? 0);
-    this.put(UNIT_NESTED_TLB, this.lay('nested_tlb', machine.nestedTlb));
+    this.put(UNIT_NESTED_TLB, this.lay('nested_tlb', machine.nestedTlb, nestedTlbUse(machine.nestedTlb)));
     const context = { scanWays: CONTEXT_SCAN_WAYS };
     this.put(UNIT_DEVICE_CACHE, this.lay('device', machine.deviceCache, context));
     this.put(UNIT_PASID_CACHE, this.lay('pasid', machine.pasidCache, context));

@@ -329,7 +329,7 @@ export function fillPlain(cache: usize, key0: u64, key1: u64, tag: u32, value: u
 
 // @ts-ignore: decorator
 @inline
-function leastOfEight(cache: usize, first: u32): u32 {
+export function leastOfEight(cache: usize, first: u32): u32 {
   const stamps = load<usize>(cache, CACHE_STAMPS) + (first << 2);
   const low = v128.load(stamps);
   const high = v128.load(stamps, 16);
@@ -363,7 +363,7 @@ function insertAny(cache: usize, key0: u64, key1: u64, tag: u32, set: u32): usiz
 
 // @ts-ignore: decorator
 @inline
-function addResident(cache: usize, key0: u64, by: i32): void {
+export function addResident(cache: usize, key0: u64, by: i32): void {
   const at = cache + ((<usize>(key0 >> 60) & 3) << 2);
   store<i32>(at, load<i32>(at, CACHE_RESIDENT) + by, CACHE_RESIDENT);
 }

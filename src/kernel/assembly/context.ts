@@ -12,7 +12,8 @@ import {
 import { RANK_BASE, find, insert, setOf, spaceTag, stamp, tagOf, touch } from './cache';
 import { count, locate, readOther, record } from './read';
 import { ctx, outPage, trace, unit } from './state';
-import { setHostStage, throughHost } from './walk';
+import { setHostStage } from './stages';
+import { throughHost } from './walk';
 
 /** First three words of the current requester's device-table entry (the fourth holds no translation fields). */
 let dte0: u64 = 0;

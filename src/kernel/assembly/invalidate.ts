@@ -9,7 +9,7 @@ import { newEpoch } from './context';
 import { drop, dropPlain, find, setOf, spaceTag, tagOf, tagWith } from './cache';
 import { noteDropped } from './history';
 import { begin, pageOf, unit } from './state';
-import { GUEST, HOST } from './walk';
+import { GUEST, HOST } from './stages';
 
 /** Most probes before a sweep is cheaper; measured break-even for a 512-entry cache is about 40. */
 const PROBES: u64 = 32;

@@ -10,7 +10,7 @@ import {
 } from '../layout';
 import { outFault, outSizeLog2, pageOf } from './state';
 import { translate, translateAts } from './translate';
-import { classOf } from './walk';
+import { classOf } from './stages';
 
 /** Translates in place of the unit (tests, and users who watch). */
 // @ts-ignore: decorator

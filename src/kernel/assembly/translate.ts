@@ -24,8 +24,9 @@ import { count, record } from './read';
 import {
   begin, costPs, ctx, fault, nowPs, outPage, outPermissions, outSizeLog2, pageOf, reads, result, trace, unit,
 } from './state';
+import { GUEST, HOST, classOf, setHostStage } from './stages';
 import { straightGuest, straightStage } from './straight';
-import { GUEST, HOST, classOf, forgetHostLeaf, setHostStage, throughHost, walk, walkGuest } from './walk';
+import { forgetHostLeaf, throughHost, walk, walkGuest } from './walk';
 
 /** What the last lookup found. */
 let hitRecord: usize = 0;

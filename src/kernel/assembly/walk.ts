@@ -12,12 +12,14 @@ import {
   LV_SHIFT, MARK_BYTES, MARK_LOST, MARK_PERMISSIONS, MARK_READS, MARK_TABLE, NULL_CTX, NULL_UNIT, PT_ARENA, PT_LEVELS, PT_ROOT, PT_RULE, RULE_FLAGS, RULE_FLAG_NEXT_LEVEL,
   RULE_FLAG_PERM_BEFORE_PRESENT, RULE_FLAG_USER, RULE_LEVEL0, RULE_LEVEL_BYTES, RULE_PERM_XOR, RULE_PRESENT,
   RULE_READ, RULE_STEPS, RULE_WRITE, SLOT_BYTES, SLOT_META, SLOT_READY, SLOT_VALUE, STEP_LOG2, TRACE_NTLB_HIT, TRACE_PWC_HIT, TRACE_READ,
-  UNIT_CLASSES, UNIT_CLASS_LOG2, UNIT_FLAGS, UNIT_FLAG_BARE, UNIT_FLAG_STRAIGHT, UNIT_LINE_CACHE, UNIT_LINE_PS, UNIT_MARKS,
+  UNIT_CLASSES, UNIT_CLASS_LOG2, UNIT_FLAGS, UNIT_FLAG_BARE, UNIT_FLAG_CACHED, UNIT_FLAG_STRAIGHT, UNIT_LINE_CACHE, UNIT_LINE_PS, UNIT_MARKS,
   UNIT_MEMORY_PS, UNIT_NESTED_TLB, UNIT_PWC,
   UNIT_PWC_MASK,
 } from '../layout';
+import { cachedGuest, cachedHost, cachedStage } from './cached';
 import { fillPlain, find, insert, setOf, spaceTag, tagOf, tagWith, touch } from './cache';
 import { count, locate, readLine, readPs, record } from './read';
+import { GUEST, HOST, classOf, hostLevels, hostRoot, hostRule, hostSpace, setHostStage } from './stages';
 import {
   addReads, begin, costPs, ctx, fault, nowPs, outFault, outPage, outPermissions, outSizeLog2, pageOf, result, setArena, trace,
   unit,
@@ -25,28 +27,12 @@ import {
 import { ALL_PERMISSIONS, marked, rangeFault, straight, straightGuest, straightMarking, straightStage } from './straight';
 import { addressOf, finish, isLeaf, outOfRange, skipTo } from './word';
 
-/** Stage numbers of C_READS and UNIT_PWC: guest (first) and host (second, or the only one). */
-export const GUEST: i32 = 0;
-export const HOST: i32 = 1;
-
-/** The host stage that guest tables' own addresses go through during a nested walk. */
-let hostRule: usize = 0;
-let hostLevels: i32 = 0;
-let hostRoot: u64 = 0;
-let hostSpace: u64 = 0;
-
 /** The guest's stage of a page, each table's address through the host stage. Returns as `walk`. */
 export function walkGuest(rule: usize, levels: i32, root: u64, page: u64, space: u64): i32 {
-  const isBare = trace == 0 && (load<i32>(unit, UNIT_FLAGS) & UNIT_FLAG_BARE) != 0;
-  if (!isBare) return walk(GUEST, rule, levels - 1, root, page, space, true);
-  return straightGuest(rule, levels - 1, root, page, hostRule, hostLevels - 1, hostRoot);
-}
-
-export function setHostStage(rule: usize, levels: i32, root: u64, space: u64): void {
-  hostRule = rule;
-  hostLevels = levels;
-  hostRoot = root;
-  hostSpace = space;
+  const flags = trace == 0 ? load<i32>(unit, UNIT_FLAGS) : 0;
+  if ((flags & UNIT_FLAG_BARE) != 0) return straightGuest(rule, levels - 1, root, page, hostRule, hostLevels - 1, hostRoot);
+  if ((flags & UNIT_FLAG_CACHED) != 0) return cachedGuest(rule, levels - 1, root, page, space);
+  return walk(GUEST, rule, levels - 1, root, page, space, true);
 }
 
 /** Level from which the walk goes on after the deepest walk-cache hit, and the table and permissions found there. */
@@ -152,10 +138,12 @@ function askWalkCaches(stage: i32, rule: usize, levels: u32, page: u64, space: u
  * Returns 0 and leaves outPage, outSizeLog2 and outPermissions, or returns a FAULT_* code.
  */
 export function walk(stage: i32, rule: usize, top: i32, root: u64, page: u64, space: u64, nested: bool): i32 {
+  const flags = nested || trace != 0 ? 0 : load<i32>(unit, UNIT_FLAGS);
+  if ((flags & UNIT_FLAG_CACHED) != 0) return cachedStage(stage, rule, top, root, page, space);
   const range = rangeFault(rule, top, page);
   if (range != 0) return fault(range);
   const cachedLevels = load<u32>(unit + (stage << 2), UNIT_PWC_MASK) & ((2 << top) - 1);
-  const isStraight = !nested && trace == 0 && (load<i32>(unit, UNIT_FLAGS) & UNIT_FLAG_STRAIGHT) != 0;
+  const isStraight = (flags & UNIT_FLAG_STRAIGHT) != 0;
   if (cachedLevels == 0) {
     if (isStraight) return straightStage(stage, rule, top, root, page);
     return stepByStep(stage, rule, top, root, ALL_PERMISSIONS, page, space, nested, nested, 0);
@@ -268,6 +256,7 @@ function fillWalkCache(
 
 /** One GPA page through the host stage: nested TLB, then a host walk. Leaves the walk's results; returns 0 or a fault code. */
 export function throughHost(page: u64): i32 {
+  if (trace == 0 && (load<i32>(unit, UNIT_FLAGS) & UNIT_FLAG_CACHED) != 0) return cachedHost(page);
   const cache = load<usize>(unit, UNIT_NESTED_TLB);
   if (cache == 0) return walk(HOST, hostRule, hostLevels - 1, hostRoot, page, hostSpace, false);
   count(C_NTLB_LOOKUPS);
@@ -301,16 +290,6 @@ export function throughHost(page: u64): i32 {
   store<u64>(at, <u64>outPermissions, SLOT_META);
   store<f64>(at, nowPs + costPs, SLOT_READY);
   return 0;
-}
-
-/** The largest leaf class of the unit that is not larger than this leaf. */
-// @ts-ignore: decorator
-@inline
-export function classOf(sizeLog2: i32): i32 {
-  const last = load<i32>(unit, UNIT_CLASSES) - 1;
-  let i = 0;
-  while (i < last && load<i32>(unit + (i << 2), UNIT_CLASS_LOG2 + 4) <= sizeLog2) i++;
-  return i;
 }
 
 /**

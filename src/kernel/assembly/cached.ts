@@ -1,0 +1,224 @@
+// Walks behind plain walk caches and a plain nested TLB (UNIT_FLAG_CACHED), without a trace: what walk.ts would do look-up by look-up
+// and entry by entry, at a third of its cost. Each look-up and fill of a cache is written out (plain.ts), the rest of a stage is read
+// straight on (straight.ts), and its pointers are put into the walk caches when it has ended.
+
+import {
+  CACHE_RESIDENT, CACHE_SLOTS, CTX_COUNTERS, C_NTLB_HITS, C_NTLB_LOOKUPS, C_PWC_HITS, C_PWC_LOOKUPS, C_READS, FAULT_GUEST_TABLE,
+  FAULT_MEMORY, FAULT_NOT_PRESENT, MARK_BYTES, MARK_LOST, MARK_PERMISSIONS, MARK_READS, MARK_TABLE, RULE_PERM_XOR,
+  RULE_PRESENT, RULE_STEPS, SLOT_BYTES, SLOT_META, SLOT_READY, SLOT_VALUE, STEP_GO_MASK, STEP_GO_VALUE, STEP_INDEX_MASK, STEP_LOG2,
+  STEP_PERM_IGNORE, STEP_SHIFT, UNIT_CLASSES, UNIT_CLASS_LOG2, UNIT_LINE_CACHE, UNIT_LINE_PS, UNIT_MARKS, UNIT_MEMORY_PS,
+  UNIT_NESTED_TLB, UNIT_PWC, UNIT_PWC_MASK,
+} from '../layout';
+import { spaceTag, tagWith, watchClock } from './cache';
+import { enterPlain, findPlain, usePlain } from './plain';
+import { bringLine, hitsLine, lineSet, settle, windowed } from './read';
+import { GUEST, HOST, classOf, hostLevels, hostRoot, hostRule, hostSpace } from './stages';
+import { addReads, costPs, ctx, fault, nowPs, outPage, outPermissions, outSizeLog2, result, unit } from './state';
+import { ALL_PERMISSIONS, marked, rangeFault, straight, straightMarking } from './straight';
+import { LEAF, addressOf, after, finish } from './word';
+
+/** Where the walk goes on after the deepest walk-cache hit. */
+let startLevel: i32 = 0;
+let startTable: u64 = 0;
+let startPermissions: u64 = 0;
+
+// @ts-ignore: decorator
+@inline
+function add(counter: usize, by: f64): void {
+  store<f64>(counter, load<f64>(counter) + by);
+}
+
+/**
+ * Asks the walk caches of a stage, deepest level first; sets start* if one has a pointer. Returns the levels whose caches are still
+ * to be filled: those from there on that hold nothing for the page, not even what another walk is still fetching.
+ */
+function ask(stage: i32, rule: usize, levels: u32, page: u64, space: u64): u32 {
+  const lookups = ctx + CTX_COUNTERS + (<usize>(stage << 3) << 3);
+  const caches = unit + (stage << 5);
+  const now = nowPs + costPs;
+  const ofSpace = spaceTag(space);
+  let absent: u32 = 0;
+  startLevel = -1;
+  for (let rest = levels; rest != 0; rest &= rest - 1) {
+    const level = <usize>ctz(rest);
+    const cache = load<usize>(caches + (level << 2), UNIT_PWC);
+    const counters = lookups + (level << 3);
+    store<f64>(counters, load<f64>(counters, C_PWC_LOOKUPS << 3) + 1, C_PWC_LOOKUPS << 3);
+    absent |= 1 << level;
+    if (load<i32>(cache, CACHE_RESIDENT) == 0) continue;
+    const key0 = page >> <u64>(load<i32>(rule + (level << STEP_LOG2), RULE_STEPS) - 12);
+    const slot = findPlain(cache, key0, space, tagWith(key0, ofSpace));
+    if (slot < 0) continue;
+    absent ^= 1 << level;
+    const at = load<usize>(cache, CACHE_SLOTS) + <u32>slot * SLOT_BYTES;
+    if (load<f64>(at, SLOT_READY) > now) continue;
+    store<f64>(counters, load<f64>(counters, C_PWC_HITS << 3) + 1, C_PWC_HITS << 3);
+    startTable = load<u64>(at, SLOT_VALUE);
+    startPermissions = load<u64>(at, SLOT_META);
+    startLevel = <i32>level - 1;
+    usePlain(cache, <u32>slot);
+    break;
+  }
+  return absent;
+}
+
+/** One stage, as `walk` in walk.ts. */
+export function cachedStage(stage: i32, rule: usize, top: i32, root: u64, page: u64, space: u64): i32 {
+  const range = rangeFault(rule, top, page);
+  if (range != 0) return fault(range);
+  const levels = load<u32>(unit + (stage << 2), UNIT_PWC_MASK) & ((2 << top) - 1);
+  if (levels == 0) return straight(stage, rule, top, root, ALL_PERMISSIONS, page);
+  const absent = ask(stage, rule, levels, page, space);
+  let level = top;
+  let table = root;
+  let permissions = ALL_PERMISSIONS;
+  if (startLevel >= 0) {
+    level = startLevel;
+    table = startTable;
+    permissions = startPermissions;
+  }
+  if (absent == 0) return straight(stage, rule, level, table, permissions, page);
+  const before = nowPs + costPs;
+  const code = straightMarking(stage, rule, level, table, permissions, page);
+  fillMarked(stage, rule, absent & marked, page, space, before);
+  return code;
+}
+
+/** What a stage's walk, begun at a time, has passed, into the walk caches of some levels: from the time on at which it was read. */
+// @ts-ignore: decorator
+@inline
+function fillMarked(stage: i32, rule: usize, levels: u32, page: u64, space: u64, fromPs: f64): void {
+  const memoryPs = load<f64>(unit, UNIT_MEMORY_PS);
+  const linePs = load<usize>(unit, UNIT_LINE_CACHE) != 0 ? load<f64>(unit, UNIT_LINE_PS) : memoryPs;
+  const ofSpace = spaceTag(space);
+  const caches = unit + (stage << 5);
+  for (let rest = levels; rest != 0; rest &= rest - 1) {
+    const level = <usize>ctz(rest);
+    const mark = unit + UNIT_MARKS + level * MARK_BYTES;
+    const lost = load<i32>(mark, MARK_LOST);
+    const readyPs = fromPs + (<f64>(load<i32>(mark, MARK_READS) - lost) * linePs + <f64>lost * memoryPs);
+    const cache = load<usize>(caches + (level << 2), UNIT_PWC);
+    const key0 = page >> <u64>(load<i32>(rule + (level << STEP_LOG2), RULE_STEPS) - 12);
+    const tag = tagWith(key0, ofSpace);
+    enterPlain(cache, key0, space, tag, load<u64>(mark, MARK_TABLE), load<u64>(mark, MARK_PERMISSIONS), readyPs);
+  }
+  // After the loop: a call in it costs every register.
+  for (let rest = levels; rest != 0; rest &= rest - 1) watchClock(load<usize>(caches + (<usize>ctz(rest) << 2), UNIT_PWC));
+}
+
+/** One page of the guest's through nested TLB and host stage, as `throughHost` in walk.ts. */
+export function cachedHost(page: u64): i32 {
+  const cache = load<usize>(unit, UNIT_NESTED_TLB);
+  if (cache == 0) return cachedStage(HOST, hostRule, hostLevels - 1, hostRoot, page, hostSpace);
+  const counters = ctx + CTX_COUNTERS;
+  add(counters + (C_NTLB_LOOKUPS << 3), 1);
+  const classes = load<i32>(unit, UNIT_CLASSES);
+  const ofSpace = spaceTag(hostSpace);
+  const now = nowPs + costPs;
+  let pending = false;
+  for (let i = 0; i < classes; i++) {
+    if (load<i32>(cache + (i << 2), CACHE_RESIDENT) == 0) continue;
+    const size = load<i32>(unit + (i << 2), UNIT_CLASS_LOG2);
+    const key0 = (page >> <u64>(size - 12)) | (<u64>i << 60);
+    const slot = findPlain(cache, key0, hostSpace, tagWith(key0, ofSpace));
+    if (slot < 0) continue;
+    const at = load<usize>(cache, CACHE_SLOTS) + <u32>slot * SLOT_BYTES;
+    if (load<f64>(at, SLOT_READY) > now) {
+      pending = true;
+      continue;
+    }
+    usePlain(cache, <u32>slot);
+    add(counters + (C_NTLB_HITS << 3), 1);
+    const inside = (<u64>1 << <u64>(size - 12)) - 1;
+    return result(load<u64>(at, SLOT_VALUE) | (page & inside), size, <i32>load<u64>(at, SLOT_META) & 3);
+  }
+  const code = cachedStage(HOST, hostRule, hostLevels - 1, hostRoot, page, hostSpace);
+  if (code == 0 && !pending) fillNested(cache, page);
+  return code;
+}
+
+/** What a page of the guest's was translated to, usable from now on. */
+// @ts-ignore: decorator
+@inline
+function fillNested(cache: usize, page: u64): void {
+  const i = classOf(outSizeLog2);
+  const size = <u64>load<i32>(unit + (i << 2), UNIT_CLASS_LOG2) - 12;
+  const key0 = (page >> size) | (<u64>i << 60);
+  const tag = tagWith(key0, spaceTag(hostSpace));
+  enterPlain(cache, key0, hostSpace, tag, (outPage >> size) << size, <u64>outPermissions, nowPs + costPs);
+  watchClock(cache);
+}
+
+/** The guest's stage of a page, each table's address through the host stage, as `walk` in walk.ts. */
+export function cachedGuest(rule: usize, top: i32, root: u64, page: u64, space: u64): i32 {
+  const range = rangeFault(rule, top, page);
+  if (range != 0) return fault(range);
+  const levels = load<u32>(unit, UNIT_PWC_MASK) & ((2 << top) - 1);
+  startLevel = -1;
+  const absent = levels != 0 ? ask(GUEST, rule, levels, page, space) : 0;
+  let level = top;
+  let table = root;
+  let permissions = ALL_PERMISSIONS;
+  // A cached pointer of a guest's table has already gone through the host stage.
+  let through = startLevel < 0;
+  if (!through) {
+    level = startLevel;
+    table = startTable;
+    permissions = startPermissions;
+  }
+  let filled = 0; // level of the entry just read whose pointer is `table`, not yet in a walk cache
+  while (true) {
+    if (through) {
+      if (cachedHost(table >> 12) != 0) return fault(FAULT_GUEST_TABLE);
+      table = (outPage << 12) | (table & 0xfff);
+    }
+    through = true;
+    if ((absent & (1 << filled)) != 0) fillGuest(rule, filled, page, space, table, permissions);
+    const step = rule + RULE_STEPS + (level << STEP_LOG2);
+    const index = <u32>((page << 12) >> <u64>load<u32>(step, STEP_SHIFT)) & load<u32>(step, STEP_INDEX_MASK);
+    const at = windowed(table + (<u64>index << 3));
+    add(ctx + CTX_COUNTERS + (<usize>(C_READS + level) << 3), 1);
+    if (at == 0) {
+      addReads(0, 1);
+      return fault(FAULT_MEMORY);
+    }
+    readOne(at);
+    const entry = load<u64>(at);
+    if ((entry & load<u64>(rule, RULE_PRESENT)) == 0) return fault(FAULT_NOT_PRESENT);
+    const allowed = entry ^ load<u64>(rule, RULE_PERM_XOR);
+    if ((entry & load<u64>(step, STEP_GO_MASK)) != load<u64>(step, STEP_GO_VALUE)) {
+      const next = after(rule, level, entry, page);
+      if (next == LEAF) return finish(rule, level, entry, page, permissions & allowed);
+      if (next < 0) return fault(-next);
+      level = next;
+    }
+    permissions &= allowed | load<u64>(step, STEP_PERM_IGNORE);
+    table = addressOf(rule, entry);
+    filled = level;
+    level--;
+  }
+}
+
+/** A pointer of the guest's, through the host stage, into its level's walk cache. */
+function fillGuest(rule: usize, level: i32, page: u64, space: u64, table: u64, permissions: u64): void {
+  const cache = load<usize>(unit + (level << 2), UNIT_PWC);
+  const key0 = page >> <u64>(load<i32>(rule + (level << STEP_LOG2), RULE_STEPS) - 12);
+  enterPlain(cache, key0, space, tagWith(key0, spaceTag(space)), table, permissions, nowPs + costPs);
+  watchClock(cache);
+}
+
+/** Reads one line, and pays for it. */
+// @ts-ignore: decorator
+@inline
+function readOne(at: usize): void {
+  const lines = load<usize>(unit, UNIT_LINE_CACHE);
+  let missed = 0;
+  if (lines != 0) {
+    const set = lineSet(lines, at);
+    if (!hitsLine(lines, set, at)) {
+      bringLine(lines, set, at);
+      missed = 1;
+    }
+  }
+  settle(lines, 1, missed);
+}

@@ -1,0 +1,31 @@
+// The two stages of a walk, and what both of them and their caches are known by.
+
+import { UNIT_CLASSES, UNIT_CLASS_LOG2 } from '../layout';
+import { unit } from './state';
+
+/** Stage numbers of C_READS and UNIT_PWC: guest (first) and host (second, or the only one). */
+export const GUEST: i32 = 0;
+export const HOST: i32 = 1;
+
+/** The host stage that guest tables' own addresses go through during a nested walk. */
+export let hostRule: usize = 0;
+export let hostLevels: i32 = 0;
+export let hostRoot: u64 = 0;
+export let hostSpace: u64 = 0;
+
+export function setHostStage(rule: usize, levels: i32, root: u64, space: u64): void {
+  hostRule = rule;
+  hostLevels = levels;
+  hostRoot = root;
+  hostSpace = space;
+}
+
+/** The largest leaf class of the unit that is not larger than this leaf. */
+// @ts-ignore: decorator
+@inline
+export function classOf(sizeLog2: i32): i32 {
+  const last = load<i32>(unit, UNIT_CLASSES) - 1;
+  let i = 0;
+  while (i < last && load<i32>(unit + (i << 2), UNIT_CLASS_LOG2 + 4) <= sizeLog2) i++;
+  return i;
+}
