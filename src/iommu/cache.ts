@@ -4,12 +4,13 @@ import {
   CACHE_BYTES,
   CACHE_CLOCK,
   CACHE_DROPPED,
-  CACHE_ENDS,
   CACHE_EVICTIONS,
   CACHE_FILLS,
   CACHE_INDEX,
   CACHE_LINKS,
   CACHE_MASK,
+  CACHE_NEXT,
+  CACHE_OLDEST,
   CACHE_PAD,
   CACHE_PLAIN,
   CACHE_REPLACEMENT,
@@ -62,7 +63,7 @@ const NONE = 0xffffffff;
 export function cacheBytes(spec: CacheSpec): number {
   if (spec.entries === 0) return 0;
   const slots = (spec.entries / spec.ways) * padOf(spec);
-  // The index has up to four words a slot, the recency list two and at most two more a set.
+  // The index has up to five words a slot, the ring two and one more a set.
   const indexBytes = isIndexed(spec, CACHE_SCAN_WAYS) ? 32 : 0;
   return 1024 + slots * (SLOT_BYTES + 8 + indexBytes) + partitionBytes(spec);
 }
@@ -76,12 +77,12 @@ function isIndexed({ ways, partition }: CacheSpec, scanWays: number): boolean {
 }
 
 /** CACHE_PLAIN. */
-export function isPlain(spec: CacheSpec, { scanWays = CACHE_SCAN_WAYS }: CacheUse): boolean {
+export function isPlain(spec: CacheSpec, { scanWays = CACHE_SCAN_WAYS }: CacheUse = {}): boolean {
   const { entries, ways, index, replacement, partition } = spec;
   const sets = entries / ways;
   const isLow = sets === 1 || (index === 'modulo' && (sets & (sets - 1)) === 0);
-  const isScanned = !isIndexed(spec, scanWays) && partition === undefined;
-  return isLow && isScanned && (replacement === 'lru' || replacement === 'fifo');
+  const isFound = ways <= CACHE_SCAN_WAYS || isIndexed(spec, scanWays);
+  return isLow && isFound && partition === undefined && (replacement === 'lru' || replacement === 'fifo');
 }
 
 function partitionBytes({ partition }: CacheSpec): number {
@@ -139,14 +140,15 @@ type Put = (offset: number, value: number) => void;
 
 function layIndex(kernel: Kernel, regions: Regions, spec: CacheSpec, cache: number, slots: number, put: Put): void {
   let table = 8;
-  while (table < slots * 2) table *= 2;
+  while (table * 2 <= slots * 4) table *= 2;
   put(CACHE_TABLE, regions.take(table * 4));
   put(CACHE_TABLE_MASK, table - 1);
+  put(CACHE_NEXT, regions.take(slots * 4));
   const listed = spec.replacement === 'lru' || spec.replacement === 'fifo' || spec.replacement === 'random';
   // The oldest of a set may be another tenant's: there stamps tell the order.
   if (!listed || spec.partition?.by === 'ways') return;
   put(CACHE_LINKS, regions.take(slots * 8));
-  put(CACHE_ENDS, regions.take((slots / kernel.view.getUint32(cache + CACHE_PAD, true)) * 8));
+  put(CACHE_OLDEST, regions.take((slots / kernel.view.getUint32(cache + CACHE_PAD, true)) * 4));
 }
 
 function layPartition(
@@ -177,20 +179,20 @@ function layPartition(
   if (by === 'sets') put(CACHE_MASK, NONE);
 }
 
-/** Empties a cache and its counts; also writes the marks of unused lanes and the recency lists. */
+/** Empties a cache and its counts; also writes the marks of unused lanes and the rings. */
 export function clearCache(kernel: Kernel, cache: number): void {
   const { view } = kernel;
   const get = (offset: number): number => view.getUint32(cache + offset, true);
   const words = new Uint32Array(kernel.memory.buffer);
   const [sets, ways, pad] = [get(CACHE_SETS), get(CACHE_WAYS), get(CACHE_PAD)];
-  const [tags, stamps, ends] = [get(CACHE_TAGS) / 4, get(CACHE_STAMPS) / 4, get(CACHE_ENDS) / 4];
+  const [tags, stamps, oldest] = [get(CACHE_TAGS) / 4, get(CACHE_STAMPS) / 4, get(CACHE_OLDEST) / 4];
   const stride = get(CACHE_STRIDE);
   for (let set = 0; set < sets; set++) {
     for (const lanes of [tags + set * stride, stamps + set * stride]) {
       words.fill(0, lanes, lanes + ways);
       words.fill(NONE, lanes + ways, lanes + pad);
     }
-    if (ends !== 0) linkSet(words, get(CACHE_LINKS) / 4, ends + set * 2, set * pad, ways);
+    if (oldest !== 0) linkSet(words, get(CACHE_LINKS) / 4, oldest + set, set * pad, ways);
   }
   if (get(CACHE_SLOTS) !== 0) markUnused(view, get(CACHE_SLOTS), sets, ways, pad);
   if (get(CACHE_TABLE) !== 0) words.fill(0, get(CACHE_TABLE) / 4, get(CACHE_TABLE) / 4 + get(CACHE_TABLE_MASK) + 1);
@@ -208,13 +210,12 @@ function markUnused(view: DataView, slots: number, sets: number, ways: number, p
   }
 }
 
-/** A set's recency list: way 0 is the oldest, so that empty ways fill in order. */
-function linkSet(words: Uint32Array, links: number, ends: number, first: number, ways: number): void {
+/** A set's ring: way 0 is the oldest, so that empty ways fill in order. */
+function linkSet(words: Uint32Array, links: number, oldest: number, first: number, ways: number): void {
   for (let way = 0; way < ways; way++) {
     const at = links + (first + way) * 2;
-    words[at] = way + 1 < ways ? first + way + 1 : NONE;
-    words[at + 1] = way > 0 ? first + way - 1 : NONE;
+    words[at] = first + ((way + 1) % ways);
+    words[at + 1] = first + ((way + ways - 1) % ways);
   }
-  words[ends] = first + ways - 1;
-  words[ends + 1] = first;
+  words[oldest] = first;
 }

@@ -159,15 +159,14 @@ function isPartitioned({ iotlb, walkCaches, nestedTlb }: MachineSpec): boolean {
  */
 const CONTEXT_SCAN_WAYS = 1024;
 
-/** Walk caches too are scanned up to this size: strict mappings fill and drop entries of every level for every page. */
-const WALK_CACHE: CacheUse = { scanWays: 64 };
-
 /**
- * So is the nested TLB, of which a nested walk fills some three entries; but not in random order, where it would matter in which order
- * the ways that an invalidation has emptied are filled again.
+ * Walk caches of up to so many ways whose policy needs no order of uses or fills are scanned: fills and invalidations, of which strict
+ * mappings make one at every level for every page, need not keep an index.
  */
-function nestedTlbUse({ replacement }: CacheSpec): CacheUse {
-  return replacement === 'random' ? {} : WALK_CACHE;
+const WALK_SCAN_WAYS = 64;
+
+function walkCacheUse({ replacement }: CacheSpec): CacheUse {
+  return replacement === 'lru' || replacement === 'fifo' ? {} : { scanWays: WALK_SCAN_WAYS };
 }
 
 interface NamedCache {
@@ -215,7 +214,7 @@ function flagsOf({ iotlb, lineCache, walkCaches, nestedTlb, prefetchPages = 0 }:
   const isStraight = hasPlainLines && prefetchPages === 0; // prefetch has to know which entries a walk has read
   const caches = [...walkCaches.host, ...walkCaches.guest, nestedTlb];
   const isBare = isStraight && caches.every(({ entries }) => entries === 0);
-  const isCached = isStraight && caches.every((spec) => spec.entries === 0 || isPlain(spec, WALK_CACHE));
+  const isCached = isStraight && caches.every((spec) => spec.entries === 0 || isPlain(spec));
   const isNegative = iotlb.negative === true;
   const fillsOne = isStraight && iotlb.split === undefined && iotlb.partition === undefined && !isNegative;
   return (
@@ -306,7 +305,7 @@ export class IommuUnit {
     this.put(UNIT_CLASSES, iotlb.leafLog2.length);
     this.put(UNIT_FLAGS, flagsOf(machine));
     this.put(UNIT_PREFETCH, machine.prefetchPages ?? 0);
-    this.put(UNIT_NESTED_TLB, this.lay('nested_tlb', machine.nestedTlb, nestedTlbUse(machine.nestedTlb)));
+    this.put(UNIT_NESTED_TLB, this.lay('nested_tlb', machine.nestedTlb));
     const context = { scanWays: CONTEXT_SCAN_WAYS };
     this.put(UNIT_DEVICE_CACHE, this.lay('device', machine.deviceCache, context));
     this.put(UNIT_PASID_CACHE, this.lay('pasid', machine.pasidCache, context));
@@ -319,7 +318,7 @@ export class IommuUnit {
     let mask = 0;
     this.machine.walkCaches[name].slice(0, PWC_LEVELS - 1).forEach((spec, i) => {
       const level = i + 1;
-      this.put(UNIT_PWC + 32 * stage + 4 * level, this.lay(`walk_${name}_level${level}`, spec, WALK_CACHE));
+      this.put(UNIT_PWC + 32 * stage + 4 * level, this.lay(`walk_${name}_level${level}`, spec, walkCacheUse(spec)));
       if (spec.entries > 0) mask |= 1 << level;
     });
     this.put(UNIT_PWC_MASK + 4 * stage, mask);

@@ -268,10 +268,10 @@ export const CACHE_STAMPS = 28; // pointer to u32 × SETS × PAD: recency, fill 
 export const CACHE_SLOTS = 32; // pointer to SLOT_BYTES × SETS × PAD (0 for a line cache in LRU order by modulo, whose tag is its key)
 export const CACHE_CLOCK = 36; // u32
 export const CACHE_SEED = 40; // u32: state of the random replacement
-export const CACHE_TABLE = 44; // pointer to the hash index u32 × (TABLE_MASK + 1), 0: sets are scanned
+export const CACHE_TABLE = 44; // pointer to the hash index's chain heads u32 × (TABLE_MASK + 1), 0: sets are scanned
 export const CACHE_TABLE_MASK = 48;
-export const CACHE_LINKS = 52; // pointer to {u32 newer, u32 older} × slots: recency list of each set (hash-indexed caches)
-export const CACHE_ENDS = 56; // pointer to {u32 newest, u32 oldest} × SETS
+export const CACHE_LINKS = 52; // pointer to {u32 newer, u32 older} × slots: each set's ring in order of use or fill (hash-indexed caches)
+export const CACHE_OLDEST = 56; // pointer to u32 × SETS
 export const CACHE_STRIDE = 60; // lanes from one set's tags to the next's: PAD, or 2 PAD in the line cache, where the stamps lie between
 export const CACHE_RESIDENT = 64; // i32 × 4: valid entries by leaf class
 export const CACHE_FILLS = 80; // f64
@@ -279,8 +279,12 @@ export const CACHE_EVICTIONS = 88; // f64
 export const CACHE_DROPPED = 96; // f64: entries removed by invalidations
 export const CACHE_WAY_PARTITION = 104; // pointer to a partition record by ways (then the cache is hash-indexed, without links); 0
 export const CACHE_SET_PARTITION = 108; // pointer to a partition record by sets (then MASK is -1); 0
-/** i32: 1 = scanned, LRU or FIFO, a power of two of sets chosen by the key's lowest bits: its places are found and filled without calls. */
+/**
+ * i32: 1 = LRU or FIFO, a power of two of sets chosen by the key's lowest bits, scanned with up to CACHE_SCAN_WAYS ways or indexed: its
+ * places are found and filled without calls (assembly/plain.ts).
+ */
 export const CACHE_PLAIN = 112;
+export const CACHE_NEXT = 116; // pointer to u32 × slots: the next slot of each one's chain in the hash index
 export const CACHE_BYTES = 128;
 /** Sets with more ways than this are found through a hash index instead of a scan. */
 export const CACHE_SCAN_WAYS = 16;

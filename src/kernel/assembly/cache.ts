@@ -1,15 +1,16 @@
 // The one set-associative cache: lookup, replacement, removal.
 //
 // Sets of up to CACHE_SCAN_WAYS ways are scanned four tags at a time with SIMD; wider ones (fully associative caches of
-// hundreds of entries) are found through an open-addressed hash index, and keep LRU or FIFO order in a linked list.
+// hundreds of entries) are found through a hash index, and keep LRU or FIFO order in a ring (indexed.ts).
 // Both ways give the same hits and victims: test/kernel/cache.test.ts holds them against a slow map and each other.
 
 import {
-  CACHE_CLOCK, CACHE_DROPPED, CACHE_ENDS, CACHE_EVICTIONS, CACHE_FILLS, CACHE_INDEX, CACHE_LINKS, CACHE_MASK, CACHE_PAD,
-  CACHE_REPLACEMENT, CACHE_RESIDENT, CACHE_SETS, CACHE_SET_PARTITION, CACHE_SLOTS, CACHE_STAMPS, CACHE_STRIDE, CACHE_TABLE, CACHE_TABLE_MASK,
+  CACHE_CLOCK, CACHE_DROPPED, CACHE_OLDEST, CACHE_EVICTIONS, CACHE_FILLS, CACHE_INDEX, CACHE_LINKS, CACHE_MASK, CACHE_PAD,
+  CACHE_REPLACEMENT, CACHE_RESIDENT, CACHE_SETS, CACHE_SET_PARTITION, CACHE_SLOTS, CACHE_STAMPS, CACHE_STRIDE, CACHE_TABLE,
   CACHE_TAGS, CACHE_WAYS, CACHE_WAY_PARTITION, INDEX_HASH, INDEX_SHIFTED, REPLACE_FIFO, REPLACE_LFU, REPLACE_LRU, REPLACE_PLRU,
-  REPLACE_RANDOM, REPLACE_SRRIP, SLOT_BYTES, SLOT_KEY0, SLOT_KEY1, SLOT_META, SLOT_READY, SLOT_VALUE,
+  REPLACE_RANDOM, REPLACE_SRRIP, SLOT_BYTES, SLOT_KEY0, SLOT_KEY1,
 } from '../layout';
+import { enterIndex, findIndexed, moveNewest, moveOldest, unindex } from './indexed';
 import { setWithin, victimWithin } from './partition';
 import { random } from './random';
 
@@ -95,28 +96,6 @@ export function findScanned(cache: usize, key0: u64, key1: u64, tag: u32, set: u
     }
   }
   return -1;
-}
-
-function findIndexed(cache: usize, key0: u64, key1: u64, tag: u32): i32 {
-  const table = load<usize>(cache, CACHE_TABLE);
-  const mask = load<u32>(cache, CACHE_TABLE_MASK);
-  const tags = load<usize>(cache, CACHE_TAGS);
-  const slots = load<usize>(cache, CACHE_SLOTS);
-  let at = home(tag, mask);
-  while (true) {
-    const entry = load<u32>(table + (at << 2));
-    if (entry == 0) return -1;
-    const slot = entry - 1;
-    const record = slots + slot * SLOT_BYTES;
-    const same = load<u32>(tags + (slot << 2)) == tag;
-    if (same && load<u64>(record, SLOT_KEY0) == key0 && load<u64>(record, SLOT_KEY1) == key1) return <i32>slot;
-    at = (at + 1) & mask;
-  }
-}
-
-/** First probe of a tag: the upper half folded in, because the low bits of strided keys repeat. */
-function home(tag: u32, mask: u32): u32 {
-  return ((tag >> 1) ^ (tag >> 16)) & mask;
 }
 
 /** A use of a slot, as its replacement policy remembers it. */
@@ -225,7 +204,7 @@ function victim(cache: usize, set: u32): u32 {
   const tags = load<usize>(cache, CACHE_TAGS);
   if (links != 0) {
     // Emptied slots are moved to the old end, so the oldest is empty if any is.
-    const oldest = load<u32>(load<usize>(cache, CACHE_ENDS) + (set << 3), 4);
+    const oldest = load<u32>(load<usize>(cache, CACHE_OLDEST) + (set << 2));
     if (policy != REPLACE_RANDOM || load<u32>(tags + (oldest << 2)) == 0) return oldest;
     return set * pad + random(cache, ways);
   }
@@ -319,14 +298,6 @@ export function insertPlain(cache: usize, key0: u64, key1: u64, tag: u32, set: u
   return record;
 }
 
-/** `insert` into a cache that CACHE_PLAIN says is one, with what the entry holds. */
-export function fillPlain(cache: usize, key0: u64, key1: u64, tag: u32, value: u64, meta: u64, readyPs: f64): void {
-  const at = insertPlain(cache, key0, key1, tag, <u32>key0 & load<u32>(cache, CACHE_MASK));
-  store<u64>(at, value, SLOT_VALUE);
-  store<u64>(at, meta, SLOT_META);
-  store<f64>(at, readyPs, SLOT_READY);
-}
-
 // @ts-ignore: decorator
 @inline
 export function leastOfEight(cache: usize, first: u32): u32 {
@@ -400,80 +371,6 @@ export function drop(cache: usize, slot: u32): void {
   store<u32>(tags + (slot << 2), 0);
   if (load<i32>(cache, CACHE_REPLACEMENT) <= REPLACE_FIFO) store<u32>(load<usize>(cache, CACHE_STAMPS) + (slot << 2), 0);
   store<f64>(cache, load<f64>(cache, CACHE_DROPPED) + 1, CACHE_DROPPED);
-}
-
-// ---- Hash index --------------------------------------------------------------------------------------------------------
-
-function enterIndex(cache: usize, slot: u32, tag: u32): void {
-  const table = load<usize>(cache, CACHE_TABLE);
-  const mask = load<u32>(cache, CACHE_TABLE_MASK);
-  let at = home(tag, mask);
-  while (load<u32>(table + (at << 2)) != 0) at = (at + 1) & mask;
-  store<u32>(table + (at << 2), slot + 1);
-}
-
-/** Removal by shifting back the entries that were displaced past the hole (Knuth, TAOCP 3, 6.4 R). */
-function unindex(cache: usize, slot: u32, tag: u32): void {
-  const table = load<usize>(cache, CACHE_TABLE);
-  const mask = load<u32>(cache, CACHE_TABLE_MASK);
-  const tags = load<usize>(cache, CACHE_TAGS);
-  let hole = home(tag, mask);
-  while (load<u32>(table + (hole << 2)) != slot + 1) hole = (hole + 1) & mask;
-  for (let at = (hole + 1) & mask; ; at = (at + 1) & mask) {
-    const entry = load<u32>(table + (at << 2));
-    if (entry == 0) break;
-    const from = home(load<u32>(tags + ((entry - 1) << 2)), mask);
-    if (((at - from) & mask) >= ((at - hole) & mask)) {
-      store<u32>(table + (hole << 2), entry);
-      hole = at;
-    }
-  }
-  store<u32>(table + (hole << 2), 0);
-}
-
-// ---- Recency list of hash-indexed sets -----------------------------------------------------------------------------------
-// links[slot] = {newer, older}, ends[set] = {newest, oldest}; 0xffffffff ends the list.
-
-function unlink(cache: usize, slot: u32, ends: usize): void {
-  const links = load<usize>(cache, CACHE_LINKS);
-  const newer = load<u32>(links + (slot << 3));
-  const older = load<u32>(links + (slot << 3), 4);
-  if (newer != 0xffffffff) store<u32>(links + (newer << 3), older, 4);
-  else store<u32>(ends, older);
-  if (older != 0xffffffff) store<u32>(links + (older << 3), newer);
-  else store<u32>(ends, newer, 4);
-}
-
-function endsOf(cache: usize, slot: u32): usize {
-  const sets = load<u32>(cache, CACHE_SETS);
-  const set = sets == 1 ? 0 : slot / load<u32>(cache, CACHE_PAD);
-  return load<usize>(cache, CACHE_ENDS) + (set << 3);
-}
-
-function moveNewest(cache: usize, slot: u32): void {
-  const ends = endsOf(cache, slot);
-  const newest = load<u32>(ends);
-  if (newest == slot) return;
-  unlink(cache, slot, ends);
-  const links = load<usize>(cache, CACHE_LINKS);
-  store<u32>(links + (slot << 3), 0xffffffff);
-  store<u32>(links + (slot << 3), newest, 4);
-  if (newest != 0xffffffff) store<u32>(links + (newest << 3), slot);
-  else store<u32>(ends, slot, 4);
-  store<u32>(ends, slot);
-}
-
-function moveOldest(cache: usize, slot: u32): void {
-  const ends = endsOf(cache, slot);
-  const oldest = load<u32>(ends, 4);
-  if (oldest == slot) return;
-  unlink(cache, slot, ends);
-  const links = load<usize>(cache, CACHE_LINKS);
-  store<u32>(links + (slot << 3), oldest);
-  store<u32>(links + (slot << 3), 0xffffffff, 4);
-  if (oldest != 0xffffffff) store<u32>(links + (oldest << 3), slot, 4);
-  else store<u32>(ends, slot);
-  store<u32>(ends, slot, 4);
 }
 
 // ---- For TypeScript: set-up helpers and tests ----------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 // a larger one by a sweep over the cache.
 
 import {
-  CACHE_MASK, CACHE_PAD, CACHE_PLAIN, CACHE_RESIDENT, CACHE_SETS, CACHE_SLOTS, CACHE_TAGS, CACHE_WAYS, KEY_GUEST_LOG2, RULE_LEVELS, RULE_STEPS, SLOT_BYTES, SLOT_KEY0, SLOT_KEY1, UNIT_CLASSES,
+  CACHE_MASK, CACHE_PAD, CACHE_PLAIN, CACHE_RESIDENT, CACHE_SETS, CACHE_SLOTS, CACHE_TABLE, CACHE_TAGS, CACHE_WAYS, KEY_GUEST_LOG2, RULE_LEVELS, RULE_STEPS, SLOT_BYTES, SLOT_KEY0, SLOT_KEY1, UNIT_CLASSES,
   INVALIDATE_NO_GUESTS, INVALIDATE_PDE, META_NEGATIVE, META_UNMAPPED_SHIFT, SLOT_META, STEP_LOG2, UNIT_CLASS_LOG2, UNIT_DEVICE_CACHE, UNIT_GUEST_RULE, UNIT_HISTORY, UNIT_HOST_RULE, UNIT_IOTLB, UNIT_L1_COUNT, UNIT_L1_FIRST, UNIT_NESTED_TLB, UNIT_PASID_CACHE, UNIT_PWC, UNIT_PWC_MASK, UNIT_SHADOW, UNIT_UNMAPPED,
 } from '../layout';
 import { newEpoch } from './context';
@@ -42,7 +42,8 @@ function dropKeys(cache: usize, space: u64, spaceMask: u64, page: u64, pagesLog2
 
 function dropKey(cache: usize, key0: u64, space: u64): void {
   const tag = tagWith(key0, spaceTag(space));
-  if (load<i32>(cache, CACHE_PLAIN) == 0 || noting) return dropOther(cache, key0, space, tag);
+  const isScanned = load<i32>(cache, CACHE_PLAIN) != 0 && load<usize>(cache, CACHE_TABLE) == 0;
+  if (!isScanned || noting) return dropOther(cache, key0, space, tag);
   const pad = load<u32>(cache, CACHE_PAD);
   const first = (<u32>key0 & load<u32>(cache, CACHE_MASK)) * pad;
   const tags = load<usize>(cache, CACHE_TAGS) + (first << 2);

@@ -6,7 +6,7 @@
 // (stage, level) and paid. Walks that need none of that take straight.ts.
 
 import {
-  ARENA_ADDRESS, ARENA_BASE, CACHE_PLAIN, CACHE_RESIDENT, CACHE_SLOTS, CTX_COUNTERS, C_NTLB_HITS, C_NTLB_LOOKUPS, C_PWC_HITS, C_PWC_LOOKUPS,
+  ARENA_ADDRESS, ARENA_BASE, CACHE_RESIDENT, CACHE_SLOTS, CTX_COUNTERS, C_NTLB_HITS, C_NTLB_LOOKUPS, C_PWC_HITS, C_PWC_LOOKUPS,
   C_READS, FAULT_GUEST_TABLE, FAULT_LEVEL, FAULT_MEMORY, FAULT_NOT_PRESENT, FAULT_READ, FAULT_RESERVED, FAULT_USER,
   FAULT_WRITE, LV_INDEX_MASK, LV_LEAF_MASK, LV_LEAF_XOR, LV_PERM_IGNORE, LV_RESERVED_LEAF, LV_RESERVED_TABLE,
   LV_SHIFT, MARK_BYTES, MARK_LOST, MARK_PERMISSIONS, MARK_READS, MARK_TABLE, NULL_CTX, NULL_UNIT, PT_ARENA, PT_LEVELS, PT_ROOT, PT_RULE, RULE_FLAGS, RULE_FLAG_NEXT_LEVEL,
@@ -17,7 +17,7 @@ import {
   UNIT_PWC_MASK,
 } from '../layout';
 import { cachedGuest, cachedHost, cachedStage } from './cached';
-import { fillPlain, find, insert, setOf, spaceTag, tagOf, tagWith, touch } from './cache';
+import { find, insert, setOf, spaceTag, tagOf, tagWith, touch } from './cache';
 import { count, locate, readLine, readPs, record } from './read';
 import { GUEST, HOST, classOf, hostLevels, hostRoot, hostRule, hostSpace, setHostStage } from './stages';
 import {
@@ -185,8 +185,7 @@ function straightFilling(
     const value = load<u64>(mark, MARK_TABLE);
     const meta = load<u64>(mark, MARK_PERMISSIONS);
     const readyPs = nowPs + (before + paidPs);
-    if (load<i32>(cache, CACHE_PLAIN) != 0) fillPlain(cache, key0, space, tag, value, meta, readyPs);
-    else put(insert(cache, key0, space, tag, setOf(cache, key0, space)), value, meta, readyPs);
+    put(insert(cache, key0, space, tag, setOf(cache, key0, space)), value, meta, readyPs);
   }
   return code;
 }
