@@ -9,7 +9,16 @@ import type { PageTable } from '../../src/iommu/page-table.ts';
 import * as L from '../../src/kernel/layout.ts';
 import { Prng } from '../../src/lib/prng.ts';
 import type { CacheSpec, IndexFunction, IotlbPart, MachineSpec, Replacement } from '../../src/spec.ts';
-import { DEVICES, GUEST_BASE_PAGE, type Guest, machineOf, NO_CACHE, type Requester, World } from '../kernel/world.ts';
+import {
+  DEVICES,
+  GUEST_BASE_PAGE,
+  type Guest,
+  lru,
+  machineOf,
+  NO_CACHE,
+  type Requester,
+  World,
+} from '../kernel/world.ts';
 
 const READ_WRITE = 3;
 const PAGES_2M = 512;
@@ -65,8 +74,38 @@ const SMALL = [
   [4, 4],
 ] as const;
 const MIXED = [...SMALL, [8, 4], [1, 24], [5, 3], [2, 17], [2, 8]] as const;
-/** Half of the machines have line caches of eight ways, and a third no walk caches and no nested TLB: the kernel has ways of its own. */
+const PLAIN = [
+  [1, 1],
+  [1, 2],
+  [2, 2],
+  [1, 5],
+  [4, 4],
+  [1, 12],
+  [2, 8],
+  [1, 16],
+  [1, 17],
+  [2, 20],
+  [1, 40],
+] as const;
+/** Half of the machines have line caches of eight ways, and a third no walk caches and no nested TLB; another third has plain ones: the kernel has ways of its own. */
 const LINES = [...MIXED, [1, 8], [2, 8], [4, 8], [16, 8], [4, 8], [16, 8]] as const;
+
+/** In LRU or FIFO order, indexed by the lowest bits: the kernel looks walk caches and nested TLBs of this kind up in ways of its own. */
+const plain: fc.Arbitrary<CacheSpec> = fc.oneof(
+  { weight: 5, arbitrary: fc.tuple(fc.constantFrom(...PLAIN), fc.constantFrom('lru', 'lru', 'fifo')).map(plainOf) },
+  { weight: 1, arbitrary: fc.constant(NO_CACHE) },
+);
+
+function plainOf([[sets, ways], replacement]: [readonly [number, number], Replacement]): CacheSpec {
+  return { entries: sets * ways, ways, replacement, index: 'modulo' };
+}
+
+const plainWalks = fc.record({
+  walkCaches: fc.record({ guest: fc.array(plain, { maxLength: 4 }), host: fc.array(plain, { maxLength: 5 }) }),
+  nestedTlb: plain,
+  lineCache: fc.constantFrom(NO_CACHE, lru(8), lru(16, 8), lru(128, 8)),
+  prefetchPages: fc.constant(0),
+});
 
 /** The parts that have entries and leaf sizes. */
 function splitOf(parts: readonly CacheSpec[], classes: number): { split?: IotlbPart[] } {
@@ -87,20 +126,37 @@ const machine: fc.Arbitrary<MachineSpec> = fc
     deviceCache: cache(MIXED),
     pasidCache: cache(SMALL),
     lineCache: cache(LINES),
-    isBare: fc.integer({ min: 0, max: 2 }).map((one) => one === 0),
+    walks: fc.constantFrom('any', 'bare', 'plain'),
+    plainWalks,
     walkers: fc.oneof(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 5, max: 20 })),
     walkStartNs: fc.constantFrom(0, 0, 48, 500),
     prefetchPages: fc.oneof({ weight: 2, arbitrary: fc.constant(0) }, fc.integer({ min: 1, max: 7 })),
     fracture: fc.boolean(),
     negative: fc.integer({ min: 0, max: 2 }).map((one) => one === 0),
   })
-  .map(({ iotlb, l1, leafLog2, level1, level2, guestWalk, hostWalk, nestedTlb, isBare, fracture, negative, ...rest }) =>
-    machineOf({
-      ...rest,
-      iotlb: { ...iotlb, leafLog2, ...splitOf([level1, level2], leafLog2.length), fracture, negative, l1 },
-      nestedTlb: isBare ? NO_CACHE : nestedTlb,
-      walkCaches: isBare ? { guest: [], host: [] } : { guest: guestWalk, host: hostWalk },
-    }),
+  .map(
+    ({
+      iotlb,
+      l1,
+      leafLog2,
+      level1,
+      level2,
+      guestWalk,
+      hostWalk,
+      nestedTlb,
+      walks,
+      plainWalks,
+      fracture,
+      negative,
+      ...rest
+    }) =>
+      machineOf({
+        ...rest,
+        iotlb: { ...iotlb, leafLog2, ...splitOf([level1, level2], leafLog2.length), fracture, negative, l1 },
+        nestedTlb: walks === 'bare' ? NO_CACHE : nestedTlb,
+        walkCaches: walks === 'bare' ? { guest: [], host: [] } : { guest: guestWalk, host: hostWalk },
+        ...(walks === 'plain' ? plainWalks : {}),
+      }),
   );
 
 // ---- Domains and devices ---------------------------------------------------------------------------------------------------

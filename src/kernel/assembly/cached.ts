@@ -3,15 +3,15 @@
 // straight on (straight.ts), and its pointers are put into the walk caches when it has ended.
 
 import {
-  CACHE_RESIDENT, CACHE_SLOTS, CTX_COUNTERS, C_NTLB_HITS, C_NTLB_LOOKUPS, C_PWC_HITS, C_PWC_LOOKUPS, C_READS, FAULT_GUEST_TABLE,
+  CACHE_RESIDENT, CACHE_SLOTS, CTX_COUNTERS, C_LINE_HITS, C_LINE_MISSES, C_NTLB_HITS, C_NTLB_LOOKUPS, C_PWC_HITS, C_PWC_LOOKUPS, C_READS, FAULT_GUEST_TABLE,
   FAULT_MEMORY, FAULT_NOT_PRESENT, MARK_BYTES, MARK_LOST, MARK_PERMISSIONS, MARK_READS, MARK_TABLE, RULE_PERM_XOR,
   RULE_PRESENT, RULE_STEPS, SLOT_BYTES, SLOT_META, SLOT_READY, SLOT_VALUE, STEP_GO_MASK, STEP_GO_VALUE, STEP_INDEX_MASK, STEP_LOG2,
-  STEP_PERM_IGNORE, STEP_SHIFT, UNIT_CLASSES, UNIT_CLASS_LOG2, UNIT_LINE_CACHE, UNIT_LINE_PS, UNIT_MARKS, UNIT_MEMORY_PS,
+  STEP_PERM_IGNORE, STEP_SHIFT, UNIT_CLASS_LOG2, UNIT_LINE_CACHE, UNIT_LINE_PS, UNIT_MARKS, UNIT_MEMORY_PS,
   UNIT_NESTED_TLB, UNIT_PWC, UNIT_PWC_MASK,
 } from '../layout';
 import { spaceTag, tagWith, watchClock } from './cache';
 import { enterPlain, findPlain, usePlain } from './plain';
-import { bringLine, hitsLine, lineSet, settle, windowed } from './read';
+import { bringLine, hitsLine, lineSet, windowed } from './read';
 import { GUEST, HOST, classOf, hostLevels, hostRoot, hostRule, hostSpace } from './stages';
 import { addReads, costPs, ctx, fault, nowPs, outPage, outPermissions, outSizeLog2, result, unit } from './state';
 import { ALL_PERMISSIONS, marked, rangeFault, straight, straightMarking } from './straight';
@@ -21,6 +21,9 @@ import { LEAF, addressOf, after, finish } from './word';
 let startLevel: i32 = 0;
 let startTable: u64 = 0;
 let startPermissions: u64 = 0;
+/** Where that hit was. */
+let hitCache: usize = 0;
+let hitSlot: u32 = 0;
 
 // @ts-ignore: decorator
 @inline
@@ -28,37 +31,74 @@ function add(counter: usize, by: f64): void {
   store<f64>(counter, load<f64>(counter) + by);
 }
 
+/** What a walk cache said. */
+const ABSENT: i32 = 0;
+const PENDING: i32 = 1;
+const HIT: i32 = 2;
+
+/** Asks the walk cache of a level, a constant; sets start* if it has a pointer. `caches` and `lookups` are of the stage. */
+// @ts-ignore: decorator
+@inline
+function askLevel(level: i32, caches: usize, lookups: usize, rule: usize, page: u64, space: u64, ofSpace: u32, now: f64): i32 {
+  const cache = load<usize>(caches + (level << 2), UNIT_PWC);
+  const counters = lookups + (level << 3);
+  store<f64>(counters, load<f64>(counters, C_PWC_LOOKUPS << 3) + 1, C_PWC_LOOKUPS << 3);
+  if (load<i32>(cache, CACHE_RESIDENT) == 0) return ABSENT;
+  const key0 = keyOf(rule, level, page);
+  const slot = findPlain(cache, key0, space, tagWith(key0, ofSpace));
+  if (slot < 0) return ABSENT;
+  const at = load<usize>(cache, CACHE_SLOTS) + <u32>slot * SLOT_BYTES;
+  if (load<f64>(at, SLOT_READY) > now) return PENDING;
+  store<f64>(counters, load<f64>(counters, C_PWC_HITS << 3) + 1, C_PWC_HITS << 3);
+  startTable = load<u64>(at, SLOT_VALUE);
+  startPermissions = load<u64>(at, SLOT_META);
+  startLevel = level - 1;
+  hitCache = cache;
+  hitSlot = <u32>slot;
+  return HIT;
+}
+
+/** The key of a page's entry of a level. */
+// @ts-ignore: decorator
+@inline
+function keyOf(rule: usize, level: usize, page: u64): u64 {
+  return (page << 12) >> <u64>load<u32>(rule + (level << STEP_LOG2), RULE_STEPS + STEP_SHIFT);
+}
+
 /**
  * Asks the walk caches of a stage, deepest level first; sets start* if one has a pointer. Returns the levels whose caches are still
- * to be filled: those from there on that hold nothing for the page, not even what another walk is still fetching.
+ * to be filled: those from there on that hold nothing for the page, not even what another walk is still fetching. Written out, since in
+ * a loop every level took twice the instructions.
  */
 function ask(stage: i32, rule: usize, levels: u32, page: u64, space: u64): u32 {
-  const lookups = ctx + CTX_COUNTERS + (<usize>(stage << 3) << 3);
-  const caches = unit + (stage << 5);
+  const lookups = ctx + CTX_COUNTERS + (<usize>stage << 6);
+  const caches = unit + (<usize>stage << 5);
   const now = nowPs + costPs;
   const ofSpace = spaceTag(space);
   let absent: u32 = 0;
-  startLevel = -1;
-  for (let rest = levels; rest != 0; rest &= rest - 1) {
-    const level = <usize>ctz(rest);
-    const cache = load<usize>(caches + (level << 2), UNIT_PWC);
-    const counters = lookups + (level << 3);
-    store<f64>(counters, load<f64>(counters, C_PWC_LOOKUPS << 3) + 1, C_PWC_LOOKUPS << 3);
-    absent |= 1 << level;
-    if (load<i32>(cache, CACHE_RESIDENT) == 0) continue;
-    const key0 = page >> <u64>(load<i32>(rule + (level << STEP_LOG2), RULE_STEPS) - 12);
-    const slot = findPlain(cache, key0, space, tagWith(key0, ofSpace));
-    if (slot < 0) continue;
-    absent ^= 1 << level;
-    const at = load<usize>(cache, CACHE_SLOTS) + <u32>slot * SLOT_BYTES;
-    if (load<f64>(at, SLOT_READY) > now) continue;
-    store<f64>(counters, load<f64>(counters, C_PWC_HITS << 3) + 1, C_PWC_HITS << 3);
-    startTable = load<u64>(at, SLOT_VALUE);
-    startPermissions = load<u64>(at, SLOT_META);
-    startLevel = <i32>level - 1;
-    usePlain(cache, <u32>slot);
-    break;
+  let said = ABSENT;
+  if ((levels & 2) != 0) {
+    said = askLevel(1, caches, lookups, rule, page, space, ofSpace, now);
+    if (said == ABSENT) absent = 2;
   }
+  if (said != HIT && (levels & 4) != 0) {
+    said = askLevel(2, caches, lookups, rule, page, space, ofSpace, now);
+    if (said == ABSENT) absent |= 4;
+  }
+  if (said != HIT && (levels & 8) != 0) {
+    said = askLevel(3, caches, lookups, rule, page, space, ofSpace, now);
+    if (said == ABSENT) absent |= 8;
+  }
+  if (said != HIT && (levels & 16) != 0) {
+    said = askLevel(4, caches, lookups, rule, page, space, ofSpace, now);
+    if (said == ABSENT) absent |= 16;
+  }
+  if (said != HIT && (levels & 32) != 0) {
+    said = askLevel(5, caches, lookups, rule, page, space, ofSpace, now);
+    if (said == ABSENT) absent |= 32;
+  }
+  if (said == HIT) usePlain(hitCache, hitSlot);
+  else startLevel = -1;
   return absent;
 }
 
@@ -98,7 +138,7 @@ function fillMarked(stage: i32, rule: usize, levels: u32, page: u64, space: u64,
     const lost = load<i32>(mark, MARK_LOST);
     const readyPs = fromPs + (<f64>(load<i32>(mark, MARK_READS) - lost) * linePs + <f64>lost * memoryPs);
     const cache = load<usize>(caches + (level << 2), UNIT_PWC);
-    const key0 = page >> <u64>(load<i32>(rule + (level << STEP_LOG2), RULE_STEPS) - 12);
+    const key0 = keyOf(rule, level, page);
     const tag = tagWith(key0, ofSpace);
     enterPlain(cache, key0, space, tag, load<u64>(mark, MARK_TABLE), load<u64>(mark, MARK_PERMISSIONS), readyPs);
   }
@@ -112,12 +152,12 @@ export function cachedHost(page: u64): i32 {
   if (cache == 0) return cachedStage(HOST, hostRule, hostLevels - 1, hostRoot, page, hostSpace);
   const counters = ctx + CTX_COUNTERS;
   add(counters + (C_NTLB_LOOKUPS << 3), 1);
-  const classes = load<i32>(unit, UNIT_CLASSES);
   const ofSpace = spaceTag(hostSpace);
   const now = nowPs + costPs;
   let pending = false;
-  for (let i = 0; i < classes; i++) {
-    if (load<i32>(cache + (i << 2), CACHE_RESIDENT) == 0) continue;
+  const held = i32x4.bitmask(i32x4.ne(v128.load(cache, CACHE_RESIDENT), i32x4.splat(0)));
+  for (let rest = held; rest != 0; rest &= rest - 1) {
+    const i = ctz(rest);
     const size = load<i32>(unit + (i << 2), UNIT_CLASS_LOG2);
     const key0 = (page >> <u64>(size - 12)) | (<u64>i << 60);
     const slot = findPlain(cache, key0, hostSpace, tagWith(key0, ofSpace));
@@ -153,6 +193,8 @@ function fillNested(cache: usize, page: u64): void {
 export function cachedGuest(rule: usize, top: i32, root: u64, page: u64, space: u64): i32 {
   const range = rangeFault(rule, top, page);
   if (range != 0) return fault(range);
+  const lines = load<usize>(unit, UNIT_LINE_CACHE);
+  if (lines != 0) watchClock(lines);
   const levels = load<u32>(unit, UNIT_PWC_MASK) & ((2 << top) - 1);
   startLevel = -1;
   const absent = levels != 0 ? ask(GUEST, rule, levels, page, space) : 0;
@@ -182,7 +224,7 @@ export function cachedGuest(rule: usize, top: i32, root: u64, page: u64, space: 
       addReads(0, 1);
       return fault(FAULT_MEMORY);
     }
-    readOne(at);
+    readOne(lines, at);
     const entry = load<u64>(at);
     if ((entry & load<u64>(rule, RULE_PRESENT)) == 0) return fault(FAULT_NOT_PRESENT);
     const allowed = entry ^ load<u64>(rule, RULE_PERM_XOR);
@@ -202,23 +244,24 @@ export function cachedGuest(rule: usize, top: i32, root: u64, page: u64, space: 
 /** A pointer of the guest's, through the host stage, into its level's walk cache. */
 function fillGuest(rule: usize, level: i32, page: u64, space: u64, table: u64, permissions: u64): void {
   const cache = load<usize>(unit + (level << 2), UNIT_PWC);
-  const key0 = page >> <u64>(load<i32>(rule + (level << STEP_LOG2), RULE_STEPS) - 12);
+  const key0 = keyOf(rule, level, page);
   enterPlain(cache, key0, space, tagWith(key0, spaceTag(space)), table, permissions, nowPs + costPs);
   watchClock(cache);
 }
 
-/** Reads one line, and pays for it. */
+/** Reads one line, and pays for it: as `settle`, but that the clock of the line cache is watched once a walk. */
 // @ts-ignore: decorator
 @inline
-function readOne(at: usize): void {
-  const lines = load<usize>(unit, UNIT_LINE_CACHE);
-  let missed = 0;
-  if (lines != 0) {
-    const set = lineSet(lines, at);
-    if (!hitsLine(lines, set, at)) {
-      bringLine(lines, set, at);
-      missed = 1;
-    }
+function readOne(lines: usize, at: usize): void {
+  if (lines == 0) return addReads(load<f64>(unit, UNIT_MEMORY_PS), 1);
+  const set = lineSet(lines, at);
+  const counters = ctx + CTX_COUNTERS;
+  if (hitsLine(lines, set, at)) {
+    add(counters + (C_LINE_HITS << 3), 1);
+    addReads(load<f64>(unit, UNIT_LINE_PS), 1);
+  } else {
+    bringLine(lines, set, at);
+    add(counters + (C_LINE_MISSES << 3), 1);
+    addReads(load<f64>(unit, UNIT_MEMORY_PS), 1);
   }
-  settle(lines, 1, missed);
 }
