@@ -73,7 +73,7 @@ function oddSet(cache: usize, key0: u64, key1: u64): u32 {
 
 /** Slot number of the key, or -1. Does not count as a use. */
 export function find(cache: usize, key0: u64, key1: u64, tag: u32, set: u32): i32 {
-  if (load<usize>(cache, CACHE_TABLE) != 0) return findIndexed(cache, key0, key1, tag);
+  if (load<usize>(cache, CACHE_TABLE) != 0) return <i32>findIndexed(cache, key0, key1, tag) - 1;
   return findScanned(cache, key0, key1, tag, set);
 }
 

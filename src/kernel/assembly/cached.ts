@@ -5,7 +5,7 @@
 import {
   CACHE_RESIDENT, CACHE_SLOTS, CTX_COUNTERS, C_LINE_HITS, C_LINE_MISSES, C_NTLB_HITS, C_NTLB_LOOKUPS, C_PWC_HITS, C_PWC_LOOKUPS, C_READS, FAULT_GUEST_TABLE,
   FAULT_MEMORY, FAULT_NOT_PRESENT, MARK_BYTES, MARK_LOST, MARK_PERMISSIONS, MARK_READS, MARK_TABLE, RULE_PERM_XOR,
-  RULE_PRESENT, RULE_STEPS, SLOT_BYTES, SLOT_META, SLOT_READY, SLOT_VALUE, STEP_GO_MASK, STEP_GO_VALUE, STEP_INDEX_MASK, STEP_LOG2,
+  RULE_PRESENT, RULE_READ, RULE_STEPS, RULE_WRITE, SLOT_BYTES, SLOT_META, SLOT_READY, SLOT_VALUE, STEP_GO_MASK, STEP_GO_VALUE, STEP_INDEX_MASK, STEP_LEAF_MASK, STEP_LEAF_VALUE, STEP_LOG2,
   STEP_PERM_IGNORE, STEP_SHIFT, UNIT_CLASS_LOG2, UNIT_LINE_CACHE, UNIT_LINE_PS, UNIT_MARKS, UNIT_MEMORY_PS,
   UNIT_NESTED_TLB, UNIT_PWC, UNIT_PWC_MASK,
 } from '../layout';
@@ -21,41 +21,11 @@ import { LEAF, addressOf, after, finish } from './word';
 let startLevel: i32 = 0;
 let startTable: u64 = 0;
 let startPermissions: u64 = 0;
-/** Where that hit was. */
-let hitCache: usize = 0;
-let hitSlot: u32 = 0;
 
 // @ts-ignore: decorator
 @inline
 function add(counter: usize, by: f64): void {
   store<f64>(counter, load<f64>(counter) + by);
-}
-
-/** What a walk cache said. */
-const ABSENT: i32 = 0;
-const PENDING: i32 = 1;
-const HIT: i32 = 2;
-
-/** Asks the walk cache of a level, a constant; sets start* if it has a pointer. `caches` and `lookups` are of the stage. */
-// @ts-ignore: decorator
-@inline
-function askLevel(level: i32, caches: usize, lookups: usize, rule: usize, page: u64, space: u64, ofSpace: u32, now: f64): i32 {
-  const cache = load<usize>(caches + (level << 2), UNIT_PWC);
-  const counters = lookups + (level << 3);
-  store<f64>(counters, load<f64>(counters, C_PWC_LOOKUPS << 3) + 1, C_PWC_LOOKUPS << 3);
-  if (load<i32>(cache, CACHE_RESIDENT) == 0) return ABSENT;
-  const key0 = keyOf(rule, level, page);
-  const slot = findPlain(cache, key0, space, tagWith(key0, ofSpace));
-  if (slot < 0) return ABSENT;
-  const at = load<usize>(cache, CACHE_SLOTS) + <u32>slot * SLOT_BYTES;
-  if (load<f64>(at, SLOT_READY) > now) return PENDING;
-  store<f64>(counters, load<f64>(counters, C_PWC_HITS << 3) + 1, C_PWC_HITS << 3);
-  startTable = load<u64>(at, SLOT_VALUE);
-  startPermissions = load<u64>(at, SLOT_META);
-  startLevel = level - 1;
-  hitCache = cache;
-  hitSlot = <u32>slot;
-  return HIT;
 }
 
 /** The key of a page's entry of a level. */
@@ -67,38 +37,42 @@ function keyOf(rule: usize, level: usize, page: u64): u64 {
 
 /**
  * Asks the walk caches of a stage, deepest level first; sets start* if one has a pointer. Returns the levels whose caches are still
- * to be filled: those from there on that hold nothing for the page, not even what another walk is still fetching. Written out, since in
- * a loop every level took twice the instructions.
+ * to be filled: those from there on that hold nothing for the page, not even what another walk is still fetching.
  */
+// @ts-ignore: decorator
+@inline
 function ask(stage: i32, rule: usize, levels: u32, page: u64, space: u64): u32 {
-  const lookups = ctx + CTX_COUNTERS + (<usize>stage << 6);
-  const caches = unit + (<usize>stage << 5);
+  let caches = unit + (<usize>stage << 5);
+  let counters = ctx + CTX_COUNTERS + (<usize>stage << 6);
+  let step = rule + RULE_STEPS;
+  const address = page << 12;
   const now = nowPs + costPs;
   const ofSpace = spaceTag(space);
   let absent: u32 = 0;
-  let said = ABSENT;
-  if ((levels & 2) != 0) {
-    said = askLevel(1, caches, lookups, rule, page, space, ofSpace, now);
-    if (said == ABSENT) absent = 2;
+  // Pointers go from level to level with the bit: what is worked out from the level's number costs twice the instructions.
+  for (let bit: u32 = 2; bit <= levels; bit <<= 1) {
+    caches += 4;
+    counters += 8;
+    step += 1 << STEP_LOG2;
+    if ((levels & bit) == 0) continue;
+    const cache = load<usize>(caches, UNIT_PWC);
+    store<f64>(counters, load<f64>(counters, C_PWC_LOOKUPS << 3) + 1, C_PWC_LOOKUPS << 3);
+    absent |= bit;
+    if (load<i32>(cache, CACHE_RESIDENT) == 0) continue;
+    const key0 = address >> <u64>load<u32>(step, STEP_SHIFT);
+    const slot = findPlain(cache, key0, space, tagWith(key0, ofSpace));
+    if (slot < 0) continue;
+    absent ^= bit;
+    const at = load<usize>(cache, CACHE_SLOTS) + <u32>slot * SLOT_BYTES;
+    if (load<f64>(at, SLOT_READY) > now) continue;
+    store<f64>(counters, load<f64>(counters, C_PWC_HITS << 3) + 1, C_PWC_HITS << 3);
+    startTable = load<u64>(at, SLOT_VALUE);
+    startPermissions = load<u64>(at, SLOT_META);
+    startLevel = <i32>ctz(bit) - 1;
+    usePlain(cache, <u32>slot);
+    return absent;
   }
-  if (said != HIT && (levels & 4) != 0) {
-    said = askLevel(2, caches, lookups, rule, page, space, ofSpace, now);
-    if (said == ABSENT) absent |= 4;
-  }
-  if (said != HIT && (levels & 8) != 0) {
-    said = askLevel(3, caches, lookups, rule, page, space, ofSpace, now);
-    if (said == ABSENT) absent |= 8;
-  }
-  if (said != HIT && (levels & 16) != 0) {
-    said = askLevel(4, caches, lookups, rule, page, space, ofSpace, now);
-    if (said == ABSENT) absent |= 16;
-  }
-  if (said != HIT && (levels & 32) != 0) {
-    said = askLevel(5, caches, lookups, rule, page, space, ofSpace, now);
-    if (said == ABSENT) absent |= 32;
-  }
-  if (said == HIT) usePlain(hitCache, hitSlot);
-  else startLevel = -1;
+  startLevel = -1;
   return absent;
 }
 
@@ -117,11 +91,42 @@ export function cachedStage(stage: i32, rule: usize, top: i32, root: u64, page: 
     table = startTable;
     permissions = startPermissions;
   }
-  if (absent == 0) return straight(stage, rule, level, table, permissions, page);
+  if (absent == 0) {
+    if (level == 0 && leaf(stage, rule, table, permissions, page)) return 0;
+    return straight(stage, rule, level, table, permissions, page);
+  }
   const before = nowPs + costPs;
   const code = straightMarking(stage, rule, level, table, permissions, page);
   fillMarked(stage, rule, absent & marked, page, space, before);
   return code;
+}
+
+/**
+ * Reads a plain leaf from a last-level table, and leaves the result: all that half of the host's walks have left to do behind their walk
+ * caches. False: there is another kind of entry, and nothing is done.
+ */
+// @ts-ignore: decorator
+@inline
+function leaf(stage: i32, rule: usize, table: u64, permissions: u64, page: u64): bool {
+  const step = rule + RULE_STEPS;
+  const index = <u32>((page << 12) >> <u64>load<u32>(step, STEP_SHIFT)) & load<u32>(step, STEP_INDEX_MASK);
+  const at = windowed(table + (<u64>index << 3));
+  if (at == 0) return false;
+  const entry = load<u64>(at);
+  if ((entry & load<u64>(rule, RULE_PRESENT)) == 0) return false;
+  if ((entry & load<u64>(step, STEP_LEAF_MASK)) != load<u64>(step, STEP_LEAF_VALUE)) return false;
+  add(ctx + CTX_COUNTERS + (<usize>(C_READS + (stage << 3)) << 3), 1);
+  const lines = load<usize>(unit, UNIT_LINE_CACHE);
+  readOne(lines, at);
+  const allowed = permissions & (entry ^ load<u64>(rule, RULE_PERM_XOR));
+  const read = load<u64>(rule, RULE_READ);
+  const write = load<u64>(rule, RULE_WRITE);
+  const size = load<i32>(step, STEP_SHIFT);
+  const inside = (<u64>1 << <u64>(size - 12)) - 1;
+  const granted = <i32>((allowed & read) == read) | (<i32>((allowed & write) == write) << 1);
+  result(((addressOf(rule, entry) >> 12) & ~inside) | (page & inside), size, granted);
+  if (lines != 0) watchClock(lines);
+  return true;
 }
 
 /** What a stage's walk, begun at a time, has passed, into the walk caches of some levels: from the time on at which it was read. */
@@ -197,7 +202,7 @@ export function cachedGuest(rule: usize, top: i32, root: u64, page: u64, space: 
   if (lines != 0) watchClock(lines);
   const levels = load<u32>(unit, UNIT_PWC_MASK) & ((2 << top) - 1);
   startLevel = -1;
-  const absent = levels != 0 ? ask(GUEST, rule, levels, page, space) : 0;
+  const absent = levels != 0 ? askGuest(rule, levels, page, space) : 0;
   let level = top;
   let table = root;
   let permissions = ALL_PERMISSIONS;
@@ -239,6 +244,11 @@ export function cachedGuest(rule: usize, top: i32, root: u64, page: u64, space: 
     filled = level;
     level--;
   }
+}
+
+/** A function of its own: calls surround it. */
+function askGuest(rule: usize, levels: u32, page: u64, space: u64): u32 {
+  return ask(GUEST, rule, levels, page, space);
 }
 
 /** A pointer of the guest's, through the host stage, into its level's walk cache. */

@@ -17,18 +17,17 @@ function headOf(cache: usize, tag: u32): usize {
   return load<usize>(cache, CACHE_TABLE) + ((((tag >> 1) ^ (tag >> 16)) & load<u32>(cache, CACHE_TABLE_MASK)) << 2);
 }
 
-/** Slot of the key, or -1. */
+/** Slot + 1 of the key, or 0. */
 // @ts-ignore: decorator
 @inline
-export function findIndexed(cache: usize, key0: u64, key1: u64, tag: u32): i32 {
+export function findIndexed(cache: usize, key0: u64, key1: u64, tag: u32): u32 {
   let entry = load<u32>(headOf(cache, tag));
   while (entry != 0) {
-    const slot = entry - 1;
-    const record = load<usize>(cache, CACHE_SLOTS) + slot * SLOT_BYTES;
-    if (load<u64>(record, SLOT_KEY0) == key0 && load<u64>(record, SLOT_KEY1) == key1) return <i32>slot;
-    entry = load<u32>(load<usize>(cache, CACHE_NEXT) + (slot << 2));
+    const record = load<usize>(cache, CACHE_SLOTS) + (entry - 1) * SLOT_BYTES;
+    if (((load<u64>(record, SLOT_KEY0) ^ key0) | (load<u64>(record, SLOT_KEY1) ^ key1)) == 0) break;
+    entry = load<u32>(load<usize>(cache, CACHE_NEXT) + ((entry - 1) << 2));
   }
-  return -1;
+  return entry;
 }
 
 // @ts-ignore: decorator

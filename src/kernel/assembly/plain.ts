@@ -24,7 +24,7 @@ function sixteen(at: usize, wanted: v128): u32 {
 // @ts-ignore: decorator
 @inline
 export function findPlain(cache: usize, key0: u64, key1: u64, tag: u32): i32 {
-  if (load<usize>(cache, CACHE_TABLE) != 0) return findIndexed(cache, key0, key1, tag);
+  if (load<usize>(cache, CACHE_TABLE) != 0) return <i32>findIndexed(cache, key0, key1, tag) - 1;
   const pad = load<u32>(cache, CACHE_PAD);
   const first = (<u32>key0 & load<u32>(cache, CACHE_MASK)) * pad;
   const tags = load<usize>(cache, CACHE_TAGS) + (first << 2);

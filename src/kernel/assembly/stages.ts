@@ -20,12 +20,10 @@ export function setHostStage(rule: usize, levels: i32, root: u64, space: u64): v
   hostSpace = space;
 }
 
-/** The largest leaf class of the unit that is not larger than this leaf. */
+/** The largest leaf class of the unit that is not larger than this leaf; the smallest if all are. Classes ascend. */
 // @ts-ignore: decorator
 @inline
 export function classOf(sizeLog2: i32): i32 {
-  const last = load<i32>(unit, UNIT_CLASSES) - 1;
-  let i = 0;
-  while (i < last && load<i32>(unit + (i << 2), UNIT_CLASS_LOG2 + 4) <= sizeLog2) i++;
-  return i;
+  const fit = i32x4.bitmask(i32x4.le_s(v128.load(unit, UNIT_CLASS_LOG2), i32x4.splat(sizeLog2)));
+  return 31 - <i32>clz(1 | (fit & ((1 << load<i32>(unit, UNIT_CLASSES)) - 1)));
 }
