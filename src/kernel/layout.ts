@@ -384,8 +384,8 @@ export const UNIT_FLAG_BARE = 8; // STRAIGHT, and neither walk caches nor a nest
 export const UNIT_FLAG_PLAIN = 16; // STRAIGHT, and the IOTLB is one cache that is filled with what was asked for and nothing else
 
 export const UNIT_FLAG_NEGATIVE = 32; // not-present results go into the IOTLB too
-export const UNIT_FLAG_CACHED = 128; // STRAIGHT, and all walk caches and the nested TLB that there are are plain (CACHE_PLAIN)
 export const UNIT_FLAG_UNIFIED = 64; // the IOTLB is one cache for leaves of all sizes
+export const UNIT_FLAG_CACHED = 128; // STRAIGHT, and what there is of walk caches and nested TLB is plain (CACHE_PLAIN)
 
 export const KEY_GUEST_LOG2 = 40; // bit of KEY1: translated by a guest table (PASID valid)
 

@@ -3,7 +3,8 @@
 // A format is a rule block (see layout.ts and iommu/formats); word.ts says what an entry means by it. The walk keeps the AND of the
 // permission bits of all entries and looks at reserved bits as it goes; when anything is wrong it ends, and `classify` finds the
 // code that the architecture reports first. Walk caches are consulted before and filled during the walk; each read is counted by
-// (stage, level) and paid. Walks that need none of that take straight.ts.
+// (stage, level) and paid. Walks that need none of that take straight.ts, and those
+// behind plain caches cached.ts.
 
 import {
   ARENA_ADDRESS, ARENA_BASE, CACHE_RESIDENT, CACHE_SLOTS, CTX_COUNTERS, C_NTLB_HITS, C_NTLB_LOOKUPS, C_PWC_HITS, C_PWC_LOOKUPS,
