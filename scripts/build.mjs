@@ -15,7 +15,7 @@ const packageFile = (name, ...path) => join(dirname(resolve(`${name}/package.jso
 /** No runtime and no heap: the memory is laid out by hand, shared, and handed in. 65536 pages are all that wasm32 has. */
 const ASC_FLAGS = [
   '-O3 --converge --noAssert --runtime stub --enable simd --enable threads',
-  '--importMemory --sharedMemory --initialMemory 2 --maximumMemory 65536',
+  '--memoryBase 2560 --importMemory --sharedMemory --initialMemory 2 --maximumMemory 65536',
 ].flatMap((flags) => flags.split(' '));
 
 /** Each part: what it is made from, the file whose time says when, and how. */

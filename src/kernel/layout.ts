@@ -12,6 +12,7 @@
 /** Unit and requester of software walks (lookups): no caches, no costs; the counters are never read. */
 export const NULL_UNIT = 64;
 export const NULL_CTX = 1024;
+// 2560 … 4095: the kernel's static data (asc's --memoryBase in scripts/build.mjs), behind NULL_CTX.
 /**
  * SPA windows: entry i (u32) is the wasm offset that backs SPA [i << 30, (i + 1) << 30), or 0: no table memory there.
  * The u32 after it is the number of backed bytes from the start of that window.
@@ -156,31 +157,34 @@ export const FAULT_ATS = 20; // translated request or translation request of a d
 export const INVALIDATION_TIMEOUT = 21;
 
 // ---- Requester context: one (device, PASID) at one unit ----------------------------------------------------------------------
+// What a hit needs lies in the first line.
 export const CTX_UNIT = 0; // pointer to the unit record
-export const CTX_BDF = 4; // i32
-export const CTX_PASID = 8; // i32, -1 = none
-export const CTX_L1 = 12; // pointer to the port's first-level IOTLB cache record, 0 = none
-export const CTX_INDEX = 24; // i32: requester index of the run (into fault records)
 /**
  * What the device entry and PASID lookups gave, usable without asking again while CTX_EPOCH equals the unit's: the caches
  * still hold both entries, and only their recency must be renewed.
  */
-export const CTX_EPOCH = 28; // u32, 0 = nothing remembered
-export const CTX_SPACE = 32; // u64: key1 of this requester's IOTLB entries
-export const CTX_HOST_ROOT = 40; // u64
-export const CTX_GUEST_ROOT = 48; // u64
-export const CTX_ALLOWED = 56; // i32: access bits that the device entry grants
-export const CTX_MODE = 60; // i32: levels of the host table, 0 = no host stage
-export const CTX_GUEST_LEVELS = 64; // i32, 0 = no guest stage
-export const CTX_DTE_STAMP = 68; // pointer to the recency stamp of the device-cache entry, 0 = none to renew
-export const CTX_PASID_STAMP = 72;
+export const CTX_EPOCH = 4; // u32, 0 = nothing remembered
+export const CTX_SPACE = 8; // u64: key1 of this requester's IOTLB entries
+export const CTX_ALLOWED = 16; // i32: access bits that the device entry grants
+export const CTX_GUEST_LEVELS = 20; // i32, 0 = no guest stage
+export const CTX_DTE_STAMP = 24; // pointer to the recency stamp of the device-cache entry, 0 = none to renew
+export const CTX_PASID_STAMP = 28;
 /** Where the next request is looked up first: the cache and class of the last hit, 0 = the general way. */
-export const CTX_CACHE = 76;
-export const CTX_CLASS = 80; // i32
-export const CTX_CLASS_SHIFT = 84; // i32: log2 of pages
-export const CTX_SPACE_TAG = 88; // u32: the part of a tag that comes from CTX_SPACE
+export const CTX_CACHE = 32;
+export const CTX_CLASS = 36; // i32
+export const CTX_CLASS_SHIFT = 40; // i32: log2 of pages
+export const CTX_SPACE_TAG = 44; // u32: the part of a tag that comes from CTX_SPACE
+export const CTX_CLASS_KEY = 48; // u64: CTX_CLASS << 60
+export const CTX_FAST = 56; // pointer to the counter of such hits
+export const CTX_MODE = 60; // i32: levels of the host table, 0 = no host stage
+export const CTX_HOST_ROOT = 64; // u64
+export const CTX_GUEST_ROOT = 72; // u64
+export const CTX_BDF = 80; // i32
+export const CTX_PASID = 84; // i32, -1 = none
+export const CTX_L1 = 88; // pointer to the port's first-level IOTLB cache record, 0 = none
+export const CTX_INDEX = 92; // i32: requester index of the run (into fault records)
 export const CTX_COUNTERS = 128; // f64 × COUNTERS
-export const CTX_BYTES = 1536; // CTX_COUNTERS + 8 * COUNTERS; NULL_CTX must fit below WINDOW_TABLE
+export const CTX_BYTES = 1536; // CTX_COUNTERS + 8 * COUNTERS; NULL_CTX must fit below the static data
 
 // ---- Counters of one requester: f64 slots from CTX_COUNTERS ------------------------------------------------------------------
 // Slots marked * are not counted by the kernel: they follow from others (iommu/unit.ts), and a request should write few.
@@ -447,8 +451,8 @@ export const BETWEEN_LOG = 2;
 export const ENGINE_REFERENCES = 36; // pointer to the log
 export const ENGINE_REFERENCE_COUNT = 40; // i32: references in it
 export const ENGINE_DEVICE_TIMES = 64; // due times of the devices
-export const ENGINE_OTHER_TIMES = 128; // of software (by device), timers (by device), the command processor
-export const ENGINE_BYTES = 192;
+export const ENGINE_OTHER_TIMES = 256; // of software (by device), timers (by device), the command processor
+export const ENGINE_BYTES = 448;
 
 // ---- Log of IOTLB references: columns of REFERENCE_ENTRIES (i32) each ---------------------------------------------------------------
 export const REFERENCE_ENTRIES = 4096;
@@ -460,19 +464,33 @@ export const REFERENCE_UPPER = 4; // a hit of the first level
 export const REFERENCE_UNFILLED = 8; // the walk failed; no leaf is known
 export const REFERENCE_HIGH_LOG2 = 4;
 
-/** Due times of a number of actors: a tree of minima, eight children a node, whose lowest level are the times. */
-export const TIMES_MIN = 0; // f64: the least; Infinity
-export const TIMES_LEVELS = 8; // i32: levels below the minimum
-export const TIMES_FIRST = 12; // i32: entry of the highest level that has the minimum
-export const TIMES_LEVEL = 16; // pointers to f64 × (actors, rounded up to 8), of level 0 (the times) upwards
-export const TIMES_LEVELS_MAX = 11;
+/**
+ * Due times of a number of actors: a tree of least keys, eight children a node, whose lowest level has a key for each actor. A key is
+ * the time since TIMES_BASE with the actor's number in its lowest mantissa bits, which are 0 in whole numbers below TIMES_LIMIT;
+ * 2^1000 with the number for what is due later, 2^1001 for never.
+ */
+export const TIMES_ROOT = 0; // f64: the least key
+export const TIMES_BASE = 8; // f64 ps
+export const TIMES_LIMIT = 16; // f64 ps
+export const TIMES_ACTORS = 24; // u32
+export const TIMES_NUMBER = 28; // u32: the bits of a key that are the actor's number
+export const TIMES_DUE = 32; // pointer to f64 × actors: the times themselves; Infinity = never
+export const TIMES_LEVELS = 36; // u32: levels
+export const TIMES_LEVEL = 40; // pointers to f64 × (keys, rounded up to 8), of level 0 (the actors') upwards
+export const TIMES_OTHERS = 72; // f64 by level: least key beside the actor's on its way up, while its new one is worked out
+export const TIMES_LEVELS_MAX = 8;
 export const TIMES_FANOUT_LOG2 = 3;
+export const TIMES_BYTES = 192;
+export const TIMES_FAR_BITS = 0x7e700000; // upper half of 2^1000
+export const TIMES_NEVER_BITS = 0x7e800000; // and of 2^1001
 
 // ---- Latency histogram -----------------------------------------------------------------------------------------------------------
-export const HISTOGRAM_VALUES = 0; // u32 × HISTOGRAM_SLOTS, ps
+export const HISTOGRAM_LAST = 0; // f64 ps: a value that comes often, if any does; -1
+export const HISTOGRAM_RUN = 8; // f64: how often it came and was not counted yet
+export const HISTOGRAM_WAITING = 16; // u32: other values that wait to be counted
+export const HISTOGRAM_VALUES = 20; // u32 × HISTOGRAM_SLOTS, ps
 /** Values are counted so many at once: the counts of many devices lie on many pages, and each visit costs a TLB miss. */
-export const HISTOGRAM_SLOTS = 15;
-export const HISTOGRAM_WAITING = 60; // i32: values that wait to be counted
+export const HISTOGRAM_SLOTS = 11;
 export const HISTOGRAM_SUM = 64; // f64
 export const HISTOGRAM_MIN = 72; // f64
 export const HISTOGRAM_MAX = 80; // f64
@@ -483,40 +501,40 @@ export const HISTOGRAM_SUB_LOG2 = 6;
 export const HISTOGRAM_BUCKETS = 2944; // 46 octaves << SUB_LOG2
 
 // ---- Port: one device's link, tags, queues (laid out by sim/port.ts, run by assembly/port.ts) -----------------------------------
-// In the order of use: what a plain read touches lies in the first four lines and its histograms' first lines.
+// In the order of use: what a plain read touches lies in the first two lines and its histograms' first lines.
 export const PORT_READ_AT = 0; // f64: when the first queued read may be translated; Infinity
-export const PORT_STREAM_AT = 8; // f64: when the stream acts next (HOLDS_WRITE, FETCHES); Infinity
-export const PORT_UP_FREE = 16; // f64
-export const PORT_DOWN_FREE = 24; // f64
-export const PORT_EARLIEST = 32; // f64: earliest issue of the burst's requests
-export const PORT_STATE = 40; // i32 STREAM_*
-export const PORT_FLAGS = 44; // i32 PORT_FLAG_*
+export const PORT_UP_FREE = 8; // f64
+export const PORT_DOWN_FREE = 16; // f64
+export const PORT_CTX = 24; // first argument of translate
+export const PORT_FLAGS = 28; // i32 PORT_FLAG_*
+export const PORT_MASK = 32; // i32: reads in flight at most, rounded up to a power of two, - 1
+export const PORT_STATE = 36; // i32 STREAM_*
+export const PORT_ENTRY = 40; // pointer to the next request entry
+export const PORT_ENTRIES = 44; // i32: entries there
 export const PORT_QUEUE_HEAD = 48;
 export const PORT_QUEUE_COUNT = 52;
 export const PORT_PENDING_HEAD = 56;
 export const PORT_PENDING_COUNT = 60;
-export const PORT_ENTRY = 64; // pointer to the next request entry
-export const PORT_ENTRIES = 68; // i32: entries there
-export const PORT_LEFT = 72; // i32: requests of the current burst not yet issued
-export const PORT_SLOT = 76; // i32: the current burst's slot, -1 = none needed
-export const PORT_MASK = 80; // i32: reads in flight at most, rounded up to a power of two, - 1
-export const PORT_QUEUE = 84; // pointer to i32 × ring: reads that wait for translation
-export const PORT_PENDING = 88; // pointer to i32 × ring: translated reads, by end of translation
-export const PORT_FREE_READS = 92; // pointer to i32 × ring
-export const PORT_FREE_READ_COUNT = 96;
-export const PORT_CTX = 100; // first argument of translate
-export const PORT_DEVICE = 104; // i32: index at the engine
-export const PORT_TOLD = 108; // i32: the model was told something and may want its software to run at another time
-export const PORT_PERIOD = 112; // i32: counting period
-export const PORT_SIZED_BYTES = 116; // i32: size whose link times are remembered
-export const PORT_READ_WINDOW = 120; // i32, 0 = out of order
-export const PORT_WRITE_WINDOW = 124; // i32
-export const PORT_REQUEST_PS = 128; // f64: wire time of such a read's request
-export const PORT_COMPLETION_PS = 136; // f64: and of its completions
-export const PORT_MEMORY_READ_PS = 144; // f64
-export const PORT_TRANSFERS = 152; // credits record: bursts in flight
-export const PORT_TAGS = 168; // credits record: PCIe tags
-export const PORT_SOFTWARE_AT = 184; // f64: what the model last said
+export const PORT_MEMORY_READ_PS = 64; // f64
+export const PORT_REQUEST_PS = 72; // f64: wire time of the request of a read of SIZED_BYTES
+export const PORT_COMPLETION_PS = 80; // f64: and of its completions
+export const PORT_ABORT_PS = 88; // f64: wire time of an aborted read's answer
+export const PORT_PERIOD = 96; // i32: counting period
+export const PORT_SIZED_BYTES = 100; // i32: size whose link times are remembered
+export const PORT_STREAM_AT = 104; // f64: when the stream acts next (HOLDS_WRITE, FETCHES); Infinity
+export const PORT_EARLIEST = 112; // f64: earliest issue of the burst's requests
+export const PORT_LEFT = 120; // i32: requests of the current burst not yet issued
+export const PORT_SLOT = 124; // i32: the current burst's slot, -1 = none needed
+export const PORT_QUEUE = 128; // pointer to i32 × ring: reads that wait for translation
+export const PORT_PENDING = 132; // pointer to i32 × ring: translated reads, by end of translation
+export const PORT_FREE_READS = 136; // pointer to i32 × ring
+export const PORT_FREE_READ_COUNT = 140;
+export const PORT_DEVICE = 144; // i32: index at the engine
+export const PORT_TOLD = 148; // i32: the model was told something and may want its software to run at another time
+export const PORT_READ_WINDOW = 152; // i32, 0 = out of order
+export const PORT_WRITE_WINDOW = 156; // i32
+export const PORT_SOFTWARE_AT = 160; // f64: what the model last said
+export const PORT_TRANSFERS = 168; // credits record: bursts in flight
 export const PORT_READS = 192; // f64 counts from here to PORT_DOWN_BUSY
 export const PORT_READ_BYTES = 200;
 export const PORT_WRITES = 208;
@@ -539,7 +557,6 @@ export const PORT_LAST_WRITE = 552; // f64
 export const PORT_WRITE_ISSUE = 560; // f64: of the held write
 export const PORT_WRITE_ARRIVAL = 568; // f64
 export const PORT_MEMORY_WRITE_PS = 576; // f64
-export const PORT_ABORT_PS = 584; // f64: wire time of an aborted read's answer
 export const PORT_PS_PER_BYTE = 592; // f64
 export const PORT_MAX_PAYLOAD = 600; // i32 bytes
 export const PORT_MAX_READ_REQUEST = 604; // i32
@@ -551,6 +568,7 @@ export const PORT_PATTERN_SHIFT = 624; // i32: log2 of transfers a page
 export const PORT_PATTERN_PAGE = 632; // f64: first page of the window
 export const PORT_PATTERN_RANDOM = 640; // u32 × 4: state of xoshiro128**
 export const PORT_ATS = 656; // pointer to the ATS record; only with PORT_FLAG_ATS
+export const PORT_TAGS = 660; // credits record: PCIe tags
 export const PORT_BYTES = 704;
 
 export const PORT_FLAG_AHEAD = 1; // the model is asked ahead of time
@@ -584,6 +602,23 @@ export const READ_OP = 36; // i32
 export const READ_SLOT = 40; // i32: its burst; -1: it is a burst of its own and the model need not be told
 export const READ_STATE = 44; // i32: counting period in which it was translated, << 1 | aborted
 export const READ_BYTES = 48;
+
+/**
+ * A port of plain reads (PORT_FLAG_PLAIN) keeps them in one ring of MASK + 1 records, in place of queue and pending reads. Numbers
+ * count them since the start, modulo 2^32: those below COMPLETED are done, those below TRANSLATED are ordered by the end of
+ * their translation, those below ISSUED wait for theirs.
+ */
+export const PLAIN_COMPLETED = 48; // u32
+export const PLAIN_TRANSLATED = 52; // u32
+export const PLAIN_ISSUED = 56; // u32
+export const PLAIN_RING = 60; // pointer
+/** COMPLETED, TRANSLATED and ISSUED when they were counted last. */
+export const PLAIN_SETTLED = 128;
+export const PLAIN_ARRIVAL = 0; // f64; fields of a record
+export const PLAIN_DONE = 8; // f64: end of its translation
+export const PLAIN_PAGE = 16; // f64
+export const PLAIN_STATE = 24; // i32: as READ_STATE
+export const PLAIN_BYTES_LOG2 = 5;
 
 /** A burst in flight. */
 export const SLOT_LEFT = 0; // i32: requests not complete

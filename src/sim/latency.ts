@@ -3,8 +3,10 @@ import type { Kernel, Regions } from '../kernel/kernel.ts';
 import {
   HISTOGRAM_BUCKETS,
   HISTOGRAM_COUNTS,
+  HISTOGRAM_LAST,
   HISTOGRAM_MAX,
   HISTOGRAM_MIN,
+  HISTOGRAM_RUN,
   HISTOGRAM_SUM,
   HISTOGRAM_WAITING,
 } from '../kernel/layout.ts';
@@ -50,6 +52,8 @@ export class LatencyHistogram {
     const { view } = this.kernel;
     this.counts.fill(0);
     view.setUint32(this.pointer + HISTOGRAM_WAITING, 0, true);
+    view.setFloat64(this.pointer + HISTOGRAM_LAST, -1, true);
+    view.setFloat64(this.pointer + HISTOGRAM_RUN, 0, true);
     view.setFloat64(this.pointer + HISTOGRAM_SUM, 0, true);
     view.setFloat64(this.pointer + HISTOGRAM_MIN, Infinity, true);
     view.setFloat64(this.pointer + HISTOGRAM_MAX, -Infinity, true);

@@ -27,6 +27,11 @@ import {
   ENTRY_PAGE,
   ENTRY_TOKEN,
   HISTOGRAM_BUCKETS,
+  PLAIN_BYTES_LOG2,
+  PLAIN_ISSUED,
+  PLAIN_PAGE,
+  PLAIN_RING,
+  PLAIN_TRANSLATED,
   PORT_ABORT_PS,
   PORT_ATS,
   PORT_BUFFER,
@@ -217,7 +222,7 @@ export class Port {
     this.take(PORT_READ_ENDS, 8 * machine.order.readWindow);
     this.take(PORT_WRITE_ENDS, 8 * machine.order.writeWindow);
     const reads = roundUpPowerOfTwo(Math.max(1, Math.min(link.outstanding, mostReads)));
-    this.layReads(reads, ats === undefined ? 0 : SET_ASIDE);
+    this.layReads(reads, ats === undefined ? 0 : SET_ASIDE, plain);
     if (ats !== undefined) this.put(PORT_ATS, layAts(this.kernel, this.regions, { ats, pri, reads, seed: device + 1 }));
     this.putTime(PORT_MEMORY_READ_PS, Math.round(machine.latency.dmaReadNs * PS_PER_NS));
     this.putTime(PORT_MEMORY_WRITE_PS, Math.round(machine.latency.dmaWriteNs * PS_PER_NS));
@@ -231,8 +236,12 @@ export class Port {
   }
 
   /** `setAside`: requests that are not in the ring, but of bursts that are not finished. */
-  private layReads(ring: number, setAside: number): void {
+  private layReads(ring: number, setAside: number, plain: boolean): void {
     this.put(PORT_MASK, ring - 1);
+    if (plain) {
+      this.take(PLAIN_RING, ring << PLAIN_BYTES_LOG2);
+      return;
+    }
     const reads = this.regions.take(ring * READ_BYTES);
     this.take(PORT_QUEUE, 4 * ring);
     this.take(PORT_PENDING, 4 * ring);
@@ -322,6 +331,10 @@ export class Port {
   /** Page of the device's next request: one that waits, or the next that it will issue; undefined when it has none now. */
   nextPage(nowPs: number): number | undefined {
     const get = (offset: number): number => this.view.getUint32(this.pointer + offset, true);
+    if ((get(PORT_FLAGS) & PORT_FLAG_PLAIN) !== 0 && get(PLAIN_ISSUED) !== get(PLAIN_TRANSLATED)) {
+      const read = get(PLAIN_RING) + ((get(PLAIN_TRANSLATED) & get(PORT_MASK)) << PLAIN_BYTES_LOG2);
+      return this.view.getFloat64(read + PLAIN_PAGE, true);
+    }
     if (get(PORT_QUEUE_COUNT) > 0) {
       const read = this.view.getUint32(get(PORT_QUEUE) + 4 * get(PORT_QUEUE_HEAD), true);
       return this.view.getFloat64(read + READ_PAGE, true);

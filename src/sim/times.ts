@@ -1,10 +1,22 @@
 /** Lays out the due times of a number of actors (assembly/times.ts): nobody is due. */
 import type { Kernel, Regions } from '../kernel/kernel.ts';
-import { TIMES_FANOUT_LOG2, TIMES_LEVEL, TIMES_LEVELS, TIMES_LEVELS_MAX, TIMES_MIN } from '../kernel/layout.ts';
+import {
+  TIMES_ACTORS,
+  TIMES_DUE,
+  TIMES_FANOUT_LOG2,
+  TIMES_LEVEL,
+  TIMES_LEVELS,
+  TIMES_LEVELS_MAX,
+  TIMES_LIMIT,
+  TIMES_NEVER_BITS,
+  TIMES_NUMBER,
+} from '../kernel/layout.ts';
 import { assert } from '../lib/assert.ts';
-import { alignUp } from '../lib/bits.ts';
+import { alignUp, powerOfTwo, roundUpPowerOfTwo } from '../lib/bits.ts';
 
 const FANOUT = 1 << TIMES_FANOUT_LOG2;
+/** Bits of a whole number in a double. */
+const WHOLE_BITS = 53;
 
 /** Entries of each level, from the actors' own times up to at most eight; each is a multiple of eight. */
 function levelSizes(actors: number): number[] {
@@ -14,17 +26,28 @@ function levelSizes(actors: number): number[] {
 }
 
 export function timesBytes(actors: number): number {
-  return levelSizes(actors).reduce((sum, size) => sum + 8 * size + 64, 0);
+  return levelSizes(actors).reduce((sum, size) => sum + 8 * size + 64, 8 * actors + 64);
 }
 
 export function layTimes(kernel: Kernel, regions: Regions, times: number, actors: number): void {
   const sizes = levelSizes(actors);
-  assert(sizes.length <= TIMES_LEVELS_MAX, 'an engine has fewer than 2^36 actors');
-  kernel.view.setFloat64(times + TIMES_MIN, Infinity, true);
-  kernel.view.setUint32(times + TIMES_LEVELS, sizes.length, true);
+  assert(sizes.length <= TIMES_LEVELS_MAX, 'an engine has at most 2^24 actors');
+  const { view, f64, i32 } = kernel;
+  const numbers = roundUpPowerOfTwo(Math.max(2, sizes[0]));
+  view.setFloat64(times + TIMES_LIMIT, powerOfTwo(WHOLE_BITS) / numbers, true);
+  view.setUint32(times + TIMES_ACTORS, actors, true);
+  view.setUint32(times + TIMES_NUMBER, numbers - 1, true);
+  view.setUint32(times + TIMES_LEVELS, sizes.length, true);
+  const due = regions.take(8 * actors, 8);
+  f64.fill(Infinity, due / 8, due / 8 + actors);
+  view.setUint32(times + TIMES_DUE, due, true);
   sizes.forEach((size, level) => {
     const at = regions.take(8 * size);
-    kernel.f64.fill(Infinity, at / 8, at / 8 + size);
-    kernel.view.setUint32(times + TIMES_LEVEL + 4 * level, at, true);
+    for (let i = 0; i < size; i++) {
+      i32[at / 4 + 2 * i] = 0; // any actor
+      i32[at / 4 + 2 * i + 1] = TIMES_NEVER_BITS;
+    }
+    view.setUint32(times + TIMES_LEVEL + 4 * level, at, true);
   });
+  view.setUint32(times + 4, TIMES_NEVER_BITS, true); // the root
 }

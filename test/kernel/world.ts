@@ -145,7 +145,7 @@ export class World {
 
   constructor(machine: MachineSpec, options: WorldOptions = {}) {
     this.kernel = sharedKernel ??= createKernel(MEMORY_BYTES);
-    new Uint8Array(this.kernel.memory.buffer, 0, dirtyBytes).fill(0);
+    new Uint8Array(this.kernel.memory.buffer).fill(0, L.WINDOW_TABLE, dirtyBytes);
     this.regions = new Regions(MEMORY_BYTES);
     this.machine = machine;
     this.tableBytes = options.tableBytes ?? 1 << 20;

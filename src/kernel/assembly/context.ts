@@ -109,14 +109,14 @@ export function recallSpace(): void {
 // @ts-ignore: decorator
 @inline
 export function renew(cache: usize, at: usize): void {
-  const clock = load<u32>(cache, CACHE_CLOCK);
-  if (at == 0 || load<u32>(at) == clock) return;
-  if (clock + 1 < RANK_BASE) {
-    store<u32>(cache, clock + 1, CACHE_CLOCK);
-    store<u32>(at, clock + 1);
-  } else {
+  if (at == 0) return;
+  const clock = load<u32>(cache, CACHE_CLOCK) + 1;
+  if (clock >= RANK_BASE) {
     stamp(cache, <u32>((at - load<usize>(cache, CACHE_STAMPS)) >> 2));
+    return;
   }
+  store<u32>(cache, clock, CACHE_CLOCK);
+  store<u32>(at, clock);
 }
 
 /** Device-entry bits that must be zero (those that QEMU and Linux treat as reserved in word 0). */

@@ -3,14 +3,15 @@
 import {
   ATS_PUMP, ENGINE_BETWEEN, ENGINE_DEVICES, ENGINE_DEVICE_TIMES, ENGINE_NOW, ENGINE_OTHER_TIMES, ENGINE_PORTS, ENGINE_REQUESTS, EVENT_RESPOND,
   PORT_ATS, PORT_BYTES, PORT_CTX, PORT_DEVICE, PORT_FLAGS, PORT_FLAG_ATS, PORT_FLAG_PLAIN, PORT_READ_AT, PORT_SOFTWARE_AT, PORT_STATE, PORT_STREAM_AT, PORT_TOLD, READ_OP, READ_PAGE,
-  STREAM_HOLDS_WRITE, STREAM_IDLE, TIMES_LEVEL, TIMES_MIN,
+  STREAM_HOLDS_WRITE, STREAM_IDLE,
 } from '../layout';
 import { markUnmapped } from './atc';
 import { atsEvent, finishAts, pump, startInvalidation, usesOf } from './ats';
 import { addEvent, firstEventPs, takeEvent } from './events';
-import { finishPort, nextRead, plainStep, readTranslated, resume, settle, writePage, writeTranslated } from './port';
+import { finishPlain, runPlain, settlePlain, startPlain } from './plain-port';
+import { finishPort, nextRead, readTranslated, resume, settle, writePage, writeTranslated } from './port';
 import { translateAside } from './references';
-import { firstActor, setTime } from './times';
+import { firstActor, firstTime, setTime, timeOf } from './times';
 import { translate } from './translate';
 
 const OP_WRITE = 2;
@@ -38,42 +39,52 @@ export function engineRun(engine: usize, untilPs: f64, budget: f64): void {
   const others = engine + ENGINE_OTHER_TIMES;
   const wanted = load<f64>(engine, ENGINE_REQUESTS) + budget;
   while (load<f64>(engine, ENGINE_REQUESTS) < wanted) {
-    const devicePs = load<f64>(devices, TIMES_MIN);
-    const otherPs = load<f64>(others, TIMES_MIN);
+    const devicePs = firstTime(devices);
+    const otherPs = firstTime(others);
     if (devicePs <= otherPs) {
-      if (devicePs >= untilPs) return;
-      store<f64>(engine, devicePs, ENGINE_NOW);
-      step(engine, firstActor(devices), devicePs);
+      if (devicePs >= untilPs) break;
+      const device = firstActor(devices);
+      const port = portOf(engine, device);
+      if (isPlain(port)) {
+        runPlain(engine, device, min(otherPs, before(untilPs)), wanted);
+      } else {
+        store<f64>(engine, devicePs, ENGINE_NOW);
+        step(engine, port, devicePs);
+      }
     } else {
-      if (otherPs >= untilPs) return;
+      if (otherPs >= untilPs) break;
       store<f64>(engine, otherPs, ENGINE_NOW);
       const actor = firstActor(others);
       setTime(others, actor, Infinity);
       runOther(actor, otherPs);
     }
   }
+  for (let device = 0; device < load<i32>(engine, ENGINE_DEVICES); device++) {
+    const port = portOf(engine, device);
+    if (isPlain(port)) settlePlain(port);
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function isPlain(port: usize): bool {
+  return (load<i32>(port, PORT_FLAGS) & PORT_FLAG_PLAIN) != 0;
+}
+
+/** The last time that is less. */
+// @ts-ignore: decorator
+@inline
+function before(ps: f64): f64 {
+  return reinterpret<f64>(reinterpret<u64>(ps) - 1);
 }
 
 /** Time of the next event; Infinity when nothing will ever happen again. */
 export function engineNext(engine: usize): f64 {
-  return min(load<f64>(engine + ENGINE_DEVICE_TIMES, TIMES_MIN), load<f64>(engine + ENGINE_OTHER_TIMES, TIMES_MIN));
+  return min(firstTime(engine + ENGINE_DEVICE_TIMES), firstTime(engine + ENGINE_OTHER_TIMES));
 }
 
 /** The device's next step at the translation stage. */
-// @ts-ignore: decorator
-@inline
-function step(engine: usize, device: i32, nowPs: f64): void {
-  const port = portOf(engine, device);
-  if ((load<i32>(port, PORT_FLAGS) & PORT_FLAG_PLAIN) == 0) {
-    anyStep(engine, port, nowPs);
-    return;
-  }
-  const read = nextRead(port);
-  plainStep(engine, port, read, translateRead(engine, port, read, nowPs));
-  setTime(engine + ENGINE_DEVICE_TIMES, device, load<f64>(port, PORT_READ_AT));
-}
-
-function anyStep(engine: usize, port: usize, nowPs: f64): void {
+function step(engine: usize, port: usize, nowPs: f64): void {
   if ((load<i32>(port, PORT_FLAGS) & PORT_FLAG_ATS) != 0) {
     atsStep(engine, port, nowPs);
     return;
@@ -147,7 +158,8 @@ function translateRead(engine: usize, port: usize, read: usize, nowPs: f64): f64
 // @ts-ignore: decorator
 @inline
 function advance(engine: usize, port: usize): void {
-  settle(engine, port);
+  if (isPlain(port)) startPlain(port, load<f64>(engine, ENGINE_NOW));
+  else settle(engine, port);
   const device = load<i32>(port, PORT_DEVICE);
   tellSoftware(engine, port);
   const streamPs = load<f64>(port, PORT_STREAM_AT);
@@ -167,7 +179,7 @@ function tellSoftware(engine: usize, port: usize): void {
 export function engineSchedule(engine: usize, actor: i32, atPs: f64): void {
   const duePs = max(atPs, load<f64>(engine, ENGINE_NOW));
   const times = engine + ENGINE_OTHER_TIMES;
-  if (load<f64>(load<usize>(times, TIMES_LEVEL) + (<usize>actor << 3)) != duePs) setTime(times, actor, duePs);
+  if (timeOf(times, actor) != duePs) setTime(times, actor, duePs);
 }
 
 /** The device's software has run (or the engine starts): a stream that was idle asks the model again. */
@@ -186,6 +198,7 @@ export function engineFinish(engine: usize): void {
   for (let device = 0; device < load<i32>(engine, ENGINE_DEVICES); device++) {
     const port = portOf(engine, device);
     if ((load<i32>(port, PORT_FLAGS) & PORT_FLAG_ATS) != 0) finishAts(port);
+    else if (isPlain(port)) finishPlain(port);
     else finishPort(port);
   }
 }

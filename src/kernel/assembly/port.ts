@@ -6,7 +6,7 @@ import {
   ENTRY_EARLIEST, ENTRY_KIND, ENTRY_LENGTH, ENTRY_OP_MASK, ENTRY_PAGE, ENTRY_TOKEN, PORT_ABORT_PS, PORT_BUFFER, PORT_BUFFER_ENTRIES,
   PORT_BURSTS, PORT_COMPLETION, PORT_COMPLETION_HEADER, PORT_COMPLETION_PS, PORT_DEVICE, PORT_DOWN_BUSY,
   PORT_DOWN_FREE, PORT_EARLIEST, PORT_ENTRIES, PORT_ENTRY, PORT_FLAGS, PORT_FLAG_AHEAD, PORT_FLAG_LIMITED,
-  PORT_FLAG_PLAIN, PORT_FLAG_TAGGED, PORT_FREE_READS, PORT_FREE_READ_COUNT, PORT_FREE_SLOTS, PORT_FREE_SLOT_COUNT, PORT_LAST_READ,
+  PORT_FLAG_TAGGED, PORT_FREE_READS, PORT_FREE_READ_COUNT, PORT_FREE_SLOTS, PORT_FREE_SLOT_COUNT, PORT_LAST_READ,
   PORT_LAST_WRITE, PORT_LEFT, PORT_MASK, PORT_MAX_PAYLOAD, PORT_MAX_READ_REQUEST, PORT_MEMORY_READ_PS,
   PORT_MEMORY_WRITE_PS, PORT_PATTERN_PAGE, PORT_PATTERN_RANDOM, PORT_PATTERN_SHIFT, PORT_PATTERN_SLOTS, PORT_PENDING, PORT_PENDING_COUNT, PORT_PENDING_HEAD, PORT_PERIOD, PORT_PS_PER_BYTE, PORT_QUEUE,
   PORT_QUEUE_COUNT, PORT_QUEUE_HEAD, PORT_READS, PORT_READ_AT, PORT_READ_BYTES, PORT_READ_ENDS,
@@ -40,7 +40,7 @@ export function addTo(at: usize, amount: f64): void {
 /** The larger, without a branch: which link or memory comes later is anyone's guess. */
 // @ts-ignore: decorator
 @inline
-function later(a: f64, b: f64): f64 {
+export function later(a: f64, b: f64): f64 {
   return f64x2.extract_lane(f64x2.pmax(f64x2.splat(a), f64x2.splat(b)), 0);
 }
 
@@ -133,8 +133,7 @@ function fetch(engine: usize, port: usize): i32 {
     if (load<i32>(port + PORT_TRANSFERS, CREDITS_COUNT) == 0) return STREAM_BLOCKED;
     const creditPs = earliestCredit(port + PORT_TRANSFERS);
     if (creditPs > atPs) {
-      // Reads complete in order, so that no credit can come before the next; writes complete at any time.
-      if ((flags & PORT_FLAG_PLAIN) == 0 && !isEarliest(port, creditPs)) return STREAM_BLOCKED;
+      if (!isEarliest(port, creditPs)) return STREAM_BLOCKED;
       atPs = creditPs;
     }
   }
@@ -346,83 +345,6 @@ export function readTranslated(engine: usize, port: usize, read: usize, translat
   openRead(port);
   if (window != 0) completeRead(port, read);
   else addPending(port, read, donePs);
-}
-
-/**
- * The whole step of a port of plain reads, which most simulated requests come through. Completions leave in order, so that the
- * credit which one gives is the next to come back: the device's next read is issued on the spot, in the same record. Leaves
- * when the first queued read may be translated.
- */
-export function plainStep(engine: usize, port: usize, read: usize, translatedPs: f64): void {
-  const aborted = translatedPs < 0;
-  const endPs = aborted ? -1 - translatedPs : translatedPs;
-  store<f64>(read, endPs, READ_DONE);
-  store<i32>(read, (load<i32>(port, PORT_PERIOD) << 1) | <i32>aborted, READ_STATE);
-  countPair(port + PORT_READS, 1, <f64>load<i32>(read, READ_LENGTH));
-  recordPs(port + PORT_TRANSLATION, endPs - load<f64>(read, READ_ARRIVAL));
-  const memoryReadPs = load<f64>(port, PORT_MEMORY_READ_PS);
-  const drainedPs = load<f64>(engine, ENGINE_DRAINED);
-  store<f64>(engine, later(endPs + memoryReadPs, drainedPs), ENGINE_DRAINED);
-  addPending(port, read, endPs);
-
-  const queue = load<usize>(port, PORT_QUEUE);
-  const mask = load<u32>(port, PORT_MASK);
-  const head = load<u32>(port, PORT_QUEUE_HEAD);
-  let count = load<u32>(port, PORT_QUEUE_COUNT);
-  let readAtPs = count != 0 ? load<f64>(load<usize>(queue + (head << 2)), READ_ARRIVAL) : Infinity;
-  while (load<i32>(port, PORT_PENDING_COUNT) != 0 && firstPendingDone(port) <= readAtPs) {
-    const first = takePending(port);
-    const arrivalPs = reissue(port, first, completePlain(port, first, memoryReadPs));
-    store<usize>(queue + (((head + count) & mask) << 2), first);
-    readAtPs = count != 0 ? readAtPs : arrivalPs;
-    count++;
-  }
-  store<u32>(port, count, PORT_QUEUE_COUNT);
-  store<f64>(port, readAtPs, PORT_READ_AT);
-}
-
-/** Memory and the way back of a plain read; returns when it is complete. */
-// @ts-ignore: decorator
-@inline
-function completePlain(port: usize, read: usize, memoryReadPs: f64): f64 {
-  const state = load<i32>(read, READ_STATE);
-  const wirePs = (state & 1) != 0 ? load<f64>(port, PORT_ABORT_PS) : load<f64>(port, PORT_COMPLETION_PS);
-  const readyPs = load<f64>(read, READ_DONE) + memoryReadPs;
-  const freePs = load<f64>(port, PORT_DOWN_FREE);
-  const donePs = later(readyPs, freePs) + wirePs;
-  store<f64>(port, donePs, PORT_DOWN_FREE);
-  if (state >> 1 == load<i32>(port, PORT_PERIOD)) {
-    addTo(port + PORT_DOWN_BUSY, wirePs);
-    recordPs(port + PORT_COMPLETION, donePs - load<f64>(read, READ_ISSUE));
-  }
-  addTo(port + PORT_BURSTS, 1);
-  return donePs;
-}
-
-/** Makes the device's next read of a complete one, whose credit it takes; returns when it arrives. */
-// @ts-ignore: decorator
-@inline
-function reissue(port: usize, read: usize, creditPs: f64): f64 {
-  if (load<i32>(port, PORT_ENTRIES) == 0) refill(port, creditPs);
-  const entry = load<usize>(port, PORT_ENTRY);
-  store<usize>(port, entry + ENTRY_BYTES, PORT_ENTRY);
-  store<i32>(port, load<i32>(port, PORT_ENTRIES) - 1, PORT_ENTRIES);
-  const requestPs = load<f64>(port, PORT_REQUEST_PS);
-  const freePs = load<f64>(port, PORT_UP_FREE);
-  const issuePs = later(freePs, creditPs);
-  const arrivalPs = issuePs + requestPs;
-  addTo(port + PORT_UP_BUSY, requestPs);
-  store<f64>(port, arrivalPs, PORT_UP_FREE);
-  store<f64>(read, arrivalPs, READ_ARRIVAL);
-  store<f64>(read, issuePs, READ_ISSUE);
-  store<f64>(read, load<f64>(entry, ENTRY_PAGE), READ_PAGE);
-  return arrivalPs;
-}
-
-// @ts-ignore: decorator
-@inline
-function countPair(at: usize, first: f64, second: f64): void {
-  v128.store(at, f64x2.add(v128.load(at), f64x2.replace_lane(f64x2.splat(first), 1, second)));
 }
 
 /** Works out when the first queued read may be translated. */

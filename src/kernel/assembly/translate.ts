@@ -2,7 +2,7 @@
 
 import {
   CACHE_MASK, CACHE_PAD, CACHE_REPLACEMENT, CACHE_RESIDENT, CACHE_SLOTS, CACHE_STAMPS, CACHE_TABLE, CACHE_TAGS,
-  CTX_ALLOWED, CTX_BDF, CTX_CACHE, CTX_CLASS, CTX_CLASS_SHIFT, CTX_COUNTERS, CTX_DTE_STAMP, CTX_EPOCH,
+  CTX_ALLOWED, CTX_BDF, CTX_CACHE, CTX_CLASS, CTX_CLASS_KEY, CTX_CLASS_SHIFT, CTX_COUNTERS, CTX_DTE_STAMP, CTX_EPOCH, CTX_FAST,
   CTX_GUEST_LEVELS, CTX_GUEST_ROOT, CTX_HOST_ROOT, CTX_INDEX, CTX_L1, CTX_MODE, CTX_PASID, CTX_PASID_STAMP, CTX_SPACE,
   CTX_SPACE_TAG, CTX_UNIT, C_COLD, C_DEPTH, C_FAST, C_FAST_GUEST, C_FAULTS, C_HITS, C_L1_CLASS, C_LOOKUPS, C_MERGED,
   C_NEGATIVE_FILLS, C_NEGATIVE_HITS, C_PREFETCH_HITS, C_REMEMBERED, C_UNTRANSLATED, C_WALK_PS, C_WALK_WAIT_PS, DEPTH_SLOTS, FAULT_ATS, FAULT_NOT_PRESENT, FAULT_READ,
@@ -22,7 +22,7 @@ import { missCause, shadowAccess } from './history';
 import { noteHost, prefetchAfter } from './prefetch';
 import { count, record } from './read';
 import {
-  begin, costPs, ctx, fault, nowPs, outPage, outPermissions, outSizeLog2, pageOf, reads, result, trace, unit,
+  begin, costPs, ctx, fault, increment, nowPs, outPage, outPermissions, outSizeLog2, pageOf, reads, result, trace, unit,
 } from './state';
 import { GUEST, HOST, classOf, setHostStage } from './stages';
 import { straightGuest, straightStage } from './straight';
@@ -41,25 +41,37 @@ let hitUnit: usize = 0;
  * the translation is known, or -1 - time when the request is aborted (lastFault says why; the log has a record).
  */
 export function translate(requester: usize, page: f64, access: i32, atPs: f64): f64 {
-  const home = load<usize>(requester, CTX_UNIT);
   const input = pageOf(page);
-  if (load<u32>(requester, CTX_EPOCH) == load<u32>(home, UNIT_EPOCH)) {
-    let done = NOT_FOUND;
-    if (load<usize>(requester, CTX_CACHE) != 0) {
-      done = shortHit(home, requester, input, access, atPs);
-      if (done >= 0) return done;
-    }
-    if ((load<i32>(requester, CTX_ALLOWED) & access) == access) {
-      const absent = done == ABSENT && holdsOneClass(home, requester);
-      if (absent && isPlain(home, requester)) return plainMiss(home, requester, input, access, atPs);
-      begin(home, requester, atPs);
-      recall();
-      return absent ? lookedUp(input, access) : proceed(input, access);
-    }
+  const done = shortWay(true, requester, input, access, atPs);
+  return done >= 0 ? done : longWay(requester, input, access, atPs, done);
+}
+
+/**
+ * The end of a request that needs nothing but its remembered context and a hit, or why it needs more. `noted`: what was hit is left for
+ * `translatedPage`.
+ */
+// @ts-ignore: decorator
+@inline
+export function shortWay(noted: bool, requester: usize, page: u64, access: i32, atPs: f64): f64 {
+  const home = load<usize>(requester, CTX_UNIT);
+  if (load<u32>(requester, CTX_EPOCH) != load<u32>(home, UNIT_EPOCH)) return NOT_FOUND;
+  if (load<usize>(requester, CTX_CACHE) == 0) return NOT_FOUND;
+  return shortHit(noted, home, requester, page, access, atPs);
+}
+
+/** Translates what the short way did not, of which it said `done`. */
+export function longWay(requester: usize, page: u64, access: i32, atPs: f64, done: f64): f64 {
+  const home = load<usize>(requester, CTX_UNIT);
+  if (load<u32>(requester, CTX_EPOCH) == load<u32>(home, UNIT_EPOCH) && (load<i32>(requester, CTX_ALLOWED) & access) == access) {
+    const absent = done == ABSENT && holdsOneClass(home, requester);
+    if (absent && isPlain(home, requester)) return plainMiss(home, requester, page, access, atPs);
+    begin(home, requester, atPs);
+    recall();
+    return absent ? lookedUp(page, access) : proceed(page, access);
   }
   begin(home, requester, atPs);
   const code = resolveContext(access);
-  return code == 0 ? proceed(input, access) : abort(code, input, access, atPs + costPs);
+  return code == 0 ? proceed(page, access) : abort(code, page, access, atPs + costPs);
 }
 
 /**
@@ -68,9 +80,9 @@ export function translate(requester: usize, page: f64, access: i32, atPs: f64): 
  */
 // @ts-ignore: decorator
 @inline
-function shortHit(home: usize, requester: usize, page: u64, access: i32, atPs: f64): f64 {
+function shortHit(noted: bool, home: usize, requester: usize, page: u64, access: i32, atPs: f64): f64 {
   const cache = load<usize>(requester, CTX_CACHE);
-  const key0 = (page >> <u64>load<u32>(requester, CTX_CLASS_SHIFT)) | (<u64>load<u32>(requester, CTX_CLASS) << 60);
+  const key0 = (page >> <u64>load<u32>(requester, CTX_CLASS_SHIFT)) | load<u64>(requester, CTX_CLASS_KEY);
   const tag = tagWith(key0, load<u32>(requester, CTX_SPACE_TAG));
   const pad = load<u32>(cache, CACHE_PAD);
   const first = (indexOf(cache, key0, load<u64>(requester, CTX_SPACE)) & load<u32>(cache, CACHE_MASK)) * pad;
@@ -85,21 +97,21 @@ function shortHit(home: usize, requester: usize, page: u64, access: i32, atPs: f
   }
   const slot = first + way + <u32>ctz(hits);
   const at = load<usize>(cache, CACHE_SLOTS) + slot * SLOT_BYTES;
-  if (load<u64>(at, SLOT_KEY0) != key0 || load<u64>(at, SLOT_KEY1) != load<u64>(requester, CTX_SPACE)) return NOT_FOUND;
+  if (load<u64>(at, SLOT_KEY0) != key0) return NOT_FOUND;
+  if (load<u64>(at, SLOT_KEY1) != load<u64>(requester, CTX_SPACE)) return NOT_FOUND;
   const done = atPs + load<f64>(home, UNIT_HIT_PS);
-  const allowed = <i32>load<u64>(at, SLOT_META) & load<i32>(requester, CTX_ALLOWED);
-  if (load<f64>(at, SLOT_READY) > done || (allowed & access) != access) return NOT_FOUND;
+  if (load<f64>(at, SLOT_READY) > done) return NOT_FOUND;
+  const allowed = load<i32>(at, SLOT_META) & load<i32>(requester, CTX_ALLOWED);
+  if ((allowed & access) != access) return NOT_FOUND;
   if (load<i32>(cache, CACHE_REPLACEMENT) == REPLACE_LRU) renew(cache, load<usize>(cache, CACHE_STAMPS) + (slot << 2));
   renew(load<usize>(home, UNIT_DEVICE_CACHE), load<usize>(requester, CTX_DTE_STAMP));
-  let counter = requester + (CTX_COUNTERS + C_FAST * 8) + (load<u32>(requester, CTX_CLASS) << 3);
-  if (load<i32>(requester, CTX_GUEST_LEVELS) != 0) {
-    renew(load<usize>(home, UNIT_PASID_CACHE), load<usize>(requester, CTX_PASID_STAMP));
-    counter += (C_FAST_GUEST - C_FAST) * 8;
+  if (load<i32>(requester, CTX_GUEST_LEVELS) != 0) renew(load<usize>(home, UNIT_PASID_CACHE), load<usize>(requester, CTX_PASID_STAMP));
+  increment(load<usize>(requester, CTX_FAST));
+  if (noted) {
+    hitRecord = at;
+    hitPage = page;
+    hitUnit = home;
   }
-  store<f64>(counter, load<f64>(counter) + 1);
-  hitRecord = at;
-  hitPage = page;
-  hitUnit = home;
   return done;
 }
 
@@ -304,6 +316,9 @@ function aim(cache: usize, leafClass: i32): void {
   const watched = trace != 0 || shadowed || (load<i32>(unit, UNIT_FLAGS) & UNIT_FLAG_WATCHED) != 0;
   store<usize>(ctx, plain && !watched ? cache : 0, CTX_CACHE);
   store<i32>(ctx, leafClass, CTX_CLASS);
+  store<u64>(ctx, <u64>leafClass << 60, CTX_CLASS_KEY);
+  const fast = load<i32>(ctx, CTX_GUEST_LEVELS) != 0 ? C_FAST_GUEST : C_FAST;
+  store<usize>(ctx, ctx + CTX_COUNTERS + (<usize>(fast + leafClass) << 3), CTX_FAST);
   store<i32>(ctx, load<i32>(unit + (leafClass << 2), UNIT_CLASS_LOG2) - 12, CTX_CLASS_SHIFT);
 }
 
