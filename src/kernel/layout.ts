@@ -501,49 +501,51 @@ export const HISTOGRAM_SUB_LOG2 = 6;
 export const HISTOGRAM_BUCKETS = 2944; // 46 octaves << SUB_LOG2
 
 // ---- Port: one device's link, tags, queues (laid out by sim/port.ts, run by assembly/port.ts) -----------------------------------
-// In the order of use: what a plain read touches lies in the first two lines and its histograms' first lines.
+// A hit of a plain port touches the first line at each event and the fourth when completions turn around: each ends with the first 16
+// bytes of a histogram record, which are all of it that a value needs that comes often.
 export const PORT_READ_AT = 0; // f64: when the first queued read may be translated; Infinity
-export const PORT_UP_FREE = 8; // f64
-export const PORT_DOWN_FREE = 16; // f64
-export const PORT_CTX = 24; // first argument of translate
-export const PORT_FLAGS = 28; // i32 PORT_FLAG_*
-export const PORT_MASK = 32; // i32: reads in flight at most, rounded up to a power of two, - 1
-export const PORT_STATE = 36; // i32 STREAM_*
-export const PORT_ENTRY = 40; // pointer to the next request entry
-export const PORT_ENTRIES = 44; // i32: entries there
-export const PORT_QUEUE_HEAD = 48;
-export const PORT_QUEUE_COUNT = 52;
-export const PORT_PENDING_HEAD = 56;
-export const PORT_PENDING_COUNT = 60;
-export const PORT_MEMORY_READ_PS = 64; // f64
-export const PORT_REQUEST_PS = 72; // f64: wire time of the request of a read of SIZED_BYTES
-export const PORT_COMPLETION_PS = 80; // f64: and of its completions
-export const PORT_ABORT_PS = 88; // f64: wire time of an aborted read's answer
-export const PORT_PERIOD = 96; // i32: counting period
-export const PORT_SIZED_BYTES = 100; // i32: size whose link times are remembered
-export const PORT_STREAM_AT = 104; // f64: when the stream acts next (HOLDS_WRITE, FETCHES); Infinity
-export const PORT_EARLIEST = 112; // f64: earliest issue of the burst's requests
-export const PORT_LEFT = 120; // i32: requests of the current burst not yet issued
-export const PORT_SLOT = 124; // i32: the current burst's slot, -1 = none needed
-export const PORT_QUEUE = 128; // pointer to i32 × ring: reads that wait for translation
-export const PORT_PENDING = 132; // pointer to i32 × ring: translated reads, by end of translation
-export const PORT_FREE_READS = 136; // pointer to i32 × ring
-export const PORT_FREE_READ_COUNT = 140;
-export const PORT_DEVICE = 144; // i32: index at the engine
-export const PORT_TOLD = 148; // i32: the model was told something and may want its software to run at another time
-export const PORT_READ_WINDOW = 152; // i32, 0 = out of order
-export const PORT_WRITE_WINDOW = 156; // i32
-export const PORT_SOFTWARE_AT = 160; // f64: what the model last said
-export const PORT_TRANSFERS = 168; // credits record: bursts in flight
-export const PORT_READS = 192; // f64 counts from here to PORT_DOWN_BUSY
-export const PORT_READ_BYTES = 200;
-export const PORT_WRITES = 208;
-export const PORT_WRITE_BYTES = 216;
-export const PORT_BURSTS = 224;
-export const PORT_UP_BUSY = 232; // f64 ps
-export const PORT_DOWN_BUSY = 240; // f64 ps
-export const PORT_TRANSLATION = 256; // histogram record: from arrival to the end of translation
-export const PORT_COMPLETION = 384; // histogram record: from issue to completion
+export const PORT_MEMORY_READ_PS = 8; // f64
+export const PORT_CTX = 16; // first argument of translate
+export const PORT_FLAGS = 20; // i32 PORT_FLAG_*
+export const PORT_MASK = 24; // i32: reads in flight at most, rounded up to a power of two, - 1
+export const PORT_PERIOD = 28; // i32: counting period
+export const PORT_QUEUE_HEAD = 32;
+export const PORT_QUEUE_COUNT = 36;
+export const PORT_PENDING_HEAD = 40;
+export const PORT_PENDING_COUNT = 44;
+export const PORT_TRANSLATION = 48; // histogram record: from arrival to the end of translation
+export const PORT_STATE = 176; // i32 STREAM_*
+export const PORT_DEVICE = 180; // i32: index at the engine
+export const PORT_STREAM_AT = 184; // f64: when the stream acts next (HOLDS_WRITE, FETCHES); Infinity
+export const PORT_UP_FREE = 192; // f64
+export const PORT_DOWN_FREE = 200; // f64
+export const PORT_REQUEST_PS = 208; // f64: wire time of the request of a read of SIZED_BYTES
+export const PORT_COMPLETION_PS = 216; // f64: and of its completions
+export const PORT_ABORT_PS = 224; // f64: wire time of an aborted read's answer
+export const PORT_ENTRY = 232; // pointer to the next request entry
+export const PORT_ENTRIES = 236; // i32: entries there
+export const PORT_COMPLETION = 240; // histogram record: from issue to completion
+export const PORT_EARLIEST = 368; // f64: earliest issue of the burst's requests
+export const PORT_LEFT = 376; // i32: requests of the current burst not yet issued
+export const PORT_SLOT = 380; // i32: the current burst's slot, -1 = none needed
+export const PORT_QUEUE = 384; // pointer to i32 × ring: reads that wait for translation
+export const PORT_PENDING = 388; // pointer to i32 × ring: translated reads, by end of translation
+export const PORT_FREE_READS = 392; // pointer to i32 × ring
+export const PORT_FREE_READ_COUNT = 396;
+export const PORT_TOLD = 400; // i32: the model was told something and may want its software to run at another time
+export const PORT_SIZED_BYTES = 404; // i32: size whose link times are remembered
+export const PORT_READ_WINDOW = 408; // i32, 0 = out of order
+export const PORT_WRITE_WINDOW = 412; // i32
+export const PORT_TRANSFERS = 416; // credits record: bursts in flight
+export const PORT_TAGS = 432; // credits record: PCIe tags
+export const PORT_SOFTWARE_AT = 448; // f64: what the model last said
+export const PORT_READS = 456; // f64 counts from here to PORT_DOWN_BUSY
+export const PORT_READ_BYTES = 464;
+export const PORT_WRITES = 472;
+export const PORT_WRITE_BYTES = 480;
+export const PORT_BURSTS = 488;
+export const PORT_UP_BUSY = 496; // f64 ps
+export const PORT_DOWN_BUSY = 504; // f64 ps
 export const PORT_SLOTS = 512; // pointer to burst slots
 export const PORT_FREE_SLOTS = 516; // pointer to i32 × (ring + 1)
 export const PORT_FREE_SLOT_COUNT = 520;
@@ -557,18 +559,17 @@ export const PORT_LAST_WRITE = 552; // f64
 export const PORT_WRITE_ISSUE = 560; // f64: of the held write
 export const PORT_WRITE_ARRIVAL = 568; // f64
 export const PORT_MEMORY_WRITE_PS = 576; // f64
-export const PORT_PS_PER_BYTE = 592; // f64
-export const PORT_MAX_PAYLOAD = 600; // i32 bytes
-export const PORT_MAX_READ_REQUEST = 604; // i32
-export const PORT_WRITE_HEADER = 608; // i32
-export const PORT_READ_REQUEST = 612; // i32
-export const PORT_COMPLETION_HEADER = 616; // i32
-export const PORT_PATTERN_SLOTS = 620; // u32: the kernel draws the pages: transfers in the window; 0 = the model gives them
-export const PORT_PATTERN_SHIFT = 624; // i32: log2 of transfers a page
-export const PORT_PATTERN_PAGE = 632; // f64: first page of the window
-export const PORT_PATTERN_RANDOM = 640; // u32 × 4: state of xoshiro128**
-export const PORT_ATS = 656; // pointer to the ATS record; only with PORT_FLAG_ATS
-export const PORT_TAGS = 660; // credits record: PCIe tags
+export const PORT_PS_PER_BYTE = 584; // f64
+export const PORT_MAX_PAYLOAD = 592; // i32 bytes
+export const PORT_MAX_READ_REQUEST = 596; // i32
+export const PORT_WRITE_HEADER = 600; // i32
+export const PORT_READ_REQUEST = 604; // i32
+export const PORT_COMPLETION_HEADER = 608; // i32
+export const PORT_PATTERN_SLOTS = 612; // u32: the kernel draws the pages: transfers in the window; 0 = the model gives them
+export const PORT_PATTERN_SHIFT = 616; // i32: log2 of transfers a page
+export const PORT_PATTERN_PAGE = 624; // f64: first page of the window
+export const PORT_PATTERN_RANDOM = 632; // u32 × 4: state of xoshiro128**
+export const PORT_ATS = 648; // pointer to the ATS record; only with PORT_FLAG_ATS
 export const PORT_BYTES = 704;
 
 export const PORT_FLAG_AHEAD = 1; // the model is asked ahead of time
@@ -608,12 +609,12 @@ export const READ_BYTES = 48;
  * count them since the start, modulo 2^32: those below COMPLETED are done, those below TRANSLATED are ordered by the end of
  * their translation, those below ISSUED wait for theirs.
  */
-export const PLAIN_COMPLETED = 48; // u32
-export const PLAIN_TRANSLATED = 52; // u32
-export const PLAIN_ISSUED = 56; // u32
-export const PLAIN_RING = 60; // pointer
+export const PLAIN_COMPLETED = 32; // u32
+export const PLAIN_TRANSLATED = 36; // u32
+export const PLAIN_ISSUED = 40; // u32
+export const PLAIN_RING = 44; // pointer
 /** COMPLETED, TRANSLATED and ISSUED when they were counted last. */
-export const PLAIN_SETTLED = 128;
+export const PLAIN_SETTLED = 384;
 export const PLAIN_ARRIVAL = 0; // f64; fields of a record
 export const PLAIN_DONE = 8; // f64: end of its translation
 export const PLAIN_PAGE = 16; // f64

@@ -8,13 +8,13 @@
 import {
   ENGINE_BETWEEN, ENGINE_DEVICE_TIMES, ENGINE_DRAINED, ENGINE_NOW, ENGINE_PORTS, ENGINE_REQUESTS, ENTRY_BYTES, ENTRY_LENGTH, ENTRY_PAGE,
   PLAIN_ARRIVAL, PLAIN_BYTES_LOG2, PLAIN_COMPLETED, PLAIN_DONE, PLAIN_ISSUED, PLAIN_PAGE, PLAIN_RING, PLAIN_SETTLED,
-  PLAIN_STATE, PLAIN_TRANSLATED, PORT_ABORT_PS, PORT_BURSTS, PORT_BYTES, PORT_COMPLETION, PORT_COMPLETION_PS, PORT_CTX, PORT_DOWN_BUSY,
-  PORT_DOWN_FREE, PORT_ENTRIES, PORT_ENTRY, PORT_FLAGS, PORT_FLAG_PLAIN, PORT_MASK, PORT_MEMORY_READ_PS, PORT_PERIOD, PORT_READS,
+  PLAIN_STATE, PLAIN_TRANSLATED, PORT_ABORT_PS, PORT_BUFFER, PORT_BURSTS, PORT_BYTES, PORT_COMPLETION, PORT_COMPLETION_PS, PORT_CTX, PORT_DOWN_BUSY,
+  PORT_DOWN_FREE, PORT_ENTRIES, PORT_ENTRY, PORT_FLAGS, PORT_FLAG_PLAIN, PORT_MASK, PORT_MEMORY_READ_PS, PORT_PATTERN_SLOTS, PORT_PERIOD, PORT_READS,
   PORT_READ_AT, PORT_READ_BYTES, PORT_REQUEST_PS, PORT_SIZED_BYTES, PORT_STATE, PORT_TRANSFERS, PORT_TRANSLATION, PORT_UP_BUSY,
   PORT_UP_FREE, CREDITS_COUNT, STREAM_BLOCKED, TIMES_BASE, TIMES_LIMIT,
 } from '../layout';
 import { recordPs } from './histogram';
-import { addTo, later, refill, sizeRead } from './port';
+import { addTo, drawPages, later, refill, sizeRead } from './port';
 import { translateAside } from './references';
 import { pageOf } from './state';
 import { actorOf, leastOther, place } from './times';
@@ -165,10 +165,11 @@ function turnAround(port: usize): f64 {
     }
     number++;
     upPs = later(upPs, downPs) + requestPs;
-    issue(port, recordIn(ring, mask, issued), downPs, upPs);
+    store<f64>(recordIn(ring, mask, issued), upPs, PLAIN_ARRIVAL);
     if (issued == end) readAtPs = upPs;
     issued++;
   }
+  givePages(port, load<u32>(port, PLAIN_ISSUED), issued);
   store<f64>(port, downPs, PORT_DOWN_FREE);
   store<f64>(port, upPs, PORT_UP_FREE);
   store<u32>(port, number, PLAIN_COMPLETED);
@@ -187,33 +188,39 @@ function unusual(port: usize, read: usize, tookPs: f64, current: i32): f64 {
   return wirePs;
 }
 
-/** Takes the model's next read from the buffer. */
+/** The pages of reads `from` … `to` - 1. */
 // @ts-ignore: decorator
 @inline
-function issue(port: usize, read: usize, atPs: f64, arrivalPs: f64): void {
-  const left = load<i32>(port, PORT_ENTRIES);
-  if (left == 0) refill(port, atPs);
-  const entry = load<usize>(port, PORT_ENTRY);
-  store<i32>(port, load<i32>(port, PORT_ENTRIES) - 1, PORT_ENTRIES);
-  store<usize>(port, entry + ENTRY_BYTES, PORT_ENTRY);
-  store<f64>(read, arrivalPs, PLAIN_ARRIVAL);
-  store<f64>(read, load<f64>(entry, ENTRY_PAGE), PLAIN_PAGE);
+function givePages(port: usize, from: u32, to: u32): void {
+  if (load<u32>(port, PORT_PATTERN_SLOTS) == 0) takePages(port, from, to);
+  else drawPages(port, load<usize>(port, PLAIN_RING) + PLAIN_PAGE, load<u32>(port, PORT_MASK), from, to);
+}
+
+/** Takes them from the buffer, as the model gave them. */
+function takePages(port: usize, from: u32, to: u32): void {
+  for (let number = from; number != to; number++) {
+    if (load<i32>(port, PORT_ENTRIES) == 0) refill(port, load<f64>(port, PORT_UP_FREE));
+    const entry = load<usize>(port, PORT_ENTRY);
+    store<i32>(port, load<i32>(port, PORT_ENTRIES) - 1, PORT_ENTRIES);
+    store<usize>(port, entry + ENTRY_BYTES, PORT_ENTRY);
+    store<f64>(recordAt(port, number), load<f64>(entry, ENTRY_PAGE), PLAIN_PAGE);
+  }
 }
 
 /** Issues the device's first reads, once. */
 export function startPlain(port: usize, nowPs: f64): void {
   if (load<i32>(port, PORT_STATE) == STREAM_BLOCKED) return;
   store<i32>(port, STREAM_BLOCKED, PORT_STATE);
+  if (load<u32>(port, PORT_PATTERN_SLOTS) == 0) refill(port, nowPs);
+  sizeRead(port, load<i32>(load<usize>(port, PORT_BUFFER), ENTRY_LENGTH)); // that of all reads
+  const reads = load<u32>(port + PORT_TRANSFERS, CREDITS_COUNT);
   let upPs = max(load<f64>(port, PORT_UP_FREE), nowPs);
-  const credits = load<u32>(port + PORT_TRANSFERS, CREDITS_COUNT);
-  for (let number: u32 = 0; number < credits; number++) {
-    if (load<i32>(port, PORT_ENTRIES) == 0) refill(port, upPs);
-    if (number == 0) sizeRead(port, load<i32>(load<usize>(port, PORT_ENTRY), ENTRY_LENGTH));
-    const atPs = upPs;
+  for (let number: u32 = 0; number < reads; number++) {
     upPs += load<f64>(port, PORT_REQUEST_PS);
-    issue(port, recordAt(port, number), atPs, upPs);
+    store<f64>(recordAt(port, number), upPs, PLAIN_ARRIVAL);
   }
-  store<u32>(port, credits, PLAIN_ISSUED);
+  givePages(port, 0, reads);
+  store<u32>(port, reads, PLAIN_ISSUED);
   store<f64>(port, upPs, PORT_UP_FREE);
   store<f64>(port, load<f64>(recordAt(port, 0), PLAIN_ARRIVAL), PORT_READ_AT);
 }

@@ -3,7 +3,7 @@
 
 import {
   CREDITS_COUNT, CREDITS_HEAD, CREDITS_MASK, CREDITS_TIMES, ENGINE_DRAINED, ENGINE_NOW, ENTRY_BYTES, ENTRY_COUNT_SHIFT,
-  ENTRY_EARLIEST, ENTRY_KIND, ENTRY_LENGTH, ENTRY_OP_MASK, ENTRY_PAGE, ENTRY_TOKEN, PORT_ABORT_PS, PORT_BUFFER, PORT_BUFFER_ENTRIES,
+  ENTRY_EARLIEST, ENTRY_KIND, ENTRY_LENGTH, ENTRY_OP_MASK, ENTRY_PAGE, ENTRY_TOKEN, PLAIN_BYTES_LOG2, PORT_ABORT_PS, PORT_BUFFER, PORT_BUFFER_ENTRIES,
   PORT_BURSTS, PORT_COMPLETION, PORT_COMPLETION_HEADER, PORT_COMPLETION_PS, PORT_DEVICE, PORT_DOWN_BUSY,
   PORT_DOWN_FREE, PORT_EARLIEST, PORT_ENTRIES, PORT_ENTRY, PORT_FLAGS, PORT_FLAG_AHEAD, PORT_FLAG_LIMITED,
   PORT_FLAG_TAGGED, PORT_FREE_READS, PORT_FREE_READ_COUNT, PORT_FREE_SLOTS, PORT_FREE_SLOT_COUNT, PORT_LAST_READ,
@@ -155,7 +155,10 @@ function fetch(engine: usize, port: usize): i32 {
 
 export function refill(port: usize, atPs: f64): bool {
   if (load<u32>(port, PORT_PATTERN_SLOTS) != 0) {
-    drawPages(port);
+    const buffer = load<usize>(port, PORT_BUFFER);
+    drawPages(port, buffer + ENTRY_PAGE, PORT_BUFFER_ENTRIES - 1, 0, PORT_BUFFER_ENTRIES);
+    store<usize>(port, buffer, PORT_ENTRY);
+    store<i32>(port, PORT_BUFFER_ENTRIES, PORT_ENTRIES);
     return true;
   }
   const count = fetchEntries(load<i32>(port, PORT_DEVICE), atPs);
@@ -165,17 +168,20 @@ export function refill(port: usize, atPs: f64): bool {
   return count != 0;
 }
 
-/** Fills the buffer with the pages of transfers at random places of a window; the rest of the entries stays as it is. */
-function drawPages(port: usize): void {
+/**
+ * Draws the pages of transfers at random places of a window into records `from` … `to` - 1 of a ring (numbers modulo 2^32). Its records, as
+ * request entries, are 2^PLAIN_BYTES_LOG2 bytes; `pages` is that of record 0.
+ */
+export function drawPages(port: usize, pages: usize, mask: u32, from: u32, to: u32): void {
   const slots = load<u32>(port, PORT_PATTERN_SLOTS);
   const shift = load<u32>(port, PORT_PATTERN_SHIFT);
   const first = load<f64>(port, PORT_PATTERN_PAGE);
-  const buffer = load<usize>(port, PORT_BUFFER);
   let s0 = load<u32>(port, PORT_PATTERN_RANDOM);
   let s1 = load<u32>(port, PORT_PATTERN_RANDOM + 4);
   let s2 = load<u32>(port, PORT_PATTERN_RANDOM + 8);
   let s3 = load<u32>(port, PORT_PATTERN_RANDOM + 12);
-  for (let at = buffer, end = buffer + PORT_BUFFER_ENTRIES * ENTRY_BYTES; at < end; ) {
+  let number = from;
+  while (number != to) {
     // lib/prng.ts: xoshiro128**, and Lemire's multiplication.
     const draw = rotl<u32>(s1 * 5, 7) * 9;
     const shifted = s1 << 9;
@@ -186,16 +192,16 @@ function drawPages(port: usize): void {
     s2 ^= shifted;
     s3 = rotl<u32>(s3, 11);
     const product = <u64>draw * <u64>slots;
-    if (<u32>product < slots && <u32>product < <u32>((<u64>1 << 32) % <u64>slots)) continue;
-    store<f64>(at, first + <f64>(<u32>(product >> 32) >> shift), ENTRY_PAGE);
-    at += ENTRY_BYTES;
+    if (<u32>product < slots) {
+      if (<u32>product < <u32>((<u64>1 << 32) % <u64>slots)) continue;
+    }
+    store<f64>(pages + ((number & mask) << PLAIN_BYTES_LOG2), first + <f64>(<u32>(product >> 32) >> shift));
+    number++;
   }
   store<u32>(port, s0, PORT_PATTERN_RANDOM);
   store<u32>(port, s1, PORT_PATTERN_RANDOM + 4);
   store<u32>(port, s2, PORT_PATTERN_RANDOM + 8);
   store<u32>(port, s3, PORT_PATTERN_RANDOM + 12);
-  store<usize>(port, buffer, PORT_ENTRY);
-  store<i32>(port, PORT_BUFFER_ENTRIES, PORT_ENTRIES);
 }
 
 /** Whether no transfer still under way can end before `creditPs`: writes complete out of order with reads. */
