@@ -55,6 +55,27 @@ describe('due times', () => {
       }),
     );
   });
+
+  it('stay in order when one comes before the time that keys count from', () => {
+    const kernel = createKernel(MEMORY_BYTES);
+    const engine = idleEngine(kernel, 9);
+    const ran: number[] = [];
+    kernel.host = {
+      fetch: () => 0,
+      done: () => {},
+      pageRequest: () => {},
+      translate: () => 0,
+      recorded: () => {},
+      other: (actor) => ran.push(actor),
+    };
+    const { engineSchedule, engineNext, engineRun } = kernel.exports;
+    engineSchedule(engine.pointer, 7, 2 ** 52);
+    expect(engineNext(engine.pointer)).toBe(2 ** 52); // from now on keys count from here
+    for (const actor of [5, 2, 3]) engineSchedule(engine.pointer, actor, 10);
+    expect(engineNext(engine.pointer)).toBe(10);
+    engineRun(engine.pointer, Infinity, 1);
+    expect(ran).toEqual([2, 3, 5, 7]);
+  });
 });
 
 /** An engine whose timers and software can be scheduled at will: (actors - 1) / 2 devices, rounded up, that never send. */
