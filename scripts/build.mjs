@@ -26,6 +26,7 @@ const parts = {
       'src/kernel/layout.ts',
       'src/kernel/layout-queue.ts',
       'src/kernel/layout-memo.ts',
+      'src/kernel/layout-ats.ts',
       'scripts/build.mjs',
     ],
     stamp: join(dist, 'kernel.wasm'),

@@ -5,13 +5,8 @@ import type { CommandQueue } from '../iommu/command-queue.ts';
 import { ownLog } from '../iommu/record-log.ts';
 import { type PageRequest, type PageRequestEncoding, PprLog } from '../iommu/ppr-log.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import {
-  C_ATC_INVALIDATION_PS,
-  C_ATC_INVALIDATIONS,
-  C_ATC_TIMEOUTS,
-  CTX_COUNTERS,
-  RESPONSE_FAILURE,
-} from '../kernel/layout.ts';
+import { C_ATC_INVALIDATION_PS, C_ATC_INVALIDATIONS, C_ATC_TIMEOUTS, CTX_COUNTERS } from '../kernel/layout.ts';
+import { RESPONSE_FAILURE } from '../kernel/layout-ats.ts';
 import type { Pager } from '../driver/pager.ts';
 import type { DeviceSpec, MachineSpec } from '../spec.ts';
 import { DeviceTlb, type InvalidationTimes } from './device-tlb.ts';

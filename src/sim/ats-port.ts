@@ -42,7 +42,7 @@ import {
   INVALIDATION_BYTES,
   MISS_BYTES,
   READ_NEXT,
-} from '../kernel/layout.ts';
+} from '../kernel/layout-ats.ts';
 import { PS_PER_NS } from '../request.ts';
 import type { AtsSpec, PriSpec } from '../spec.ts';
 

@@ -23,11 +23,10 @@ import {
   ENGINE_PORTS,
   ENGINE_REFERENCES,
   ENGINE_REQUESTS,
-  GROUP_LAST,
-  GROUP_MASK,
   PORT_BYTES,
   REFERENCE_BYTES,
 } from '../kernel/layout.ts';
+import { GROUP_LAST, GROUP_MASK } from '../kernel/layout-ats.ts';
 import type { AtsSpec, LinkSpec, MachineSpec, PriSpec } from '../spec.ts';
 import type { DeviceModel } from '../traffic/device.ts';
 import { Port } from './port.ts';

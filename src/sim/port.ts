@@ -14,7 +14,6 @@ import { assert } from '../lib/assert.ts';
 import { roundUpPowerOfTwo } from '../lib/bits.ts';
 import type { Kernel, Regions } from '../kernel/kernel.ts';
 import {
-  ATS_CACHE,
   BURST_SLOT_BYTES,
   CREDITS_COUNT,
   CREDITS_MASK,
@@ -92,6 +91,7 @@ import {
   READ_BYTES,
   READ_PAGE,
 } from '../kernel/layout.ts';
+import { ATS_CACHE } from '../kernel/layout-ats.ts';
 import { Prng } from '../lib/prng.ts';
 import { OP_READ, PS_PER_NS } from '../request.ts';
 import type { AtsSpec, DeviceSpec, LinkSpec, MachineSpec, PriSpec } from '../spec.ts';

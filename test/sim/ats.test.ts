@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Kernel } from '../../src/kernel/kernel.ts';
 import { Regions } from '../../src/kernel/kernel.ts';
 import * as layout from '../../src/kernel/layout.ts';
+import { RESPONSE_FAILURE, RESPONSE_INVALID, RESPONSE_SUCCESS } from '../../src/kernel/layout-ats.ts';
 import { OP_READ, OP_WRITE } from '../../src/request.ts';
 import { DeviceTlb } from '../../src/sim/device-tlb.ts';
 import { Engine } from '../../src/sim/engine.ts';
@@ -207,7 +208,7 @@ describe('page requests', () => {
     const it = world(reads([7]), {
       pri: {},
       present: (_, atPs) => atPs > 500_000,
-      respond: (engine, group) => engine.respond(0, group, layout.RESPONSE_SUCCESS, 1_000_000),
+      respond: (engine, group) => engine.respond(0, group, RESPONSE_SUCCESS, 1_000_000),
     });
     run(it);
     expect(it.requested).toEqual([[7, 1, 0, true, 423]]); // 303 + 20 message + 100
@@ -217,12 +218,12 @@ describe('page requests', () => {
     expect(it.count(layout.C_PRI_RETRIES)).toBe(1);
   });
 
-  it.each([layout.RESPONSE_INVALID, layout.RESPONSE_FAILURE])('answered with %i end the request', (code) => {
+  it.each([RESPONSE_INVALID, RESPONSE_FAILURE])('answered with %i end the request', (code) => {
     const respond: Setting['respond'] = (engine, group, _, atPs) => engine.respond(0, group, code, atPs);
     const it = world(reads([7]), { pri: {}, present: () => false, respond });
     run(it);
     expect(it.script.done).toEqual([[0, 423 + 20 + 100, true]]);
-    const counter = code === layout.RESPONSE_INVALID ? layout.C_PRI_INVALID : layout.C_PRI_FAILURE;
+    const counter = code === RESPONSE_INVALID ? layout.C_PRI_INVALID : layout.C_PRI_FAILURE;
     expect(it.count(counter)).toBe(1);
   });
 
@@ -237,7 +238,7 @@ describe('page requests', () => {
       [8, 0, true],
       [9, 1, true], // no room for the fourth
     ]);
-    it.engine.respond(0, 0, layout.RESPONSE_INVALID, it.engine.nowPs);
+    it.engine.respond(0, 0, RESPONSE_INVALID, it.engine.nowPs);
     run(it);
     expect(it.requested.slice(3).map(([page, , group, last]) => [page, group, last])).toEqual([[10, 2, true]]);
     expect([it.count(layout.C_PRI_GROUPS), it.count(layout.C_PRI_REQUESTS)]).toEqual([3, 4]);
@@ -364,7 +365,7 @@ function check(size: Sizes, steps: readonly Step[], changes: readonly Change[]):
     },
     respond(engine, group, last, atPs) {
       for (const [page] of it.requested.slice(-1)) mapped.add(page);
-      if (last) engine.respond(0, group, layout.RESPONSE_SUCCESS, atPs + 700_000);
+      if (last) engine.respond(0, group, RESPONSE_SUCCESS, atPs + 700_000);
     },
   });
   run(it);

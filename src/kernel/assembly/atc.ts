@@ -1,10 +1,12 @@
 // A device's address translation cache (ATC): one cache for all its leaf sizes, whose keys are page numbers alone.
 
 import {
-  ATS_CACHE, ATS_CLASSES, ATS_CLASS_LOG2, CACHE_PAD, CACHE_RESIDENT, CACHE_SETS, CACHE_SLOTS, CACHE_TAGS, CACHE_WAYS,
-  CTX_COUNTERS, C_STALE, META_UNMAPPED_SHIFT, PORT_ATS, PORT_CTX, RESULT_ALLOWED, RESULT_LOG2, RESULT_PAGE, SLOT_BYTES,
-  SLOT_KEY0, SLOT_META,
+  CACHE_PAD, CACHE_RESIDENT, CACHE_SETS, CACHE_SLOTS, CACHE_TAGS, CACHE_WAYS, CTX_COUNTERS, C_STALE, META_UNMAPPED_SHIFT, PORT_ATS,
+  PORT_CTX, SLOT_BYTES, SLOT_KEY0, SLOT_META,
 } from '../layout';
+import {
+  ATS_CACHE, ATS_CLASSES, ATS_CLASS_LOG2, RESULT_ALLOWED, RESULT_LOG2, RESULT_PAGE,
+} from '../layout-ats';
 import { drop, find, insert, setOf, tagOf, touch } from './cache';
 import { addTo } from './port';
 

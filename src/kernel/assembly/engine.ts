@@ -1,10 +1,13 @@
 // The engine of one unit: devices, cores, timers and commands in the order of simulated time (sim/engine.ts says how).
 
 import {
-  ATS_PUMP, ENGINE_BETWEEN, ENGINE_DEVICES, ENGINE_DEVICE_TIMES, ENGINE_NOW, ENGINE_OTHER_TIMES, ENGINE_PORTS, ENGINE_REQUESTS, EVENT_RESPOND,
-  PORT_ATS, PORT_BYTES, PORT_CTX, PORT_DEVICE, PORT_FLAGS, PORT_FLAG_ATS, PORT_FLAG_PLAIN, PORT_READ_AT, PORT_SOFTWARE_AT, PORT_STATE, PORT_STREAM_AT, PORT_TOLD, READ_OP, READ_PAGE,
-  STREAM_HOLDS_WRITE, STREAM_IDLE,
+  ENGINE_BETWEEN, ENGINE_DEVICES, ENGINE_DEVICE_TIMES, ENGINE_NOW, ENGINE_OTHER_TIMES, ENGINE_PORTS, ENGINE_REQUESTS, PORT_ATS,
+  PORT_BYTES, PORT_CTX, PORT_DEVICE, PORT_FLAGS, PORT_FLAG_ATS, PORT_FLAG_PLAIN, PORT_READ_AT, PORT_SOFTWARE_AT, PORT_STATE,
+  PORT_STREAM_AT, PORT_TOLD, READ_OP, READ_PAGE, STREAM_HOLDS_WRITE, STREAM_IDLE,
 } from '../layout';
+import {
+  ATS_PUMP, EVENT_RESPOND,
+} from '../layout-ats';
 import { markUnmapped } from './atc';
 import { atsEvent, finishAts, pump, startInvalidation, usesOf } from './ats';
 import { addEvent, firstEventPs, takeEvent } from './events';

@@ -1,6 +1,8 @@
 // Events of one port, by time and, at one time, by the order in which they were added: a binary heap.
 
-import { ATS_EVENTS, ATS_HEAP, ATS_SEQ, EVENT_BYTES, EVENT_KIND, EVENT_REF, EVENT_SEQ, EVENT_TIME } from '../layout';
+import {
+  ATS_EVENTS, ATS_HEAP, ATS_SEQ, EVENT_BYTES, EVENT_KIND, EVENT_REF, EVENT_SEQ, EVENT_TIME,
+} from '../layout-ats';
 
 // @ts-ignore: decorator
 @inline
