@@ -4,8 +4,8 @@
 import {
   LV_INDEX_MASK, LV_LEAF_BITS, LV_SHIFT, LV_TABLE_BITS, POLICY_CLEAR_ABOVE, POLICY_GROW_BY_START, POLICY_KEEP, POLICY_ONE_TABLE,
   POLICY_RECHOOSE, POLICY_REPLACE, POLICY_TABLE_IF_EMPTY, PT_FREED_TABLES, PT_LEAF_ITEMS, PT_LEVELS, PT_NEAR_TABLE, PT_ROOT,
-  RULE_ADDRESS, RULE_ADDRESS_HIGH, RULE_ADDRESS_HIGH_SHIFT, RULE_ADDRESS_SHIFT, RULE_CONTIG_KIND, RULE_CONTIG_ONES,
-  RULE_CONTIG_VALUE, RULE_ERRNOS, RULE_FLAGS, RULE_FLAG_GROWS, RULE_GRANULE_LOG2, RULE_LEVELS, RULE_LEVELS_MAX,
+  PT_RULE, PT_TARGETS, RULE_ADDRESS, RULE_ADDRESS_HIGH, RULE_ADDRESS_HIGH_SHIFT, RULE_ADDRESS_SHIFT, RULE_CONTIG_KIND, RULE_CONTIG_ONES,
+  RULE_CONTIG_VALUE, RULE_ERRNOS, RULE_FLAGS, RULE_FLAG_GROWS, RULE_GRANULE_LOG2, RULE_LEVEL0, RULE_LEVELS, RULE_LEVELS_MAX,
   RULE_OUTPUT_BITS, RULE_PAGE_SIZES, RULE_ROOT_SIZE_LOG2, RULE_TABLE_SIZE_LOG2,
 } from '../layout';
 import {
@@ -15,7 +15,7 @@ import {
 } from './entry';
 import { giveFrame, takeFrame } from './frames';
 import { pageOf } from './state';
-import { PAGES, leafTable, nearTable, undo } from './unmap';
+import { PAGES, leafTable, nearSlot, undo } from './unmap';
 
 export { ptUnmap, ptUnmapSize } from './unmap';
 
@@ -49,7 +49,14 @@ export function ptCreate(pt: usize): i32 {
   store<i32>(pt, 0, PT_FREED_TABLES);
   store<f64>(pt, 0, PT_LEAF_ITEMS);
   store<u32>(pt, 0, PT_NEAR_TABLE);
+  store<u64>(pt, targets(), PT_TARGETS);
   return 0;
+}
+
+/** PT_TARGETS of the table in hand. */
+function targets(): u64 {
+  if (load<i32>(rule, RULE_GRANULE_LOG2) != PAGE_LOG2 || ((load<u64>(rule, RULE_PAGE_SIZES) >> PAGE_LOG2) & 1) == 0) return 0;
+  return <u64>1 << min(<u64>(load<i32>(rule, RULE_OUTPUT_BITS) - PAGE_LOG2), PAGE_BITS);
 }
 
 /** Gives back every table, the root too. */
@@ -69,22 +76,44 @@ export function ptDestroy(pt: usize): void {
 
 /** Maps a range with the largest leaves that fit. 0 or a negative errno, and then nothing of it is mapped. */
 export function ptMap(pt: usize, iovaPage: f64, paPage: f64, pages: f64, leafLow: i32, leafHigh: i32): i32 {
+  const bits = (<u64>(<u32>leafHigh) << 32) | <u64>(<u32>leafLow);
+  const isPage = pages == 1 && iovaPage < PAGES && paPage < PAGES;
+  if (isPage && mapNear(pt, pageOf(iovaPage), pageOf(paPage), bits)) return 0;
   open(pt);
   store<i32>(pt, 0, PT_FREED_TABLES);
-  attributes = (<u64>(<u32>leafHigh) << 32) | <u64>(<u32>leafLow);
-  if (pages == 1 && iovaPage < PAGES && paPage < PAGES) return mapPage(pageOf(iovaPage), pageOf(paPage));
+  attributes = bits;
+  if (isPage) return mapPage(pageOf(iovaPage), pageOf(paPage));
   return mapRange(<u64>iovaPage, <u64>paPage, <u64>pages);
 }
 
-/** One 4 KiB page, what drivers map most often: there is no size to choose. */
+/**
+ * One 4 KiB page into an empty place of the table used last, what drivers map most often. What else could be wrong was looked at when
+ * that table was found, and by PT_TARGETS. False = not that case.
+ */
+// @ts-ignore: decorator
+@inline
+function mapNear(pt: usize, page: u64, target: u64, bits: u64): bool {
+  const slot = nearSlot(pt, page);
+  if (slot == 0 || target >= load<u64>(pt, PT_TARGETS) || load<u64>(slot) != 0) return false;
+  const rules = load<usize>(pt, PT_RULE);
+  const address = target << PAGE_LOG2;
+  const low = (address >> <u64>load<i32>(rules, RULE_ADDRESS_SHIFT)) & load<u64>(rules, RULE_ADDRESS);
+  const high = (address >> <u64>load<i32>(rules, RULE_ADDRESS_HIGH_SHIFT)) & load<u64>(rules, RULE_ADDRESS_HIGH);
+  store<u64>(slot, bits | load<u64>(rules, RULE_LEVEL0 + LV_LEAF_BITS) | low | high);
+  store<i32>(pt, 0, PT_FREED_TABLES);
+  store<f64>(pt, load<f64>(pt, PT_LEAF_ITEMS) + 1, PT_LEAF_ITEMS);
+  mapped = 1;
+  return true;
+}
+
+/** One 4 KiB page: there is no size to choose. */
 function mapPage(page: u64, target: u64): i32 {
   mapped = 0;
   const error = checkRange(page, target, 1);
   if (error != 0) return error;
   if (((load<u64>(rule, RULE_PAGE_SIZES) >> PAGE_LOG2) & 1) == 0) return EINVAL;
-  let leaves = nearTable(page);
-  if (leaves == 0 && grow(page, 0) != 0) return ENOMEM;
-  if (leaves == 0) leaves = leafTable(page);
+  if (grow(page, 0) != 0) return ENOMEM;
+  let leaves = leafTable(page);
   if (leaves == 0) leaves = descend(page, 0);
   if (leaves == 0) return descendError;
   const slot = leaves + (indexOf(recordOf(0), page) << 3);

@@ -4,10 +4,10 @@
 import {
   ARENA_ADDRESS, ARENA_BASE, LV_INDEX_MASK, LV_LEAF_BITS, LV_LEAF_MASK, LV_LEAF_XOR, LV_SHIFT,
   LV_TABLE_BITS, POLICY_BY_FETCH, POLICY_BY_STEP, POLICY_HOLE_SKIP,
-  POLICY_REPORT_SIZE, POLICY_REPORT_SPAN, POLICY_SPLIT, POLICY_TAIL_WHOLE, PT_FREED_TABLES, PT_LEVELS, PT_NEAR_KEY, PT_NEAR_TABLE, PT_ROOT,
+  POLICY_REPORT_SIZE, POLICY_REPORT_SPAN, POLICY_SPLIT, POLICY_TAIL_WHOLE, PT_FREED_TABLES, PT_LEAF_ITEMS, PT_LEVELS, PT_NEAR_KEY, PT_NEAR_TABLE, PT_ROOT, PT_RULE,
   RULE_ADDRESS, RULE_ADDRESS_HIGH, RULE_ADDRESS_HIGH_SHIFT, RULE_ADDRESS_SHIFT, RULE_CONTIG_KIND, RULE_CONTIG_MASK,
   RULE_CONTIG_NONE, RULE_CONTIG_VALUE, RULE_FLAGS, RULE_FLAG_NEXT_LEVEL, RULE_FLAG_SIGN_EXTEND, RULE_FREE_BLOCK,
-  RULE_FREE_COVERED, RULE_FREE_POLICY, RULE_FREE_WHOLE, RULE_GRANULE_LOG2, RULE_LEVEL_BYTES, RULE_PAGE_SIZES,
+  RULE_FREE_COVERED, RULE_FREE_POLICY, RULE_FREE_WHOLE, RULE_GRANULE_LOG2, RULE_LEVEL0, RULE_LEVEL_BYTES, RULE_PAGE_SIZES,
   RULE_TABLE_SIZE_LOG2,
 } from '../layout';
 import {
@@ -27,8 +27,38 @@ let namedSize: i32 = -1;
 
 /** Unmaps a range; returns the pages unmapped, which a large leaf at the end can make more than asked for. */
 export function ptUnmap(pt: usize, iovaPage: f64, pages: f64): f64 {
-  if (pages == 1 && iovaPage < PAGES && unmapPage(pt, pageOf(iovaPage))) return 1;
+  if (pages == 1 && iovaPage < PAGES) {
+    const page = pageOf(iovaPage);
+    if (unmapNear(pt, page) || unmapPage(pt, page)) return 1;
+  }
   return unmapCall(pt, <u64>iovaPage, <u64>pages, -1);
+}
+
+/** `unmapPage` for a page of the table used last. */
+// @ts-ignore: decorator
+@inline
+function unmapNear(pt: usize, page: u64): bool {
+  const slot = nearSlot(pt, page);
+  if (slot == 0) return false;
+  const leaf = load<u64>(slot);
+  if (leaf == 0 || isSpread(load<usize>(pt, PT_RULE), leaf)) return false;
+  clear(pt, slot);
+  return true;
+}
+
+/** Whether a leaf may be one of several slots. */
+// @ts-ignore: decorator
+@inline
+function isSpread(rules: usize, leaf: u64): bool {
+  return load<i32>(rules, RULE_CONTIG_KIND) != RULE_CONTIG_NONE && (leaf & load<u64>(rules, RULE_CONTIG_MASK)) == load<u64>(rules, RULE_CONTIG_VALUE);
+}
+
+// @ts-ignore: decorator
+@inline
+function clear(pt: usize, slot: usize): void {
+  store<u64>(slot, 0);
+  store<i32>(pt, 0, PT_FREED_TABLES);
+  store<f64>(pt, load<f64>(pt, PT_LEAF_ITEMS) - 1, PT_LEAF_ITEMS);
 }
 
 /** One page mapped by a 4 KiB leaf: every policy removes just that, and no table can be freed. False = not that case. */
@@ -39,33 +69,37 @@ function unmapPage(pt: usize, page: u64): bool {
   if (at == 0) return false;
   const slot = at + (indexOf(recordOf(0), page) << 3);
   const leaf = load<u64>(slot);
-  if (leaf == 0 || leafSize(leaf, 0) != 0) return false;
-  store<u64>(slot, 0);
-  store<i32>(pt, 0, PT_FREED_TABLES);
-  countLeaves(-1);
+  if (leaf == 0 || isSpread(rule, leaf)) return false;
+  clear(pt, slot);
   return true;
 }
 
-/** The lowest table on the way to this page, if it is the one that was used last and none has been freed since; 0. */
+/**
+ * The place of a page in the lowest table that was used last, if it lies in that one and none has been freed since; 0. There is one
+ * only in formats with 4 KiB granules, for pages that the table may map.
+ */
 // @ts-ignore: decorator
 @inline
-export function nearTable(page: u64): usize {
-  const near: usize = load<u32>(table, PT_NEAR_TABLE);
-  return load<u64>(table, PT_NEAR_KEY) == nearKey(page) ? near : 0;
+export function nearSlot(pt: usize, page: u64): usize {
+  const near: usize = load<u32>(pt, PT_NEAR_TABLE);
+  const rules = load<usize>(pt, PT_RULE);
+  if (near == 0 || load<u64>(pt, PT_NEAR_KEY) != nearKey(rules, page)) return 0;
+  return near + (<usize>(<u32>page & load<u32>(rules, RULE_LEVEL0 + LV_INDEX_MASK)) << 3);
 }
 
 // @ts-ignore: decorator
 @inline
-function nearKey(page: u64): u64 {
-  return page >> <u64>pageShift(recordOf(1));
+function nearKey(rules: usize, page: u64): u64 {
+  return page >> <u64>(load<u32>(rules, RULE_LEVEL0 + RULE_LEVEL_BYTES + LV_SHIFT) - PAGE_LOG2);
 }
 
 /** The lowest table on the way to this page, which the table's levels reach; 0: the way ends above it. */
 // @ts-ignore: decorator
 @inline
 export function leafTable(page: u64): usize {
-  const near = nearTable(page);
-  return near != 0 ? near : farTable(page, nearKey(page));
+  const near: usize = load<u32>(table, PT_NEAR_TABLE);
+  const key = nearKey(rule, page);
+  return near != 0 && load<u64>(table, PT_NEAR_KEY) == key ? near : farTable(page, key);
 }
 
 /** The same from the root down. */
