@@ -133,9 +133,9 @@ export const PT_LEVELS = 12; // levels now (AMD v1 grows)
 export const PT_FREED_TABLES = 16; // i32: table pages freed by the last map or unmap (drives the PDE / IH hint of newer kernels)
 export const PT_LEAF_ITEMS = 24; // f64: leaf items now written
 /** The lowest table that was used last, and which: software goes back to it, as long as no table has been freed since. */
-export const PT_NEAR_TABLE = 32; // wasm offset, 0 = none
-export const PT_NEAR_KEY = 40; // u64: the page number without the bits that its entries tell apart
-/** u64: physical page numbers below this fit into a leaf of one 4 KiB page; 0 = the format or its configuration has no such leaves. */
+export const PT_NEAR_TABLE = 32; // wasm offset
+export const PT_NEAR_KEY = 40; // u64: the page number without the bits that its entries tell apart; all ones = there is no such table
+/** f64: physical page numbers below this fit into a leaf of one 4 KiB page; 0 = the format or its configuration has no such leaves. */
 export const PT_TARGETS = 48;
 export const PT_BYTES = 64;
 

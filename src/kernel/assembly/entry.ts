@@ -3,7 +3,7 @@
 
 import {
   ARENA_ADDRESS, ARENA_BASE, LV_INDEX_MASK, LV_LEAF_MASK, LV_LEAF_XOR, LV_SHIFT, PT_ARENA, PT_FREED_TABLES,
-  PT_LEAF_ITEMS, PT_NEAR_TABLE, PT_RULE, RULE_ADDRESS, RULE_ADDRESS_HIGH, RULE_ADDRESS_HIGH_SHIFT, RULE_ADDRESS_SHIFT,
+  PT_LEAF_ITEMS, PT_NEAR_KEY, PT_RULE, RULE_ADDRESS, RULE_ADDRESS_HIGH, RULE_ADDRESS_HIGH_SHIFT, RULE_ADDRESS_SHIFT,
   RULE_CONTIG_KIND, RULE_CONTIG_MASK, RULE_CONTIG_NONE, RULE_CONTIG_ONES, RULE_CONTIG_VALUE, RULE_FLAGS,
   RULE_FLAG_GROWS, RULE_FLAG_NEXT_LEVEL, RULE_FLAG_SIGN_EXTEND, RULE_LEVEL0, RULE_LEVELS, RULE_LEVELS_MAX,
   RULE_LEVEL_BYTES, RULE_MAP_BITS, RULE_POLICY, RULE_TABLE_SIZE_LOG2,
@@ -12,6 +12,8 @@ import { giveFrame } from './frames';
 
 export const PAGE_LOG2: i32 = 12;
 export const PAGE_BITS: u64 = 52; // of a page number
+/** PT_NEAR_KEY of no page. */
+export const NOT_NEAR: u64 = ~(<u64>0);
 
 // Registers of the call in progress (wasm globals: per instance).
 export let table: usize = 0; // the page table record
@@ -118,7 +120,7 @@ export function countLeaves(by: i32): void {
 
 export function freeTable(frame: usize): void {
   giveFrame(arena, frame, load<i32>(rule, RULE_TABLE_SIZE_LOG2));
-  store<u32>(table, 0, PT_NEAR_TABLE);
+  store<u64>(table, NOT_NEAR, PT_NEAR_KEY);
   store<i32>(table, load<i32>(table, PT_FREED_TABLES) + 1, PT_FREED_TABLES);
 }
 

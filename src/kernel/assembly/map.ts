@@ -3,19 +3,19 @@
 
 import {
   LV_INDEX_MASK, LV_LEAF_BITS, LV_SHIFT, LV_TABLE_BITS, POLICY_CLEAR_ABOVE, POLICY_GROW_BY_START, POLICY_KEEP, POLICY_ONE_TABLE,
-  POLICY_RECHOOSE, POLICY_REPLACE, POLICY_TABLE_IF_EMPTY, PT_FREED_TABLES, PT_LEAF_ITEMS, PT_LEVELS, PT_NEAR_TABLE, PT_ROOT,
+  POLICY_RECHOOSE, POLICY_REPLACE, POLICY_TABLE_IF_EMPTY, PT_FREED_TABLES, PT_LEAF_ITEMS, PT_LEVELS, PT_NEAR_KEY, PT_ROOT,
   PT_RULE, PT_TARGETS, RULE_ADDRESS, RULE_ADDRESS_HIGH, RULE_ADDRESS_HIGH_SHIFT, RULE_ADDRESS_SHIFT, RULE_CONTIG_KIND, RULE_CONTIG_ONES,
   RULE_CONTIG_VALUE, RULE_ERRNOS, RULE_FLAGS, RULE_FLAG_GROWS, RULE_GRANULE_LOG2, RULE_LEVEL0, RULE_LEVELS, RULE_LEVELS_MAX,
   RULE_OUTPUT_BITS, RULE_PAGE_SIZES, RULE_ROOT_SIZE_LOG2, RULE_TABLE_SIZE_LOG2,
 } from '../layout';
 import {
-  PAGE_BITS, PAGE_LOG2, addressOfFrame, arena, childOf, clearLeaf, countLeaves, dropChildren, dropTable, encode,
+  NOT_NEAR, PAGE_BITS, PAGE_LOG2, addressOfFrame, arena, childOf, clearLeaf, countLeaves, dropChildren, dropTable, encode,
   inAperture, indexOf, isLeaf, largestSize, levelOf, mapsAnything, open, pageShift, policy, recordOf, rule, runLength,
   table,
 } from './entry';
 import { giveFrame, takeFrame } from './frames';
 import { pageOf } from './state';
-import { PAGES, leafTable, nearSlot, undo } from './unmap';
+import { PAGES, leafTable, nearKey, nearSlot, undo } from './unmap';
 
 export { ptUnmap, ptUnmapSize } from './unmap';
 
@@ -48,8 +48,8 @@ export function ptCreate(pt: usize): i32 {
   store<i32>(pt, load<i32>(rule, RULE_LEVELS), PT_LEVELS);
   store<i32>(pt, 0, PT_FREED_TABLES);
   store<f64>(pt, 0, PT_LEAF_ITEMS);
-  store<u32>(pt, 0, PT_NEAR_TABLE);
-  store<u64>(pt, targets(), PT_TARGETS);
+  store<u64>(pt, NOT_NEAR, PT_NEAR_KEY);
+  store<f64>(pt, <f64>targets(), PT_TARGETS);
   return 0;
 }
 
@@ -69,7 +69,7 @@ export function ptDestroy(pt: usize): void {
   // A grown table's root is no larger than its first one: only formats with 4 KiB roots grow.
   giveFrame(arena, root, load<i32>(rule, RULE_ROOT_SIZE_LOG2));
   store<u32>(pt, 0, PT_ROOT);
-  store<u32>(pt, 0, PT_NEAR_TABLE);
+  store<u64>(pt, NOT_NEAR, PT_NEAR_KEY);
 }
 
 // ---- Map -------------------------------------------------------------------------------------------------------------------
@@ -77,33 +77,32 @@ export function ptDestroy(pt: usize): void {
 /** Maps a range with the largest leaves that fit. 0 or a negative errno, and then nothing of it is mapped. */
 export function ptMap(pt: usize, iovaPage: f64, paPage: f64, pages: f64, leafLow: i32, leafHigh: i32): i32 {
   const bits = (<u64>(<u32>leafHigh) << 32) | <u64>(<u32>leafLow);
-  const isPage = pages == 1 && iovaPage < PAGES && paPage < PAGES;
-  if (isPage && mapNear(pt, pageOf(iovaPage), pageOf(paPage), bits)) return 0;
+  // One 4 KiB page into an empty place of the table used last, what drivers map most often: what else could be wrong was looked at
+  // when that table was found.
+  if (pages == 1 && iovaPage < PAGES && paPage < load<f64>(pt, PT_TARGETS)) {
+    const page = pageOf(iovaPage);
+    const rules = load<usize>(pt, PT_RULE);
+    const slot = nearSlot(pt, rules, page);
+    if (nearKey(rules, page) == load<u64>(pt, PT_NEAR_KEY) && load<u64>(slot) == 0) {
+      const address = pageOf(paPage) << PAGE_LOG2;
+      const low = (address >> <u64>load<u32>(rules, RULE_ADDRESS_SHIFT)) & load<u64>(rules, RULE_ADDRESS);
+      const high = (address >> <u64>load<u32>(rules, RULE_ADDRESS_HIGH_SHIFT)) & load<u64>(rules, RULE_ADDRESS_HIGH);
+      store<u64>(slot, bits | load<u64>(rules, RULE_LEVEL0 + LV_LEAF_BITS) | low | high);
+      store<i32>(pt, 0, PT_FREED_TABLES);
+      store<f64>(pt, load<f64>(pt, PT_LEAF_ITEMS) + 1, PT_LEAF_ITEMS);
+      mapped = 1;
+      return 0;
+    }
+  }
+  return mapCall(pt, iovaPage, paPage, pages, bits);
+}
+
+function mapCall(pt: usize, iovaPage: f64, paPage: f64, pages: f64, bits: u64): i32 {
   open(pt);
   store<i32>(pt, 0, PT_FREED_TABLES);
   attributes = bits;
-  if (isPage) return mapPage(pageOf(iovaPage), pageOf(paPage));
+  if (pages == 1 && iovaPage < PAGES && paPage < PAGES) return mapPage(pageOf(iovaPage), pageOf(paPage));
   return mapRange(<u64>iovaPage, <u64>paPage, <u64>pages);
-}
-
-/**
- * One 4 KiB page into an empty place of the table used last, what drivers map most often. What else could be wrong was looked at when
- * that table was found, and by PT_TARGETS. False = not that case.
- */
-// @ts-ignore: decorator
-@inline
-function mapNear(pt: usize, page: u64, target: u64, bits: u64): bool {
-  const slot = nearSlot(pt, page);
-  if (slot == 0 || target >= load<u64>(pt, PT_TARGETS) || load<u64>(slot) != 0) return false;
-  const rules = load<usize>(pt, PT_RULE);
-  const address = target << PAGE_LOG2;
-  const low = (address >> <u64>load<i32>(rules, RULE_ADDRESS_SHIFT)) & load<u64>(rules, RULE_ADDRESS);
-  const high = (address >> <u64>load<i32>(rules, RULE_ADDRESS_HIGH_SHIFT)) & load<u64>(rules, RULE_ADDRESS_HIGH);
-  store<u64>(slot, bits | load<u64>(rules, RULE_LEVEL0 + LV_LEAF_BITS) | low | high);
-  store<i32>(pt, 0, PT_FREED_TABLES);
-  store<f64>(pt, load<f64>(pt, PT_LEAF_ITEMS) + 1, PT_LEAF_ITEMS);
-  mapped = 1;
-  return true;
 }
 
 /** One 4 KiB page: there is no size to choose. */

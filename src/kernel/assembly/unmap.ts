@@ -27,23 +27,17 @@ let namedSize: i32 = -1;
 
 /** Unmaps a range; returns the pages unmapped, which a large leaf at the end can make more than asked for. */
 export function ptUnmap(pt: usize, iovaPage: f64, pages: f64): f64 {
+  // As `unmapPage`, for a page of the table used last.
   if (pages == 1 && iovaPage < PAGES) {
     const page = pageOf(iovaPage);
-    if (unmapNear(pt, page) || unmapPage(pt, page)) return 1;
+    const rules = load<usize>(pt, PT_RULE);
+    const slot = nearSlot(pt, rules, page);
+    if (nearKey(rules, page) == load<u64>(pt, PT_NEAR_KEY) && load<u64>(slot) != 0 && !isSpread(rules, load<u64>(slot))) {
+      clear(pt, slot);
+      return 1;
+    }
   }
-  return unmapCall(pt, <u64>iovaPage, <u64>pages, -1);
-}
-
-/** `unmapPage` for a page of the table used last. */
-// @ts-ignore: decorator
-@inline
-function unmapNear(pt: usize, page: u64): bool {
-  const slot = nearSlot(pt, page);
-  if (slot == 0) return false;
-  const leaf = load<u64>(slot);
-  if (leaf == 0 || isSpread(load<usize>(pt, PT_RULE), leaf)) return false;
-  clear(pt, slot);
-  return true;
+  return pages == 1 && iovaPage < PAGES && unmapPage(pt, pageOf(iovaPage)) ? 1 : unmapCall(pt, <u64>iovaPage, <u64>pages, -1);
 }
 
 /** Whether a leaf may be one of several slots. */
@@ -75,21 +69,18 @@ function unmapPage(pt: usize, page: u64): bool {
 }
 
 /**
- * The place of a page in the lowest table that was used last, if it lies in that one and none has been freed since; 0. There is one
- * only in formats with 4 KiB granules, for pages that the table may map.
+ * The place of a page in the lowest table that was used last, if `nearKey` of the page is that table's (PT_NEAR_KEY) and so none has
+ * been freed since: only in formats with 4 KiB granules, for pages that the table may map.
  */
 // @ts-ignore: decorator
 @inline
-export function nearSlot(pt: usize, page: u64): usize {
-  const near: usize = load<u32>(pt, PT_NEAR_TABLE);
-  const rules = load<usize>(pt, PT_RULE);
-  if (near == 0 || load<u64>(pt, PT_NEAR_KEY) != nearKey(rules, page)) return 0;
-  return near + (<usize>(<u32>page & load<u32>(rules, RULE_LEVEL0 + LV_INDEX_MASK)) << 3);
+export function nearSlot(pt: usize, rules: usize, page: u64): usize {
+  return load<usize>(pt, PT_NEAR_TABLE) + (<usize>(<u32>page & load<u32>(rules, RULE_LEVEL0 + LV_INDEX_MASK)) << 3);
 }
 
 // @ts-ignore: decorator
 @inline
-function nearKey(rules: usize, page: u64): u64 {
+export function nearKey(rules: usize, page: u64): u64 {
   return page >> <u64>(load<u32>(rules, RULE_LEVEL0 + RULE_LEVEL_BYTES + LV_SHIFT) - PAGE_LOG2);
 }
 
@@ -97,9 +88,8 @@ function nearKey(rules: usize, page: u64): u64 {
 // @ts-ignore: decorator
 @inline
 export function leafTable(page: u64): usize {
-  const near: usize = load<u32>(table, PT_NEAR_TABLE);
   const key = nearKey(rule, page);
-  return near != 0 && load<u64>(table, PT_NEAR_KEY) == key ? near : farTable(page, key);
+  return load<u64>(table, PT_NEAR_KEY) == key ? load<usize>(table, PT_NEAR_TABLE) : farTable(page, key);
 }
 
 /** The same from the root down. */
