@@ -349,13 +349,14 @@ function filled(cache: usize, slot: u32): void {
   else if (policy == REPLACE_PLRU) pointAway(cache, slot);
 }
 
-/** Empties the slot of a key in a scanned cache in LRU or FIFO order. */
+/** Empties a slot, whose tag lies at `offset`, of a key of a leaf class in a scanned cache in LRU or FIFO order. */
 // @ts-ignore: decorator
 @inline
-export function dropPlain(cache: usize, slot: u32, key0: u64): void {
-  addResident(cache, key0, -1);
-  store<u32>(load<usize>(cache, CACHE_TAGS) + (slot << 2), 0);
-  store<u32>(load<usize>(cache, CACHE_STAMPS) + (slot << 2), 0);
+export function dropPlain(cache: usize, offset: usize, leaf: i32): void {
+  const resident = cache + (<usize>leaf << 2);
+  store<i32>(resident, load<i32>(resident, CACHE_RESIDENT) - 1, CACHE_RESIDENT);
+  store<u32>(load<usize>(cache, CACHE_TAGS) + offset, 0);
+  store<u32>(load<usize>(cache, CACHE_STAMPS) + offset, 0);
   store<f64>(cache, load<f64>(cache, CACHE_DROPPED) + 1, CACHE_DROPPED);
 }
 

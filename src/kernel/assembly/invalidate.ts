@@ -41,30 +41,13 @@ function dropKeys(cache: usize, space: u64, spaceMask: u64, page: u64, pagesLog2
 }
 
 function dropKey(cache: usize, key0: u64, space: u64): void {
-  const tag = tagWith(key0, spaceTag(space));
-  const isScanned = load<i32>(cache, CACHE_PLAIN) != 0 && load<usize>(cache, CACHE_TABLE) == 0;
-  if (!isScanned || noting) return dropOther(cache, key0, space, tag);
-  const pad = load<u32>(cache, CACHE_PAD);
-  const first = (<u32>key0 & load<u32>(cache, CACHE_MASK)) * pad;
-  const tags = load<usize>(cache, CACHE_TAGS) + (first << 2);
-  const wanted = i32x4.splat(<i32>tag);
-  let way: u32 = 0;
-  let hits = i32x4.bitmask(i32x4.eq(wanted, v128.load(tags)));
-  while (hits == 0) {
-    way += 4;
-    if (way >= pad) return;
-    hits = i32x4.bitmask(i32x4.eq(wanted, v128.load(tags + (way << 2))));
-  }
-  const slot = first + way + <u32>ctz(hits);
-  const at = load<usize>(cache, CACHE_SLOTS) + slot * SLOT_BYTES;
-  const isIt = load<u64>(at, SLOT_KEY0) == key0 && load<u64>(at, SLOT_KEY1) == space;
-  if (!isIt) return dropOther(cache, key0, space, tag);
-  dropPlain(cache, slot, key0);
-  dropped++;
+  const found = noting ? LEFT : takeOut(cache, <i32>(key0 >> 60) & 3, key0, space, spaceTag(space), LEFT);
+  if (found == LEFT) dropOther(cache, key0, space);
+  else dropped += found;
 }
 
-function dropOther(cache: usize, key0: u64, space: u64, tag: u32): void {
-  const slot = find(cache, key0, space, tag, setOf(cache, key0, space));
+function dropOther(cache: usize, key0: u64, space: u64): void {
+  const slot = find(cache, key0, space, tagOf(key0, space), setOf(cache, key0, space));
   if (slot >= 0) dropSlot(cache, <u32>slot);
 }
 
@@ -122,46 +105,103 @@ function dropIotlbs(space: u64, spaceMask: u64, page: u64, pagesLog2: i32): void
   noting = false;
 }
 
-/** One page of one address space, in a unit without first-level IOTLBs that tells no causes: what strict unmaps send. */
-function dropPage(stage: i32, space: u64, page: u64, pde: bool): void {
-  const classes = load<i32>(unit, UNIT_CLASSES);
+/**
+ * One page of one address space, in a unit that `tellsPages`: what strict unmaps send. Returns the number of entries dropped. Its
+ * loops are without calls, which would cost their registers: what `takeOut` leaves is done afterwards.
+ */
+export function dropPage(home: usize, stage: i32, space: u64, page: u64, pde: bool): i32 {
+  const spaceOf = spaceTag(space);
+  let found = 0;
+  const classes = load<i32>(home, UNIT_CLASSES);
   for (let i = 0; i < classes; i++) {
-    const cache = load<usize>(unit + (i << 2), UNIT_IOTLB);
+    const cache = load<usize>(home + (<usize>i << 2), UNIT_IOTLB);
     if (cache == 0 || load<i32>(cache + (<usize>i << 2), CACHE_RESIDENT) == 0) continue;
-    dropKey(cache, (page >> <u64>(load<i32>(unit + (i << 2), UNIT_CLASS_LOG2) - 12)) | (<u64>i << 60), space);
+    const key0 = (page >> <u64>(load<u32>(home + (<usize>i << 2), UNIT_CLASS_LOG2) - 12)) | (<u64>i << 60);
+    found += takeOut(cache, i, key0, space, spaceOf, LEFT << i);
   }
-  const rule = ruleOf(stage);
-  if (!pde || rule == 0) return;
-  const caches = unit + (stage << 5);
-  for (let rest = cachedLevels(stage, rule); rest != 0; rest &= rest - 1) {
-    const level = <usize>ctz(rest);
-    const cache = load<usize>(caches + (level << 2), UNIT_PWC);
-    if (load<i32>(cache, CACHE_RESIDENT) == 0) continue;
-    dropKey(cache, page >> <u64>(load<i32>(rule + (level << STEP_LOG2), RULE_STEPS) - 12), space);
+  if (pde) {
+    const rule = ruleOf(home, stage);
+    const caches = home + (<usize>stage << 5);
+    for (let rest = cachedLevels(home, stage, rule); rest != 0; rest &= rest - 1) {
+      const level = <usize>ctz(rest);
+      const cache = load<usize>(caches + (level << 2), UNIT_PWC);
+      if (load<i32>(cache, CACHE_RESIDENT) == 0) continue;
+      const key0 = page >> <u64>(load<u32>(rule + (level << STEP_LOG2), RULE_STEPS) - 12);
+      found += takeOut(cache, 0, key0, space, spaceOf, LEFT_IN_WALK_CACHE << <i32>level);
+    }
   }
+  return found < LEFT ? found : found % LEFT + dropLeft(home, stage, space, page, found);
+}
+
+/** Answers of `takeOut` beside numbers of entries, by leaf class and by level of walk cache. */
+const LEFT: i32 = 1 << 8;
+const LEFT_IN_WALK_CACHE: i32 = LEFT << 4;
+
+/** Drops a key from a cache: 1 if it was there. `left`: the cache is none that CACHE_PLAIN says is one, or tags are the same by chance. */
+// @ts-ignore: decorator
+@inline
+function takeOut(cache: usize, leaf: i32, key0: u64, space: u64, spaceOf: u32, left: i32): i32 {
+  if (load<i32>(cache, CACHE_PLAIN) == 0 || load<usize>(cache, CACHE_TABLE) != 0) return left;
+  const pad = load<u32>(cache, CACHE_PAD);
+  const tags = load<usize>(cache, CACHE_TAGS);
+  let offset: usize = ((<u32>key0 & load<u32>(cache, CACHE_MASK)) * pad) << 2;
+  const end = offset + (pad << 2);
+  const wanted = i32x4.splat(<i32>tagWith(key0, spaceOf));
+  let hits = i32x4.bitmask(i32x4.eq(wanted, v128.load(tags + offset)));
+  while (hits == 0) {
+    offset += 16;
+    if (offset >= end) return 0;
+    hits = i32x4.bitmask(i32x4.eq(wanted, v128.load(tags + offset)));
+  }
+  offset += <usize>ctz(hits) << 2;
+  const at = load<usize>(cache, CACHE_SLOTS) + offset * (SLOT_BYTES / 4);
+  if (((load<u64>(at, SLOT_KEY0) ^ key0) | (load<u64>(at, SLOT_KEY1) ^ space)) != 0) return left;
+  dropPlain(cache, offset, leaf);
+  return 1;
+}
+
+/** What `dropPage` has left: see LEFT. */
+function dropLeft(home: usize, stage: i32, space: u64, page: u64, left: i32): i32 {
+  begin(home, 0, 0);
+  dropped = 0;
+  const classes = load<i32>(home, UNIT_CLASSES);
+  for (let i = 0; i < classes; i++) {
+    if ((left & (LEFT << i)) != 0) dropClass(load<usize>(home + (<usize>i << 2), UNIT_IOTLB), i, space, ~(<u64>0), page, 0);
+  }
+  if (left >= LEFT_IN_WALK_CACHE) dropWalkCaches(stage, space, ~(<u64>0), page, 0);
+  return dropped;
+}
+
+/** Whether a unit has no first-level IOTLBs and tells no causes of misses: then pages are dropped in one go. */
+// @ts-ignore: decorator
+@inline
+export function tellsPages(home: usize): bool {
+  return (load<usize>(home, UNIT_HISTORY) | load<u32>(home, UNIT_L1_COUNT)) == 0;
 }
 
 /** Levels (bit n = level n) that there are walk caches for. */
 // @ts-ignore: decorator
 @inline
-function cachedLevels(stage: i32, rule: usize): u32 {
+function cachedLevels(home: usize, stage: i32, rule: usize): u32 {
+  if (rule == 0) return 0;
   const levels = stage == HOST ? MAX_LEVELS : load<i32>(rule, RULE_LEVELS);
-  return load<u32>(unit + (stage << 2), UNIT_PWC_MASK) & ((1 << levels) - 1);
+  return load<u32>(home + (<usize>stage << 2), UNIT_PWC_MASK) & ((1 << levels) - 1);
 }
 
-/** The rule whose level shifts a stage's walk caches have: of the guest's two the one with more levels, if the unit has it. */
-function ruleOf(stage: i32): usize {
-  if (stage == HOST) return load<usize>(unit, UNIT_HOST_RULE);
-  const five = load<usize>(unit, UNIT_GUEST_RULE + 4);
-  return five != 0 ? five : load<usize>(unit, UNIT_GUEST_RULE);
+/** The rule whose level shifts a stage's walk caches have: of the guest's two the one with more levels, if the unit has it; 0. */
+// @ts-ignore: decorator
+@inline
+function ruleOf(home: usize, stage: i32): usize {
+  if (stage == HOST) return load<usize>(home, UNIT_HOST_RULE);
+  const five = load<usize>(home, UNIT_GUEST_RULE + 4);
+  return five != 0 ? five : load<usize>(home, UNIT_GUEST_RULE);
 }
 
 /** Walk caches of a stage: every entry whose span meets the range. A unit without tables of the stage cached nothing. */
 function dropWalkCaches(stage: i32, space: u64, spaceMask: u64, page: u64, pagesLog2: i32): void {
-  const rule = ruleOf(stage);
-  if (rule == 0) return;
+  const rule = ruleOf(unit, stage);
   const caches = unit + (stage << 5);
-  for (let rest = cachedLevels(stage, rule); rest != 0; rest &= rest - 1) {
+  for (let rest = cachedLevels(unit, stage, rule); rest != 0; rest &= rest - 1) {
     const level = <usize>ctz(rest);
     const cache = load<usize>(caches + (level << 2), UNIT_PWC);
     if (load<i32>(cache, CACHE_RESIDENT) == 0) continue;
@@ -183,17 +223,15 @@ export function invalidatePages(target: usize, domain: i32, pasid: i32, page: f6
 }
 
 export function dropPages(target: usize, domain: i32, pasid: i32, start: u64, pagesLog2: i32, flags: i32): i32 {
+  const id = <u64>domain & 0xffff;
+  const pde = flags & INVALIDATE_PDE;
+  if (pagesLog2 == 0 && tellsPages(target)) {
+    if (pasid >= 0) return dropPage(target, GUEST, id | (<u64>pasid << 16) | GUEST_SPACES, start, pde != 0);
+    if ((flags & INVALIDATE_NO_GUESTS) != 0) return dropPage(target, HOST, id, start, pde != 0);
+  }
   begin(target, 0, 0);
   dropped = 0;
-  const id = <u64>domain & 0xffff;
   const exact = ~(<u64>0);
-  const pde = flags & INVALIDATE_PDE;
-  const isPage = pagesLog2 == 0 && load<usize>(unit, UNIT_HISTORY) == 0 && load<u32>(unit, UNIT_L1_COUNT) == 0;
-  if (isPage && (pasid >= 0 || (flags & INVALIDATE_NO_GUESTS) != 0)) {
-    const space = pasid >= 0 ? id | (<u64>pasid << 16) | GUEST_SPACES : id;
-    dropPage(pasid >= 0 ? GUEST : HOST, space, start, pde != 0);
-    return dropped;
-  }
   if (pasid >= 0) {
     const space = id | (<u64>pasid << 16) | GUEST_SPACES;
     dropIotlbs(space, exact, start, pagesLog2);
