@@ -23,10 +23,9 @@ const parts = {
   kernel: {
     sources: [
       'src/kernel/assembly',
-      'src/kernel/layout.ts',
-      'src/kernel/layout-queue.ts',
-      'src/kernel/layout-memo.ts',
-      'src/kernel/layout-ats.ts',
+      ...['layout-ats.ts', 'layout-driver.ts', 'layout-memo.ts', 'layout-queue.ts', 'layout.ts'].map(
+        (file) => `src/kernel/${file}`,
+      ),
       'scripts/build.mjs',
     ],
     stamp: join(dist, 'kernel.wasm'),

@@ -2,20 +2,66 @@
  * CPU cores and locks as resources with a next-free time. Work is booked in the order in which it is begun: a core that
  * does one piece of work (a packet, an unmap) books all of it at once, so other cores' times may lie before its own.
  */
+import {
+  ACCOUNT_BYTES,
+  ACCOUNT_COMMANDS,
+  ACCOUNT_CPU,
+  ACCOUNT_CPU_MAP,
+  ACCOUNT_CPU_UNMAP,
+  ACCOUNT_CPU_WAIT,
+  ACCOUNT_MAPS,
+  ACCOUNT_UNMAPS,
+  ACCOUNT_WAITS,
+  ACCOUNT_WINDOW,
+  ACCOUNT_WINDOW_MAX,
+  ACCOUNT_WINDOWS,
+  CORE_BYTES,
+  CORE_FREE,
+  CORE_SPENT,
+  LOCK_BYTES,
+  LOCK_FREE,
+} from '../kernel/layout-driver.ts';
+
+/**
+ * Numbers that the kernel books too where it goes its short way (assembly/driver.ts): in its memory then, and `at` is where, else in
+ * memory of their own.
+ */
+abstract class Booked {
+  protected readonly cells: Float64Array;
+  readonly at: number;
+
+  constructor(bytes: number, cells: Float64Array = new Float64Array(bytes / 8)) {
+    this.cells = cells;
+    this.at = cells.byteOffset;
+  }
+}
 
 /** One CPU core. Several queues and devices may be served by the same core. */
-export class Core {
+export class Core extends Booked {
   /** Index among the CPUs of the domain's IOVA allocator. */
   readonly cpu: number;
-  freePs = 0;
-  /** All time spent at work since the start, spinning included. */
-  spentPs = 0;
   /** Queues that this core serves, and pieces of work that it has begun: whose turn it is follows from these. */
   sharers = 0;
   pieces = 0;
 
-  constructor(cpu: number) {
+  constructor(cpu: number, cells?: Float64Array) {
+    super(CORE_BYTES, cells);
     this.cpu = cpu;
+  }
+
+  get freePs(): number {
+    return this.cells[CORE_FREE / 8];
+  }
+  set freePs(ps) {
+    this.cells[CORE_FREE / 8] = ps;
+  }
+
+  /** All time spent at work since the start, spinning included. */
+  get spentPs(): number {
+    return this.cells[CORE_SPENT / 8];
+  }
+  set spentPs(ps) {
+    this.cells[CORE_SPENT / 8] = ps;
   }
 
   /** Time spent at work before `nowPs`: what is booked beyond it is all work, because it was booked without a gap. */
@@ -25,23 +71,100 @@ export class Core {
 }
 
 /** A spinlock: whoever finds it taken spins until it is free. */
-export class Lock {
-  freePs = 0;
+export class Lock extends Booked {
+  constructor(cells?: Float64Array) {
+    super(LOCK_BYTES, cells);
+  }
+
+  get freePs(): number {
+    return this.cells[LOCK_FREE / 8];
+  }
+  set freePs(ps) {
+    this.cells[LOCK_FREE / 8] = ps;
+  }
+}
+
+/** What single pages add to an account. */
+abstract class PageAccount extends Booked {
+  constructor(cells?: Float64Array) {
+    super(ACCOUNT_BYTES, cells);
+  }
+
+  get maps(): number {
+    return this.cells[ACCOUNT_MAPS / 8];
+  }
+  set maps(count) {
+    this.cells[ACCOUNT_MAPS / 8] = count;
+  }
+  get unmaps(): number {
+    return this.cells[ACCOUNT_UNMAPS / 8];
+  }
+  set unmaps(count) {
+    this.cells[ACCOUNT_UNMAPS / 8] = count;
+  }
+  get invalidationCommands(): number {
+    return this.cells[ACCOUNT_COMMANDS / 8];
+  }
+  set invalidationCommands(count) {
+    this.cells[ACCOUNT_COMMANDS / 8] = count;
+  }
+  get completionWaits(): number {
+    return this.cells[ACCOUNT_WAITS / 8];
+  }
+  set completionWaits(count) {
+    this.cells[ACCOUNT_WAITS / 8] = count;
+  }
+  get cpuPs(): number {
+    return this.cells[ACCOUNT_CPU / 8];
+  }
+  set cpuPs(ps) {
+    this.cells[ACCOUNT_CPU / 8] = ps;
+  }
+  get cpuMapPs(): number {
+    return this.cells[ACCOUNT_CPU_MAP / 8];
+  }
+  set cpuMapPs(ps) {
+    this.cells[ACCOUNT_CPU_MAP / 8] = ps;
+  }
+  get cpuUnmapPs(): number {
+    return this.cells[ACCOUNT_CPU_UNMAP / 8];
+  }
+  set cpuUnmapPs(ps) {
+    this.cells[ACCOUNT_CPU_UNMAP / 8] = ps;
+  }
+  /** Spinning for completions and queue slots. */
+  get cpuWaitPs(): number {
+    return this.cells[ACCOUNT_CPU_WAIT / 8];
+  }
+  set cpuWaitPs(ps) {
+    this.cells[ACCOUNT_CPU_WAIT / 8] = ps;
+  }
+
+  /** From the clearing of the table to the completed invalidation: sum and largest, over `staleWindows` unmaps. */
+  get staleWindowPs(): number {
+    return this.cells[ACCOUNT_WINDOW / 8];
+  }
+  get staleWindowMaxPs(): number {
+    return this.cells[ACCOUNT_WINDOW_MAX / 8];
+  }
+  get staleWindows(): number {
+    return this.cells[ACCOUNT_WINDOWS / 8];
+  }
+
+  /** One unmap was reachable through caches for so long. */
+  addStaleWindow(ps: number): void {
+    const { cells } = this;
+    cells[ACCOUNT_WINDOWS / 8]++;
+    cells[ACCOUNT_WINDOW / 8] += ps;
+    if (ps > cells[ACCOUNT_WINDOW_MAX / 8]) cells[ACCOUNT_WINDOW_MAX / 8] = ps;
+  }
 }
 
 /** Counts of stats/result.ts DriverCounts, while they grow. */
-export class DriverAccount {
-  maps = 0;
-  unmaps = 0;
+export class DriverAccount extends PageAccount {
   mapFailures = 0;
-  cpuPs = 0;
-  cpuMapPs = 0;
-  cpuUnmapPs = 0;
-  /** Spinning for completions and queue slots, and for locks. */
-  cpuWaitPs = 0;
+  /** Spinning for locks. */
   cpuLockPs = 0;
-  invalidationCommands = 0;
-  completionWaits = 0;
   /** Exits to the hypervisor, and of these by kind: what it shadows, and commands that it hands on. */
   vmExits = 0;
   vmExitsMap = 0;
@@ -50,16 +173,14 @@ export class DriverAccount {
   /** Time that the vCPU spent in exits (part of cpuPs). */
   hypervisorPs = 0;
   flushes = 0;
-  /** From the clearing of the table to the completed invalidation: sum and largest, over `staleWindows` unmaps. */
-  staleWindowPs = 0;
-  staleWindowMaxPs = 0;
-  staleWindows = 0;
   /** Mappings that went through bounce buffers, and bytes copied to and from them. */
   bounces = 0;
   copiedBytes = 0;
 
   reset(): void {
-    Object.assign(this, new DriverAccount());
+    this.cells.fill(0);
+    const { at: _at, cells: _cells, ...counts } = new DriverAccount();
+    Object.assign(this, counts);
   }
 }
 
@@ -120,28 +241,6 @@ export class DriverCpu {
     this.account.cpuUnmapPs += ps;
   }
 
-  /** An IOVA is taken, and its page mapped. */
-  spendOnMap(allocPs: number, mapPs: number): void {
-    const { core, account } = this;
-    core.freePs = core.freePs + allocPs + mapPs;
-    core.spentPs = core.spentPs + allocPs + mapPs;
-    account.cpuPs = account.cpuPs + allocPs + mapPs;
-    account.cpuMapPs = account.cpuMapPs + allocPs + mapPs;
-  }
-
-  /** One page is unmapped, and the command sent: counts and costs of both. */
-  spendOnUnmap(unmapPs: number, submitPs: number): void {
-    const { core, account } = this;
-    // One after the other, as spendUnmap adds them: sums of times that are no whole picoseconds depend on the order.
-    core.freePs = core.freePs + unmapPs + submitPs;
-    core.spentPs = core.spentPs + unmapPs + submitPs;
-    account.cpuPs = account.cpuPs + unmapPs + submitPs;
-    account.cpuUnmapPs = account.cpuUnmapPs + unmapPs + submitPs;
-    account.unmaps++;
-    account.invalidationCommands++;
-    account.completionWaits++;
-  }
-
   /** The hypervisor works until `atPs` while the vCPU waits in the exit: part of a map or of an unmap. */
   exitUntil(atPs: number, cause: 'map' | 'unmap'): void {
     if (this.setup) return;
@@ -168,22 +267,19 @@ export class DriverCpu {
   }
 
   /** Spins until the lock is free; passing it on takes `handoffPs`. */
-  take(lock: Lock, handoffPs: number): void {
+  take(lock: Pick<Lock, 'freePs'>, handoffPs: number): void {
     if (this.setup || lock.freePs <= this.core.freePs) return;
     const ps = lock.freePs + handoffPs - this.core.freePs;
     this.spend(ps);
     this.account.cpuLockPs += ps;
   }
 
-  drop(lock: Lock): void {
+  drop(lock: Pick<Lock, 'freePs'>): void {
     if (!this.setup) lock.freePs = this.core.freePs;
   }
 
   /** One unmap was reachable through caches from `fromPs` to `toPs`. */
   recordStaleWindow(fromPs: number, toPs: number): void {
-    const ps = toPs - fromPs;
-    this.account.staleWindows++;
-    this.account.staleWindowPs += ps;
-    if (ps > this.account.staleWindowMaxPs) this.account.staleWindowMaxPs = ps;
+    this.account.addStaleWindow(toPs - fromPs);
   }
 }

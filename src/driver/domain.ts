@@ -10,8 +10,9 @@ import { type CostsPs, costsPs } from './costs.ts';
 import type { OsCosts } from '../spec.ts';
 import { type DriverCpu, Lock } from './cpu.ts';
 import type { IovaAllocator } from './iova-allocator.ts';
-import { alignedPieces, invalidationSizeLog2, type KernelEraRules } from './kernel-era.ts';
+import { alignedPieces, dropsWalkCaches, invalidationSizeLog2, type KernelEraRules } from './kernel-era.ts';
 import type { DmaSteps } from './policy.ts';
+import type { SinglePages } from './single-pages.ts';
 import type { CommandTarget, DeviceTlbTarget, FlushCause, Hypervisor } from './viommu/hypervisor.ts';
 
 /** What a domain needs of a page table (iommu/page-table.ts). */
@@ -22,6 +23,8 @@ export interface DomainTable {
   unmap(iovaPage: number, pages: number): number;
   /** Table pages that the last map or unmap gave back. */
   readonly freedTables: number;
+  /** The kernel's short way has mapped a page, and the table may have gained levels. */
+  settle?(): void;
 }
 
 /** Where one copy of every invalidation goes: one a unit, or one a device where each has its own domain ID (AMD v2). */
@@ -35,7 +38,6 @@ export interface DeviceInvalidationTarget extends DeviceTlbTarget {
   readonly lock: Lock;
 }
 
-const PAGE_LOG2 = 12;
 /** Size of an invalidation of everything, log2 of bytes. */
 const EVERYTHING_LOG2 = 64;
 
@@ -56,6 +58,10 @@ export interface DmaDomainConfig {
    * maps: they are flushed too, and ranges go in naturally aligned pieces, so that nothing else is dropped with them.
    */
   readonly npCache?: boolean;
+  /** AMD's lock over a domain's flushes. */
+  readonly flushLock?: Lock | undefined;
+  /** The kernel's short way for single pages, if there is one. */
+  readonly singles?: SinglePages | undefined;
 }
 
 export class DmaDomain implements DmaSteps {
@@ -65,8 +71,6 @@ export class DmaDomain implements DmaSteps {
   private readonly targets: readonly InvalidationTarget[];
   /** The first target of each unit: one completion wait each. */
   private readonly units: readonly InvalidationTarget[];
-  /** The one target of a domain whose strict unmaps can go the short way. */
-  private sole: InvalidationTarget | undefined;
   private readonly deviceTlbs: DeviceInvalidationTarget[] = [];
   private readonly rules: KernelEraRules;
   private readonly dropsWalkCaches: boolean;
@@ -74,9 +78,12 @@ export class DmaDomain implements DmaSteps {
   private readonly hypervisor: Hypervisor | undefined;
   private readonly npCache: boolean;
   private readonly iovaLock = new Lock();
-  private readonly flushLock = new Lock();
-  /** Pages now mapped. */
-  mappedPages = 0;
+  private readonly flushLock: Lock;
+  private readonly singles: SinglePages | undefined;
+  /** Whether single pages are unmapped the short way too. */
+  private flushesHere: boolean;
+  /** Pages now mapped, but for what the short way has done. */
+  private steppedPages = 0;
 
   constructor(config: DmaDomainConfig) {
     const { targets, rules } = config;
@@ -86,57 +93,53 @@ export class DmaDomain implements DmaSteps {
     this.targets = targets;
     this.units = targets.filter(({ port }, i) => targets.findIndex((other) => other.port === port) === i);
     this.rules = rules;
-    this.dropsWalkCaches = (config.firstStage ? rules.firstStageWalkCaches : rules.walkCaches) === 'always';
+    this.dropsWalkCaches = dropsWalkCaches(rules, config.firstStage);
     this.costs = costsPs(config.costs);
     this.hypervisor = config.hypervisor;
     this.npCache = config.npCache ?? false;
-    const isPlain = config.hypervisor === undefined && config.unmapped === undefined && !this.npCache;
-    this.sole = isPlain && targets.length === 1 && targets[0].port.flushPage !== undefined ? targets[0] : undefined;
+    this.flushLock = config.flushLock ?? new Lock();
+    this.singles = this.npCache ? undefined : config.singles;
+    this.flushesHere = config.hypervisor === undefined && config.unmapped === undefined && targets.length === 1;
+  }
+
+  /** Pages now mapped. */
+  get mappedPages(): number {
+    return this.steppedPages + (this.singles?.pages ?? 0);
   }
 
   /** From now on every invalidation goes to this device too. */
   addDeviceTlb(target: DeviceInvalidationTarget): void {
     this.deviceTlbs.push(target);
-    this.sole = undefined;
+    this.flushesHere = false;
   }
 
   map(cpu: DriverCpu, physicalPage: number, pages: number, prot: number): number {
-    if (pages === 1 && !cpu.setup && !this.npCache) return this.mapPage(cpu, physicalPage, prot);
-    const iovaPage = this.reserve(cpu, pages);
+    const { singles, iova } = this;
+    const iovaPage = iova.allocate(cpu.cpu, pages, cpu.freePs);
+    if (pages === 1 && singles !== undefined && iova.treeOps === 0 && !cpu.setup) {
+      const done = singles.map(cpu, iovaPage, physicalPage, prot);
+      if (done === 0) return iovaPage;
+      if (done > 0) return this.settle(cpu, iovaPage);
+    }
+    this.chargeAllocation(cpu, iovaPage);
     if (iovaPage < 0) return -1;
     if (this.mapAt(cpu, iovaPage, physicalPage, pages, prot)) return iovaPage;
-    this.iova.free(cpu.cpu, iovaPage, pages, cpu.freePs);
+    iova.free(cpu.cpu, iovaPage, pages, cpu.freePs);
     return -1;
   }
 
-  /** One page, with the costs of `reserve` and `mapAt` booked at once where the allocator keeps from its tree. */
-  private mapPage(cpu: DriverCpu, physicalPage: number, prot: number): number {
-    const { iova, costs, table } = this;
-    const iovaPage = iova.allocate(cpu.cpu, 1, cpu.freePs);
-    if (iova.treeOps > 0) {
-      this.chargeTree(cpu, iovaPage);
-      if (iovaPage < 0) return -1;
-      if (this.mapAt(cpu, iovaPage, physicalPage, 1, prot)) return iovaPage;
-      iova.free(cpu.cpu, iovaPage, 1, cpu.freePs);
-      return -1;
-    }
-    const error = table.map(iovaPage, physicalPage, 1, prot);
-    cpu.spendOnMap(costs.alloc, costs.map);
-    if (error !== 0) {
-      cpu.account.mapFailures++;
-      iova.free(cpu.cpu, iovaPage, 1, cpu.freePs);
-      return -1;
-    }
-    cpu.account.maps++;
-    this.mappedPages++;
-    if (table.freedTables > 0) this.afterMap(cpu, iovaPage, 1, true);
+  /** The kernel has mapped a page, and changed more of the table than its entry. */
+  private settle(cpu: DriverCpu, iovaPage: number): number {
+    this.table.settle?.();
+    this.afterMap(cpu, iovaPage, 1, this.table.freedTables > 0);
     return iovaPage;
   }
 
-  /** The allocator has been to its tree. */
-  private chargeTree(cpu: DriverCpu, iovaPage: number): void {
+  private chargeAllocation(cpu: DriverCpu, iovaPage: number): void {
+    const { treeOps } = this.iova;
+    if (treeOps === 0) return cpu.spendMap(this.costs.alloc);
     cpu.take(this.iovaLock, this.costs.handoff);
-    cpu.spendMap(this.iova.treeOps * this.costs.allocSlow);
+    cpu.spendMap(treeOps * this.costs.allocSlow);
     cpu.drop(this.iovaLock);
     if (iovaPage < 0) cpu.account.mapFailures++;
   }
@@ -149,7 +152,7 @@ export class DmaDomain implements DmaSteps {
       return false;
     }
     if (!cpu.setup) cpu.account.maps++;
-    this.mappedPages += pages;
+    this.steppedPages += pages;
     this.afterMap(cpu, iovaPage, pages, this.table.freedTables > 0);
     return true;
   }
@@ -167,20 +170,19 @@ export class DmaDomain implements DmaSteps {
       done += pages;
     }
     if (!cpu.setup) cpu.account.maps++;
-    this.mappedPages += count;
+    this.steppedPages += count;
     this.afterMap(cpu, iovaPage, count, tablesFreed);
     return iovaPage;
   }
 
   reserve(cpu: DriverCpu, pages: number): number {
     const iovaPage = this.iova.allocate(cpu.cpu, pages, cpu.freePs);
-    if (this.iova.treeOps > 0) this.chargeTree(cpu, iovaPage);
-    else cpu.spendMap(this.costs.alloc);
+    this.chargeAllocation(cpu, iovaPage);
     return iovaPage;
   }
 
   clear(cpu: DriverCpu, iovaPage: number, pages: number): boolean {
-    this.mappedPages -= this.table.unmap(iovaPage, pages);
+    this.steppedPages -= this.table.unmap(iovaPage, pages);
     cpu.account.unmaps++;
     cpu.spendUnmap(this.costs.unmap + (pages - 1) * this.costs.unmapPage);
     this.unmapped?.(iovaPage, pages, cpu.freePs);
@@ -206,26 +208,8 @@ export class DmaDomain implements DmaSteps {
   }
 
   unmapPage(cpu: DriverCpu, iovaPage: number): boolean {
-    const { sole, costs, rules, flushLock } = this;
-    if (sole === undefined || cpu.setup) return false;
-    const { port, lock, domain, pasid } = sole;
-    const clearedPs = cpu.freePs + costs.unmap;
-    if (lock.freePs > clearedPs || (rules.flushHoldsDomainLock && flushLock.freePs > clearedPs)) return false;
-    this.mappedPages -= this.table.unmap(iovaPage, 1);
-    const walkCaches = this.dropsWalkCaches || this.table.freedTables > 0;
-    cpu.spendOnUnmap(costs.unmap, costs.submit);
-    const sentPs = cpu.freePs;
-    let donePs = port.flushPage!(sentPs, domain, pasid, iovaPage, walkCaches);
-    if (donePs < 0) {
-      cpu.waitUntil(port.submitPages(sentPs, domain, pasid, iovaPage, PAGE_LOG2, walkCaches));
-      donePs = port.completionWait(cpu.freePs);
-    }
-    if (!rules.waitHoldsQueueLock) lock.freePs = cpu.freePs;
-    cpu.pollUntil(donePs, costs.poll);
-    if (rules.waitHoldsQueueLock) lock.freePs = cpu.freePs;
-    if (rules.flushHoldsDomainLock) flushLock.freePs = cpu.freePs;
-    cpu.recordStaleWindow(clearedPs, cpu.freePs);
-    return true;
+    const { singles } = this;
+    return singles !== undefined && this.flushesHere && !cpu.setup && singles.unmap(cpu, iovaPage);
   }
 
   /** A list that could not be mapped in full: nothing of it stays. */

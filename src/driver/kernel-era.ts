@@ -74,6 +74,11 @@ export const KERNEL_ERAS: Readonly<Record<KernelEra, KernelEraRules>> = {
   'intel-6.12': { ...INTEL, ...FROM_6_7, ...WHEN_FREED },
 };
 
+/** Whether every unmap drops the walk caches of its range. `firstStage`: the table is a first stage, by PASID. */
+export function dropsWalkCaches(rules: KernelEraRules, firstStage: boolean): boolean {
+  return (firstStage ? rules.firstStageWalkCaches : rules.walkCaches) === 'always';
+}
+
 /**
  * log2 bytes of the one command that covers `pages` from `page`: the enclosing naturally aligned power of two, from the
  * highest address bit in which first and last byte differ. -1: the whole domain must be flushed instead.

@@ -17,6 +17,8 @@ export interface DeviceDriver {
   readonly memory: DmaMemory;
   /** Of an untrusted device. */
   readonly bounce?: BounceBuffers | undefined;
+  /** Shared by its queues. */
+  readonly account?: DriverAccount;
   /** Of a device whose static mappings are made when it asks for them (driver/pager.ts). */
   readonly pager?: ((cpu: DriverCpu) => Pick<Pager, 'reserve'>) | undefined;
 }
@@ -34,7 +36,7 @@ export class DeviceMapper implements Mapper {
 
   constructor(driver: DeviceDriver, queue = 0, first?: DeviceMapper) {
     this.keepsMappings = driver.policy.keepsMappings;
-    this.account = first?.account ?? new DriverAccount();
+    this.account = first?.account ?? driver.account ?? new DriverAccount();
     this.queues = first?.queues ?? [];
     this.queues[queue] = this;
     this.driver = driver;

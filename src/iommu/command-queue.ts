@@ -127,11 +127,6 @@ export interface CommandPort {
     walkCaches: boolean,
   ): number;
   submitAll(nowPs: number, domain: number, pasid: number): number;
-  /**
-   * One page and the completion wait behind it at once; returns as completionWait does. -1: that cannot be, because the ring is full
-   * or the like, and nothing is done.
-   */
-  flushPage?(nowPs: number, domain: number, pasid: number, page: number, walkCaches: boolean): number;
   submitDevice(nowPs: number, bdf: number): number;
   /** Returns when the wait's semaphore is written: all commands before it have been executed. */
   completionWait(nowPs: number): number;
@@ -295,6 +290,11 @@ export class CommandQueue implements CommandPort {
     return ((this.plainDomains[domain >>> 5] >>> (domain & 31)) & 1) === 1;
   }
 
+  /** Kernel memory of the queue's records, for what the kernel sends itself; undefined: they lie elsewhere. */
+  get shortWay(): number | undefined {
+    return this.hardware?.at;
+  }
+
   /** Kernel memory of the time at which the requests in flight are done (f64, ps). */
   setDrained(pointer: number): void {
     this.words[QUEUE_DRAINED / 4] = pointer;
@@ -361,12 +361,6 @@ export class CommandQueue implements CommandPort {
 
   submitAll(nowPs: number, domain: number, pasid: number): number {
     return this.submitPages(nowPs, domain, pasid, 0, WHOLE_LOG2, true);
-  }
-
-  flushPage(nowPs: number, domain: number, pasid: number, page: number, walkCaches: boolean): number {
-    const { hardware } = this;
-    if (hardware === undefined) return -1;
-    return hardware.kernel.exports.queueFlush(hardware.at, nowPs, domain, pasid, page, walkCaches ? 1 : 0);
   }
 
   submitDevice(nowPs: number, bdf: number): number {

@@ -70,9 +70,21 @@ export interface KernelExports {
     walkCaches: number,
   ): number;
   queueWait(queue: number, nowPs: number): number;
-  /** One page and a wait behind it, where there is room for both now; when the wait is over, or -1. */
-  queueFlush(queue: number, nowPs: number, domain: number, pasid: number, page: number, walkCaches: number): number;
   queueProcess(queue: number, nowPs: number): number;
+
+  /**
+   * The short way of drivers (driver/single-pages.ts) by the records of layout-driver.ts. 0: done; 1: done, and the table has gained levels or
+   * lost tables; below: nothing is done.
+   */
+  driverMap(
+    domain: number,
+    core: number,
+    account: number,
+    iovaPage: number,
+    physicalPage: number,
+    prot: number,
+  ): number;
+  driverUnmap(domain: number, core: number, account: number, iovaPage: number): number;
 
   /** A bare cache: 1 = hit (a miss fills); removal: 1 = it was there. */
   cacheAccess(cache: number, page: number, space: number): number;

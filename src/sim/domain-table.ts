@@ -66,11 +66,14 @@ export class UnitDomainTable implements DomainTable, ReadableTable {
 
   private mapHere(iovaPage: number, physicalPage: number, pages: number, prot: number): number {
     const error = this.pages.map(iovaPage, physicalPage, pages, prot);
-    if (this.pages.levels !== this.levels) {
-      this.levels = this.pages.levels;
-      this.grown();
-    }
+    this.settle();
     return error;
+  }
+
+  settle(): void {
+    if (this.pages.levels === this.levels) return;
+    this.levels = this.pages.levels;
+    this.grown();
   }
 
   private post(kind: number, a: number, b: number, c: number, d: number): void {

@@ -36,6 +36,7 @@ import {
   type StageSpec,
   type TenantSpec,
 } from '../spec.ts';
+import { driverBytes } from './driver-memory.ts';
 import { engineBytes } from './engine.ts';
 import { type Footprint, footprint } from './footprint.ts';
 import { hostDomains, type HostDomains } from './host-domains.ts';
@@ -83,6 +84,8 @@ export interface UnitPlan {
   readonly devices: readonly DevicePlan[];
   /** Caches, contexts, records of tables. */
   readonly structures: Region;
+  /** What drivers book (driver-memory.ts). */
+  readonly driver: Region;
   readonly deviceTable: Space;
   /** Command queue, then the event log (queueSpaceBytes). */
   readonly queues: Space;
@@ -216,9 +219,10 @@ class Planner {
     this.nextWindow = Math.ceil(Math.max(this.nextDataPage, DATA_PAGE + memoryPages) / GIB_PAGES);
     const guests = new Map<string, Space>();
     const tenantPlans = plans.map((plan) => this.placeTenant(plan, guests));
-    const units = Array.from({ length: machine.units }, (_, unit) => {
+    const placed = Array.from({ length: machine.units }, (_, unit) => {
       return this.placeUnit(unit, plans, guests, privateData[unit]);
     });
+    const units = placed.map((unit) => ({ ...unit, driver: this.take(driverBytes(this.spec, unit.devices)) }));
     if (this.nextWindow > WINDOW_COUNT)
       throw new RangeError('page tables and data do not fit into 8 TiB of host memory');
     const domains = domainPlans(plans);
@@ -302,7 +306,7 @@ class Planner {
     tenants: readonly PlacedTenant[],
     guests: ReadonlyMap<string, Space>,
     privateDataPage: number,
-  ): UnitPlan {
+  ): Omit<UnitPlan, 'driver'> {
     const { machine, run } = this.spec;
     const devices = tenants
       .flatMap((tenant) => tenant.devices)

@@ -7,16 +7,18 @@
  * in a guest, the guest's DMA API.
  */
 import { BounceBuffers, BouncePool } from '../driver/bounce.ts';
-import { Core, type DriverCpu, Lock } from '../driver/cpu.ts';
+import { costsPs } from '../driver/costs.ts';
+import { Core, DriverAccount, type DriverCpu, Lock } from '../driver/cpu.ts';
 import { DmaDomain, type DmaDomainConfig, type InvalidationTarget } from '../driver/domain.ts';
 import { IovaAllocator } from '../driver/iova-allocator.ts';
-import { KERNEL_ERAS } from '../driver/kernel-era.ts';
+import { dropsWalkCaches, KERNEL_ERAS } from '../driver/kernel-era.ts';
 import { DeviceMapper } from '../driver/mapper.ts';
 import { DmaMemory } from '../driver/memory.ts';
 import { Pager } from '../driver/pager.ts';
 import { policies } from '../driver/policies/index.ts';
 import { passthrough } from '../driver/policies/passthrough.ts';
 import type { MappingPolicy } from '../driver/policy.ts';
+import { SinglePages } from '../driver/single-pages.ts';
 import { type CommandHandler, CommandQueue, queueBytes, ringIn } from '../iommu/command-queue.ts';
 import { amdCommands } from '../iommu/commands/amd.ts';
 import { vtdCommands } from '../iommu/commands/vtd.ts';
@@ -28,6 +30,7 @@ import { logIn } from '../iommu/record-log.ts';
 import { IommuUnit } from '../iommu/unit.ts';
 import { type Kernel, Regions } from '../kernel/kernel.ts';
 import { ENGINE_DRAINED, INVALIDATION_TIMEOUT } from '../kernel/layout.ts';
+import { ACCOUNT_BYTES, CORE_BYTES, DOMAIN_BYTES, LOCK_BYTES } from '../kernel/layout-driver.ts';
 import { Prng } from '../lib/prng.ts';
 import { PS_PER_NS } from '../request.ts';
 import {
@@ -47,6 +50,7 @@ import type { DeviceModel } from '../traffic/device.ts';
 import { AtsDevices } from './ats-devices.ts';
 import { writeDte, writeGcr3 } from './device-tables.ts';
 import { type Sharing, UnitDomainTable } from './domain-table.ts';
+import { coreCount, DriverMemory, queuesOf } from './driver-memory.ts';
 import { Engine, type EngineDevice, type PageRequestHandler, type PolicyTimer } from './engine.ts';
 import type { UnitReport } from './gang.ts';
 import { readHostTable } from './guest-memory.ts';
@@ -140,6 +144,7 @@ export class UnitSystem implements CommandHandler {
   private readonly rules: TableRules;
   private readonly memory: MemoryPlan;
   private readonly regions: Regions;
+  private readonly driverMemory: DriverMemory;
   private readonly pools = new Map<string, TablePool>();
   /** Command-queue locks and bounce buffers: the host's, and each guest's own. */
   private readonly queueLocks = new Map<string, Lock>();
@@ -187,7 +192,11 @@ export class UnitSystem implements CommandHandler {
     });
     const log = logIn(kernel.i32, (queues.base + eventLogOffset(machine)) / 4, eventLogEntries);
     this.eventLog = new EventLog(log, isIntel ? vtdFaults : amdFaults);
-    this.cores = Array.from({ length: coreCount(spec, devices) }, (_, cpu) => new Core(cpu));
+    this.driverMemory = new DriverMemory(kernel, this.plan.driver);
+    this.cores = Array.from(
+      { length: coreCount(spec, devices) },
+      (_, cpu) => new Core(cpu, this.driverMemory.cells(CORE_BYTES)),
+    );
     const { regions, plan, commands: port } = this;
     this.virtualMachines = new VirtualMachines({ spec, kernel, rules, memory, plan, regions, port });
     this.ats = this.buildAts(isIntel);
@@ -398,7 +407,8 @@ export class UnitSystem implements CommandHandler {
     let pager: Pager | undefined;
     const build = (cpu: DriverCpu): Pager => (pager = this.buildPager(cpu, plan, tenant, dma.domain!));
     const demand = spec.pri === undefined || dma.domain === undefined ? undefined : build;
-    const mapper = new DeviceMapper({ policy, cores: this.pin(spec), memory, bounce, pager: demand });
+    const account = new DriverAccount(this.driverMemory.cells(ACCOUNT_BYTES));
+    const mapper = new DeviceMapper({ policy, cores: this.pin(spec), memory, bounce, account, pager: demand });
     const rng = new Prng(this.spec.seed, spec.index);
     const model = deviceFactories[spec.traffic.model]({ spec, rng, mapper, packetNs: costs.packetNs });
     return { plan, ctx, model, mapper, policy, domain: dma.domain, pager };
@@ -440,10 +450,20 @@ export class UnitSystem implements CommandHandler {
     return pool;
   }
 
-  private queueLock(owner: string): Lock {
-    let lock = this.queueLocks.get(owner);
-    if (lock === undefined) this.queueLocks.set(owner, (lock = new Lock()));
+  /** The lock of this unit's queue, or of another's. */
+  private queueLock(owner: string, unit = this.plan.unit): Lock {
+    const isOwn = unit === this.plan.unit;
+    const key = isOwn ? owner : `${owner}/${unit}`;
+    let lock = this.queueLocks.get(key);
+    if (lock === undefined) {
+      lock = isOwn ? this.lock() : new Lock();
+      this.queueLocks.set(key, lock);
+    }
     return lock;
+  }
+
+  private lock(): Lock {
+    return new Lock(this.driverMemory.cells(LOCK_BYTES));
   }
 
   /** Whose kernel drives the device. */
@@ -484,7 +504,7 @@ export class UnitSystem implements CommandHandler {
     const guest = hasGuestTable(tenant.mode);
     const stage = guest ? tenant.guest : tenant.host;
     const { table, attach, ...rest } = guest ? this.guestDma(plan, tenant) : this.hostDma(plan, tenant.host);
-    const dma = new DmaDomain({
+    const config = {
       ...rest,
       table,
       firstStage: stage.format !== HOST_FORMAT,
@@ -492,9 +512,25 @@ export class UnitSystem implements CommandHandler {
       rules: KERNEL_ERAS[os.kernelEra],
       costs: os.costs,
       npCache: cachesNotPresent(tenant),
+      flushLock: this.lock(),
       ...(defersInvalidation(tenant) ? { unmapped: this.watcherOf(plan, tenant) } : {}),
-    });
-    return { dma, table, attach, policies: new Map() };
+    };
+    // What others share is told to them at every change.
+    const singles = this.sharing(plan.domain) === undefined ? this.singlePages(config, table) : undefined;
+    return { dma: new DmaDomain({ ...config, singles }), table, attach, policies: new Map() };
+  }
+
+  private singlePages(config: DmaDomainConfig, { pages }: UnitDomainTable): SinglePages {
+    const { targets, rules, firstStage, flushLock } = config;
+    const [{ lock: queueLock, domain, pasid }] = targets;
+    const queue = this.commands.shortWay!;
+    const flushes = {
+      ...{ queue, queueLock, domain, pasid },
+      flushLock: rules.flushHoldsDomainLock ? flushLock : undefined,
+      dropsWalkCaches: dropsWalkCaches(rules, firstStage),
+      waitHoldsLock: rules.waitHoldsQueueLock,
+    };
+    return new SinglePages(this.kernel, this.driverMemory.record(DOMAIN_BYTES), pages, costsPs(config.costs), flushes);
   }
 
   /** Marks what caches still hold of unmapped pages, behind every unit of the domain. */
@@ -519,7 +555,7 @@ export class UnitSystem implements CommandHandler {
     return this.domainPlan(domain).units.flatMap((unit) => {
       const isOwn = unit === this.plan.unit;
       const port = isOwn ? this.commands : this.remoteQueue(unit);
-      const lock = this.queueLock(isOwn ? owner : `${owner}/${unit}`);
+      const lock = this.queueLock(owner, unit);
       return this.pasidsOf(domain, unit).map((pasid) => ({ port, lock, domain, pasid }));
     });
   }
@@ -676,19 +712,6 @@ function earlierOf(a: PolicyTimer, b: PolicyTimer): PolicyTimer {
       for (const timer of [a, b]) if (timer.timerAt() <= nowPs) timer.timer(nowPs);
     },
   };
-}
-
-function queuesOf({ traffic }: DeviceSpec): number {
-  return 'queues' in traffic ? traffic.queues : 1;
-}
-
-function coreCount({ os }: RunSpec, devices: readonly DevicePlan[]): number {
-  return os.cpus > 0
-    ? os.cpus
-    : Math.max(
-        1,
-        devices.reduce((sum, { spec }) => sum + queuesOf(spec), 0),
-      );
 }
 
 function defersInvalidation(tenant: TenantSpec): boolean {

@@ -33,7 +33,7 @@ function build(kernelEra: KernelEra, entries: number, isShort: boolean) {
   const kernel = new Kernel(kernelModule, createMemory(Math.ceil(plan.totalBytes / 65_536) + 1));
   const no = (): number => -1;
   if (!isShort) {
-    const general = { queuePages: no, queueWait: no, queueFlush: no, queueProcess: no };
+    const general = { queuePages: no, queueWait: no, queueProcess: no };
     Object.assign(kernel, { exports: { ...kernel.exports, ...general } });
   }
   for (const space of plan.spaces) openWindows(kernel, space);
@@ -50,7 +50,7 @@ function build(kernelEra: KernelEra, entries: number, isShort: boolean) {
 type World = ReturnType<typeof build>;
 
 interface Operation {
-  readonly kind: 'pages' | 'flush' | 'all' | 'device' | 'wait' | 'use' | 'process' | 'other';
+  readonly kind: 'pages' | 'all' | 'device' | 'wait' | 'use' | 'process' | 'other';
   readonly delay: number;
   readonly page: number;
   readonly pasid: number;
@@ -64,8 +64,6 @@ const operation: fc.Arbitrary<Operation> = fc.record({
   kind: fc.constantFrom<Operation['kind'][]>(
     'pages',
     'pages',
-    'flush',
-    'flush',
     'all',
     'device',
     'wait',
@@ -91,11 +89,6 @@ function act({ unit, kernel, iovas, domains }: World, op: Operation, nowPs: numb
   switch (op.kind) {
     case 'pages':
       return commands.submitPages(nowPs, domain, op.pasid, page, op.size, op.walkCaches);
-    case 'flush': {
-      const donePs = commands.flushPage(nowPs, domain, op.pasid, page, op.walkCaches);
-      if (donePs >= 0) return donePs;
-      return commands.completionWait(commands.submitPages(nowPs, domain, op.pasid, page, 12, op.walkCaches));
-    }
     case 'all':
       return commands.submitAll(nowPs, domain, op.pasid);
     case 'device':

@@ -1,4 +1,4 @@
-// The command queue's short way: what every strict unmap sends, one invalidation of pages and one completion wait, from the driver's
+// The command queue's short way: what every strict unmap sends, one invalidation of pages and one completion wait, from the
 // words in the ring to the effect on the caches. iommu/command-queue.ts does the same for every kind of command over the same
 // records, and is asked when something is not as usual here.
 
@@ -12,6 +12,7 @@ import {
 } from '../layout-queue';
 import { dropPages } from './invalidate';
 import { pageOf } from './state';
+import { later } from './translate';
 
 /** Kinds of iommu/commands/command.ts. */
 const KIND_ILLEGAL: i32 = 0;
@@ -51,24 +52,15 @@ const VTD_HINT: u64 = 1 << 6;
 export function queuePages(
   queue: usize, nowPs: f64, domain: i32, pasid: i32, page: f64, sizeLog2: i32, walkCaches: i32,
 ): f64 {
+  if (!hasPlaces(queue, 1)) return NOT_HERE;
   const atPs = takeSlot(queue, nowPs);
-  if (atPs < 0) return NOT_HERE;
   sendPages(queue, atPs, domain, pasid, pageOf(page), sizeLog2, walkCaches != 0);
   return atPs;
 }
 
 /** The same for a completion wait; returns when its semaphore is written, or -1. */
 export function queueWait(queue: usize, nowPs: f64): f64 {
-  const atPs = takeSlot(queue, nowPs);
-  if (atPs < 0) return NOT_HERE;
-  return sendWait(queue, atPs);
-}
-
-/** One page, and a completion wait behind it, if there is room for both now. Returns as queueWait. */
-export function queueFlush(queue: usize, nowPs: f64, domain: i32, pasid: i32, page: f64, walkCaches: i32): f64 {
-  if (!hasRoom(queue, nowPs)) return NOT_HERE;
-  sendPages(queue, nowPs, domain, pasid, pageOf(page), 12, walkCaches != 0);
-  return sendWait(queue, nowPs);
+  return hasPlaces(queue, 1) ? sendWait(queue, takeSlot(queue, nowPs)) : NOT_HERE;
 }
 
 /**
@@ -94,36 +86,56 @@ export function queueProcess(queue: usize, nowPs: f64): f64 {
 
 // ---- Software's side ---------------------------------------------------------------------------------------------------------------
 
-/** When there is a slot to write to, counted as a stall if that is later; -1: the general way must see to it. */
+/** Whether the short way can be gone at all, with places for what is read of so many more commands. */
 // @ts-ignore: decorator
 @inline
-function takeSlot(queue: usize, nowPs: f64): f64 {
-  const fetched = load<u32>(queue, QUEUE_FETCHED);
-  const mask = load<u32>(queue, QUEUE_PENDING_MASK);
-  const pending = load<usize>(queue, QUEUE_PENDING);
-  if (pending == 0 || load<i32>(queue, QUEUE_HALTED) != 0 || fetched - load<u32>(queue, QUEUE_APPLIED) > mask) return -1;
+function hasPlaces(queue: usize, commands: u32): bool {
+  if (load<usize>(queue, QUEUE_PENDING) == 0 || load<i32>(queue, QUEUE_HALTED) != 0) return false;
+  return load<u32>(queue, QUEUE_FETCHED) - load<u32>(queue, QUEUE_APPLIED) <= load<u32>(queue, QUEUE_PENDING_MASK) + 1 - commands;
+}
+
+/** The same for a command and the wait behind it. */
+// @ts-ignore: decorator
+@inline
+export function hasPlacesForTwo(queue: usize): bool {
+  return hasPlaces(queue, 2);
+}
+
+/** When there is a slot to write to, counted as a stall if that is later. */
+// @ts-ignore: decorator
+@inline
+export function takeSlot(queue: usize, nowPs: f64): f64 {
   const before = load<u32>(queue, QUEUE_WRITTEN) - load<u32>(queue, QUEUE_CAPACITY);
-  const freeAtPs = load<f64>(pending + (before & mask) * PENDING_BYTES, PENDING_DONE); // 0: never used
+  const record = load<usize>(queue, QUEUE_PENDING) + (before & load<u32>(queue, QUEUE_PENDING_MASK)) * PENDING_BYTES;
+  const freeAtPs = load<f64>(record, PENDING_DONE); // 0: never used
   if (freeAtPs <= nowPs) return nowPs;
   add(queue + QUEUE_FULL_STALLS, 1);
   add(queue + QUEUE_STALLED_PS, freeAtPs - nowPs);
   return freeAtPs;
 }
 
-function amdPages(to: usize, domain: i32, pasid: i32, page: u64, sizeLog2: i32, walkCaches: bool): void {
-  let target = page << 12;
-  if (sizeLog2 > AMD_RANGE_MOST) target = AMD_WHOLE | AMD_SIZE;
-  else if (sizeLog2 > 12) target = aligned(target, sizeLog2) + (<u64>1 << <u64>(sizeLog2 - 1)) - 4096 | AMD_SIZE;
-  store<u64>(to, AMD_PAGES | (<u64>domain << 32) | (pasid < 0 ? 0 : <u64>pasid));
-  store<u64>(to, target | (walkCaches ? AMD_PDE : 0) | (pasid < 0 ? 0 : AMD_GN), 8);
+/** The second half of AMD's command, but for its flags. */
+function amdRange(page: u64, sizeLog2: i32): u64 {
+  if (sizeLog2 > AMD_RANGE_MOST) return AMD_WHOLE | AMD_SIZE;
+  if (sizeLog2 <= 12) return page << 12;
+  return aligned(page << 12, sizeLog2) + (<u64>1 << <u64>(sizeLog2 - 1)) - 4096 | AMD_SIZE;
 }
 
-function vtdPages(to: usize, domain: i32, pasid: i32, page: u64, sizeLog2: i32, walkCaches: bool): void {
+// @ts-ignore: decorator
+@inline
+function amdPages(queue: usize, domain: i32, pasid: i32, range: u64, walkCaches: bool): void {
+  const tagged = pasid >= 0;
+  const first = AMD_PAGES | (<u64>domain << 32) | (tagged ? <u64>pasid : 0);
+  read(queue, first, range | (walkCaches ? AMD_PDE : 0) | (tagged ? AMD_GN : 0), QUEUE_RESERVED_PAGES);
+}
+
+function vtdPages(queue: usize, domain: i32, pasid: i32, page: u64, sizeLog2: i32, walkCaches: bool): void {
   const all = sizeLog2 >= WHOLE_LOG2;
-  const type = (pasid < 0 ? VTD_IOTLB : VTD_PASID_IOTLB) | (all ? VTD_BY_DOMAIN : VTD_BY_PAGE);
-  store<u64>(to, type | (<u64>domain << 16) | (pasid < 0 ? 0 : <u64>pasid << 32));
+  const tagged = pasid >= 0;
+  const type = (tagged ? VTD_PASID_IOTLB : VTD_IOTLB) | (all ? VTD_BY_DOMAIN : VTD_BY_PAGE);
+  const first = type | (<u64>domain << 16) | (tagged ? <u64>pasid << 32 : 0);
   const range = aligned(page << 12, sizeLog2) | <u64>(sizeLog2 - 12) | (walkCaches ? 0 : VTD_HINT);
-  store<u64>(to, all ? 0 : range, 8);
+  read(queue, first, all ? 0 : range, tagged ? QUEUE_RESERVED_PASID : QUEUE_RESERVED_PAGES);
 }
 
 // @ts-ignore: decorator
@@ -132,98 +144,77 @@ function aligned(address: u64, sizeLog2: i32): u64 {
   return sizeLog2 < 64 ? address >> <u64>sizeLog2 << <u64>sizeLog2 : 0;
 }
 
-/** Whether two slots are free now, and two places for what is read of them. */
-// @ts-ignore: decorator
-@inline
-function hasRoom(queue: usize, nowPs: f64): bool {
-  const fetched = load<u32>(queue, QUEUE_FETCHED);
-  const mask = load<u32>(queue, QUEUE_PENDING_MASK);
-  const pending = load<usize>(queue, QUEUE_PENDING);
-  if (pending == 0 || load<i32>(queue, QUEUE_HALTED) != 0 || fetched - load<u32>(queue, QUEUE_APPLIED) >= mask) return false;
-  // The processor is done with commands in their order: if with the one before the second slot, then with all before it.
-  const before = load<u32>(queue, QUEUE_WRITTEN) + 1 - load<u32>(queue, QUEUE_CAPACITY);
-  return load<u32>(queue, QUEUE_CAPACITY) > 1 && load<f64>(pending + (before & mask) * PENDING_BYTES, PENDING_DONE) <= nowPs;
-}
-
 // @ts-ignore: decorator
 @inline
 function sendPages(queue: usize, atPs: f64, domain: i32, pasid: i32, page: u64, sizeLog2: i32, walkCaches: bool): void {
-  const to = load<usize>(queue, QUEUE_WRITE);
-  if (load<i32>(queue, QUEUE_VTD) != 0) vtdPages(to, domain, pasid, page, sizeLog2, walkCaches);
-  else amdPages(to, domain, pasid, page, sizeLog2, walkCaches);
   store<f64>(queue, atPs, QUEUE_DOORBELL);
-  fetch(queue);
+  if (load<i32>(queue, QUEUE_VTD) != 0) vtdPages(queue, domain, pasid, page, sizeLog2, walkCaches);
+  else amdPages(queue, domain, pasid, amdRange(page, sizeLog2), walkCaches);
+}
+
+/** An invalidation of one page of 4 KiB. */
+// @ts-ignore: decorator
+@inline
+export function sendPage(queue: usize, atPs: f64, domain: i32, pasid: i32, page: u64, walkCaches: bool): void {
+  store<f64>(queue, atPs, QUEUE_DOORBELL);
+  if (load<i32>(queue, QUEUE_VTD) != 0) vtdPages(queue, domain, pasid, page, 12, walkCaches);
+  else amdPages(queue, domain, pasid, page << 12, walkCaches);
 }
 
 /** Returns when the semaphore will be written. */
 // @ts-ignore: decorator
 @inline
-function sendWait(queue: usize, atPs: f64): f64 {
+export function sendWait(queue: usize, atPs: f64): f64 {
   const data = load<u32>(queue, QUEUE_STORES) + 1;
   store<u32>(queue, data, QUEUE_STORES);
   add(queue + QUEUE_WAITS, 1);
-  const to = load<usize>(queue, QUEUE_WRITE);
-  const address = load<u64>(queue, QUEUE_SEMAPHORE_ADDRESS);
-  if (load<i32>(queue, QUEUE_VTD) != 0) {
-    const stores: u64 = address != 0 ? VTD_STATUS_WRITE : 0;
-    store<u64>(to, VTD_WAIT | VTD_FENCE | stores | (<u64>data << 32));
-    store<u64>(to, address, 8);
-  } else {
-    store<u64>(to, AMD_WAIT | address | (address != 0 ? AMD_STORE : 0));
-    store<u64>(to, <u64>data, 8);
-  }
   store<f64>(queue, atPs, QUEUE_DOORBELL);
-  fetch(queue);
+  const address = load<u64>(queue, QUEUE_SEMAPHORE_ADDRESS);
+  const isVtd = load<i32>(queue, QUEUE_VTD) != 0;
+  const stores: u64 = address == 0 ? 0 : isVtd ? VTD_STATUS_WRITE : AMD_STORE;
+  const first = isVtd ? VTD_WAIT | VTD_FENCE | stores | (<u64>data << 32) : AMD_WAIT | address | stores;
+  read(queue, first, isVtd ? address : <u64>data, QUEUE_RESERVED_WAIT);
   return load<f64>(queue, QUEUE_IDLE);
 }
 
 // ---- The processor -----------------------------------------------------------------------------------------------------------------
 
-/** Reads the command that the tail has just passed, and books its time. */
+/**
+ * Software writes the two halves of a command, and the processor, which has read all others, reads it and books its time. `reserved`:
+ * where the queue's record says which bits must be zero; it also says whether it is a wait.
+ */
 // @ts-ignore: decorator
 @inline
-function fetch(queue: usize): void {
+function read(queue: usize, first: u64, second: u64, reserved: i32): void {
+  const to = load<usize>(queue, QUEUE_WRITE);
+  store<u64>(to, first);
+  store<u64>(to, second, 8);
   const seq = load<u32>(queue, QUEUE_FETCHED);
-  const from = load<usize>(queue, QUEUE_FETCH);
   const record = load<usize>(queue, QUEUE_PENDING) + (seq & load<u32>(queue, QUEUE_PENDING_MASK)) * PENDING_BYTES;
-  // By halves, as they were written: a load of both at once would have to wait until the stores are done.
-  const first = load<u64>(from);
-  const second = load<u64>(from, 8);
   store<u64>(record, first, PENDING_WORDS);
   store<u64>(record, second, PENDING_WORDS + 8);
-  const kind = kindOf(queue, first, second);
-  const startPs = max<f64>(load<f64>(queue, QUEUE_DOORBELL), load<f64>(queue, QUEUE_IDLE));
+  const startPs = later(load<f64>(queue, QUEUE_DOORBELL), load<f64>(queue, QUEUE_IDLE));
   let donePs = startPs + load<f64>(queue, QUEUE_COMMAND_PS);
-  if (kind == KIND_WAIT) {
+  let kind = KIND_PAGES;
+  if (((first & load<u64>(queue + <usize>reserved)) | (second & load<u64>(queue + <usize>reserved, 8))) != 0) {
+    kind = KIND_ILLEGAL;
+    store<i32>(queue, 1, QUEUE_HALTED);
+  } else if (reserved == QUEUE_RESERVED_WAIT) {
+    kind = KIND_WAIT;
     const drainedPs = load<f64>(load<usize>(queue, QUEUE_DRAINED));
-    donePs = max<f64>(max<f64>(donePs, drainedPs), load<f64>(queue, QUEUE_DEVICE_TLBS)) + load<f64>(queue, QUEUE_WAIT_PS);
-  } else if (kind == KIND_ILLEGAL) store<i32>(queue, 1, QUEUE_HALTED);
+    donePs = later(later(donePs, drainedPs), load<f64>(queue, QUEUE_DEVICE_TLBS)) + load<f64>(queue, QUEUE_WAIT_PS);
+  }
   add(queue + QUEUE_COMMANDS, 1);
   add(queue + QUEUE_BY_KIND + (<usize>kind << 3), 1);
   add(queue + QUEUE_BUSY_PS, donePs - startPs);
   store<f64>(queue, donePs, QUEUE_IDLE);
   store<f64>(record, donePs, PENDING_DONE);
   store<i32>(record, kind, PENDING_KIND);
-  const next = from + 16 == load<usize>(queue, QUEUE_RING_END) ? load<usize>(queue, QUEUE_RING) : from + 16;
+  const next = to + 16 == load<usize>(queue, QUEUE_RING_END) ? load<usize>(queue, QUEUE_RING) : to + 16;
   store<usize>(queue, next, QUEUE_FETCH);
   store<usize>(queue, next, QUEUE_WRITE);
   store<u32>(queue, seq + 1, QUEUE_FETCHED);
   store<u32>(queue, seq + 1, QUEUE_WRITTEN);
-}
-
-/** What the words say, which are those of a wait or of an invalidation of pages unless reserved bits are set. */
-// @ts-ignore: decorator
-@inline
-function kindOf(queue: usize, first: u64, second: u64): i32 {
-  let kind = KIND_PAGES;
-  let reserved = queue + QUEUE_RESERVED_PAGES;
-  if (load<i32>(queue, QUEUE_VTD) != 0) {
-    const type = first & 15;
-    if (type == VTD_PASID_IOTLB) reserved = queue + QUEUE_RESERVED_PASID;
-    if (type == VTD_WAIT) kind = KIND_WAIT;
-  } else if (first >> 60 == 1) kind = KIND_WAIT;
-  if (kind == KIND_WAIT) reserved = queue + QUEUE_RESERVED_WAIT;
-  return ((first & load<u64>(reserved)) | (second & load<u64>(reserved, 8))) != 0 ? KIND_ILLEGAL : kind;
 }
 
 function applyPages(queue: usize, record: usize): i32 {

@@ -1,7 +1,8 @@
 // What the kernel exports to TypeScript (kernel/kernel.ts declares it).
 
 export { cacheAccess, cacheRemove } from './cache';
-export { queueFlush, queuePages, queueProcess, queueWait } from './commands';
+export { queuePages, queueProcess, queueWait } from './commands';
+export { driverMap, driverUnmap } from './driver';
 export { atsInvalidate, atsRespond, atsUnmapped, atsUses } from './engine';
 export { engineFinish, engineNext, engineRun, engineSchedule, engineWake } from './engine';
 export { histogramFlush, histogramRecord } from './histogram';

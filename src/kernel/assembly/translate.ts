@@ -450,7 +450,7 @@ function at(block: usize, offset: i32, times: v128): u32 {
 /** The larger of two times: no NaN, so one instruction will do. */
 // @ts-ignore: decorator
 @inline
-function later(a: f64, b: f64): f64 {
+export function later(a: f64, b: f64): f64 {
   return f64x2.extract_lane(f64x2.pmax(f64x2.splat(a), f64x2.splat(b)), 0);
 }
 

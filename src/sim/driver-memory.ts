@@ -1,0 +1,46 @@
+/** Kernel memory of what the drivers of one unit's devices book: cores, accounts, locks, and the records of their domains. */
+import { type Kernel, Regions } from '../kernel/kernel.ts';
+import { ACCOUNT_BYTES, CORE_BYTES, DOMAIN_BYTES, LOCK_BYTES } from '../kernel/layout-driver.ts';
+import type { DeviceSpec, RunSpec } from '../spec.ts';
+import type { DevicePlan, Region } from './memory-plan.ts';
+
+const LINE_BYTES = 64;
+const lines = (bytes: number): number => Math.ceil(bytes / LINE_BYTES) * LINE_BYTES;
+
+/** A device has at most a domain, with its lock, and an owner whose queue lock it takes. */
+const DEVICE_BYTES = lines(ACCOUNT_BYTES) + lines(DOMAIN_BYTES) + 2 * lines(LOCK_BYTES);
+
+export function driverBytes(spec: RunSpec, devices: readonly Pick<DevicePlan, 'spec'>[]): number {
+  return coreCount(spec, devices) * lines(CORE_BYTES) + devices.length * DEVICE_BYTES;
+}
+
+export function queuesOf({ traffic }: DeviceSpec): number {
+  return 'queues' in traffic ? traffic.queues : 1;
+}
+
+/** CPUs that serve the devices of a unit. */
+export function coreCount({ os }: RunSpec, devices: readonly Pick<DevicePlan, 'spec'>[]): number {
+  if (os.cpus > 0) return os.cpus;
+  const queues = devices.reduce((sum, { spec }) => sum + queuesOf(spec), 0);
+  return Math.max(1, queues);
+}
+
+export class DriverMemory {
+  private readonly kernel: Kernel;
+  private readonly regions: Regions;
+
+  constructor(kernel: Kernel, { base, bytes }: Region) {
+    this.kernel = kernel;
+    this.regions = new Regions(base + bytes, base);
+  }
+
+  /** Pointer to a record. */
+  record(bytes: number): number {
+    return this.regions.take(bytes, LINE_BYTES);
+  }
+
+  /** A record of numbers. */
+  cells(bytes: number): Float64Array {
+    return new Float64Array(this.kernel.memory.buffer, this.record(bytes), bytes / 8);
+  }
+}
