@@ -22,6 +22,22 @@ import {
   LOCK_FREE,
 } from '../kernel/layout-driver.ts';
 
+// Indices of cells. V8 looks an imported constant up at every use, and builds one of the module's own into the code.
+const FREE = CORE_FREE / 8;
+const SPENT = CORE_SPENT / 8;
+const LOCK = LOCK_FREE / 8;
+const COMMANDS = ACCOUNT_COMMANDS / 8;
+const CPU = ACCOUNT_CPU / 8;
+const CPU_MAP = ACCOUNT_CPU_MAP / 8;
+const CPU_UNMAP = ACCOUNT_CPU_UNMAP / 8;
+const CPU_WAIT = ACCOUNT_CPU_WAIT / 8;
+const MAPS = ACCOUNT_MAPS / 8;
+const UNMAPS = ACCOUNT_UNMAPS / 8;
+const WAITS = ACCOUNT_WAITS / 8;
+const WINDOW = ACCOUNT_WINDOW / 8;
+const WINDOW_MAX = ACCOUNT_WINDOW_MAX / 8;
+const WINDOWS = ACCOUNT_WINDOWS / 8;
+
 /**
  * Numbers that the kernel books too where it goes its short way (assembly/driver.ts): in its memory then, and `at` is where, else in
  * memory of their own.
@@ -50,18 +66,18 @@ export class Core extends Booked {
   }
 
   get freePs(): number {
-    return this.cells[CORE_FREE / 8];
+    return this.cells[FREE];
   }
   set freePs(ps) {
-    this.cells[CORE_FREE / 8] = ps;
+    this.cells[FREE] = ps;
   }
 
   /** All time spent at work since the start, spinning included. */
   get spentPs(): number {
-    return this.cells[CORE_SPENT / 8];
+    return this.cells[SPENT];
   }
   set spentPs(ps) {
-    this.cells[CORE_SPENT / 8] = ps;
+    this.cells[SPENT] = ps;
   }
 
   /** Time spent at work before `nowPs`: what is booked beyond it is all work, because it was booked without a gap. */
@@ -77,10 +93,10 @@ export class Lock extends Booked {
   }
 
   get freePs(): number {
-    return this.cells[LOCK_FREE / 8];
+    return this.cells[LOCK];
   }
   set freePs(ps) {
-    this.cells[LOCK_FREE / 8] = ps;
+    this.cells[LOCK] = ps;
   }
 }
 
@@ -91,72 +107,72 @@ abstract class PageAccount extends Booked {
   }
 
   get maps(): number {
-    return this.cells[ACCOUNT_MAPS / 8];
+    return this.cells[MAPS];
   }
   set maps(count) {
-    this.cells[ACCOUNT_MAPS / 8] = count;
+    this.cells[MAPS] = count;
   }
   get unmaps(): number {
-    return this.cells[ACCOUNT_UNMAPS / 8];
+    return this.cells[UNMAPS];
   }
   set unmaps(count) {
-    this.cells[ACCOUNT_UNMAPS / 8] = count;
+    this.cells[UNMAPS] = count;
   }
   get invalidationCommands(): number {
-    return this.cells[ACCOUNT_COMMANDS / 8];
+    return this.cells[COMMANDS];
   }
   set invalidationCommands(count) {
-    this.cells[ACCOUNT_COMMANDS / 8] = count;
+    this.cells[COMMANDS] = count;
   }
   get completionWaits(): number {
-    return this.cells[ACCOUNT_WAITS / 8];
+    return this.cells[WAITS];
   }
   set completionWaits(count) {
-    this.cells[ACCOUNT_WAITS / 8] = count;
+    this.cells[WAITS] = count;
   }
   get cpuPs(): number {
-    return this.cells[ACCOUNT_CPU / 8];
+    return this.cells[CPU];
   }
   set cpuPs(ps) {
-    this.cells[ACCOUNT_CPU / 8] = ps;
+    this.cells[CPU] = ps;
   }
   get cpuMapPs(): number {
-    return this.cells[ACCOUNT_CPU_MAP / 8];
+    return this.cells[CPU_MAP];
   }
   set cpuMapPs(ps) {
-    this.cells[ACCOUNT_CPU_MAP / 8] = ps;
+    this.cells[CPU_MAP] = ps;
   }
   get cpuUnmapPs(): number {
-    return this.cells[ACCOUNT_CPU_UNMAP / 8];
+    return this.cells[CPU_UNMAP];
   }
   set cpuUnmapPs(ps) {
-    this.cells[ACCOUNT_CPU_UNMAP / 8] = ps;
+    this.cells[CPU_UNMAP] = ps;
   }
   /** Spinning for completions and queue slots. */
   get cpuWaitPs(): number {
-    return this.cells[ACCOUNT_CPU_WAIT / 8];
+    return this.cells[CPU_WAIT];
   }
   set cpuWaitPs(ps) {
-    this.cells[ACCOUNT_CPU_WAIT / 8] = ps;
+    this.cells[CPU_WAIT] = ps;
   }
 
   /** From the clearing of the table to the completed invalidation: sum and largest, over `staleWindows` unmaps. */
   get staleWindowPs(): number {
-    return this.cells[ACCOUNT_WINDOW / 8];
+    return this.cells[WINDOW];
   }
   get staleWindowMaxPs(): number {
-    return this.cells[ACCOUNT_WINDOW_MAX / 8];
+    return this.cells[WINDOW_MAX];
   }
   get staleWindows(): number {
-    return this.cells[ACCOUNT_WINDOWS / 8];
+    return this.cells[WINDOWS];
   }
 
   /** One unmap was reachable through caches for so long. */
   addStaleWindow(ps: number): void {
     const { cells } = this;
-    cells[ACCOUNT_WINDOWS / 8]++;
-    cells[ACCOUNT_WINDOW / 8] += ps;
-    if (ps > cells[ACCOUNT_WINDOW_MAX / 8]) cells[ACCOUNT_WINDOW_MAX / 8] = ps;
+    cells[WINDOWS]++;
+    cells[WINDOW] += ps;
+    if (ps > cells[WINDOW_MAX]) cells[WINDOW_MAX] = ps;
   }
 }
 

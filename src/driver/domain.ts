@@ -80,8 +80,8 @@ export class DmaDomain implements DmaSteps {
   private readonly iovaLock = new Lock();
   private readonly flushLock: Lock;
   private readonly singles: SinglePages | undefined;
-  /** Whether single pages are unmapped the short way too. */
-  private flushesHere: boolean;
+  /** The same if pages are unmapped the short way too. */
+  private singleUnmaps: SinglePages | undefined;
   /** Pages now mapped, but for what the short way has done. */
   private steppedPages = 0;
 
@@ -99,7 +99,8 @@ export class DmaDomain implements DmaSteps {
     this.npCache = config.npCache ?? false;
     this.flushLock = config.flushLock ?? new Lock();
     this.singles = this.npCache ? undefined : config.singles;
-    this.flushesHere = config.hypervisor === undefined && config.unmapped === undefined && targets.length === 1;
+    const isPlain = config.hypervisor === undefined && config.unmapped === undefined && targets.length === 1;
+    this.singleUnmaps = isPlain && this.singles?.unmaps === true ? this.singles : undefined;
   }
 
   /** Pages now mapped. */
@@ -110,7 +111,7 @@ export class DmaDomain implements DmaSteps {
   /** From now on every invalidation goes to this device too. */
   addDeviceTlb(target: DeviceInvalidationTarget): void {
     this.deviceTlbs.push(target);
-    this.flushesHere = false;
+    this.singleUnmaps = undefined;
   }
 
   map(cpu: DriverCpu, physicalPage: number, pages: number, prot: number): number {
@@ -208,8 +209,8 @@ export class DmaDomain implements DmaSteps {
   }
 
   unmapPage(cpu: DriverCpu, iovaPage: number): boolean {
-    const { singles } = this;
-    return singles !== undefined && this.flushesHere && !cpu.setup && singles.unmap(cpu, iovaPage);
+    const { singleUnmaps } = this;
+    return singleUnmaps !== undefined && !cpu.setup && singleUnmaps.unmap(cpu, iovaPage);
   }
 
   /** A list that could not be mapped in full: nothing of it stays. */

@@ -17,6 +17,7 @@ export const SIZE_CLASSES = 6;
 const DEPOT_TRIM_PS = 100e9;
 const LOWEST_PAGE = 1;
 const PAGES_32BIT = 0x100000; // 4 GiB
+const LAST_PAGE_32BIT = PAGES_32BIT - 1;
 
 export interface IovaAllocatorSpec {
   /** CPUs that allocate and free: 0 … cpus - 1. */
@@ -107,7 +108,7 @@ export class IovaAllocator {
       const { size } = loaded;
       if (size > 0) {
         const page = loaded.pages[size - 1];
-        if (page <= (this.try32Bit ? PAGES_32BIT - 1 : this.limit)) {
+        if (page <= (this.try32Bit ? LAST_PAGE_32BIT : this.limit)) {
           loaded.size = size - 1;
           return page;
         }
@@ -126,6 +127,16 @@ export class IovaAllocator {
   free(cpu: number, page: number, pages: number, nowPs: number): void {
     if (nowPs >= this.nextTrimPs) this.trimDepots(nowPs);
     this.treeOps = 0;
+    // As `push`, for what most calls are.
+    if (pages === 1) {
+      const loaded = this.classes[0].loaded[cpu];
+      const { size } = loaded;
+      if (size < loaded.pages.length) {
+        loaded.pages[size] = page;
+        loaded.size = size + 1;
+        return;
+      }
+    }
     const sizeLog2 = log2Ceil(pages);
     if (sizeLog2 < SIZE_CLASSES) this.push(this.classes[sizeLog2], cpu, page, nowPs);
     else this.removeRange(page);

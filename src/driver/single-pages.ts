@@ -46,9 +46,11 @@ export class SinglePages {
   private readonly at: number;
   private readonly exports: KernelExports;
   private readonly view: DataView;
+  /** Whether it unmaps too. */
+  readonly unmaps: boolean;
 
-  /** `at`: kernel memory of DOMAIN_BYTES, zeroed. */
-  constructor(kernel: Kernel, at: number, table: PageTable, costs: CostsPs, flushes: PageFlushes) {
+  /** `at`: kernel memory of DOMAIN_BYTES, zeroed. Without `flushes` pages are only mapped. */
+  constructor(kernel: Kernel, at: number, table: PageTable, costs: CostsPs, flushes?: PageFlushes) {
     this.at = at;
     this.exports = kernel.exports;
     this.view = new DataView(kernel.memory.buffer, at, DOMAIN_BYTES);
@@ -64,7 +66,8 @@ export class SinglePages {
     view.setFloat64(DOMAIN_UNMAP_PS, costs.unmap, true);
     view.setFloat64(DOMAIN_SUBMIT_PS, costs.submit, true);
     view.setFloat64(DOMAIN_POLL_PS, costs.poll, true);
-    this.layFlushes(flushes);
+    this.unmaps = flushes !== undefined;
+    if (flushes !== undefined) this.layFlushes(flushes);
   }
 
   private layFlushes(flushes: PageFlushes): void {
@@ -88,7 +91,7 @@ export class SinglePages {
     return this.exports.driverMap(this.at, core.at, account.at, iovaPage, physicalPage, prot);
   }
 
-  /** False: nothing is done. */
+  /** Where it `unmaps`. False: nothing is done. */
   unmap({ core, account }: DriverCpu, iovaPage: number): boolean {
     return this.exports.driverUnmap(this.at, core.at, account.at, iovaPage) === 0;
   }

@@ -215,7 +215,8 @@ export class CommandQueue implements CommandPort {
   readonly encoding: CommandEncoding;
   readonly ring: CommandRing;
   private readonly handler: CommandHandler;
-  private readonly hardware: QueueHardware | undefined;
+  /** For the kernel's short way; undefined where it cannot be gone. */
+  private hardware: QueueHardware | undefined;
   /** The record, QUEUE_* of kernel/layout.ts. */
   private readonly words: Uint32Array;
   private readonly doubles: Float64Array;
@@ -531,8 +532,8 @@ export class CommandQueue implements CommandPort {
 
   /** Applies, in order, every command whose time has come. */
   process(nowPs: number): void {
-    const { hardware, words } = this;
-    if (hardware === undefined || words[QUEUE_PENDING / 4] === 0) return this.processAll(nowPs);
+    const { hardware } = this;
+    if (hardware === undefined) return this.processAll(nowPs);
     for (;;) {
       const dropped = hardware.kernel.exports.queueProcess(hardware.at, nowPs);
       hardware.dropped(dropped >= 0 ? dropped : -1 - dropped);
@@ -680,5 +681,6 @@ export class CommandQueue implements CommandPort {
     }
     this.pending = grown;
     words[QUEUE_PENDING / 4] = 0;
+    this.hardware = undefined;
   }
 }

@@ -521,16 +521,17 @@ export class UnitSystem implements CommandHandler {
   }
 
   private singlePages(config: DmaDomainConfig, { pages }: UnitDomainTable): SinglePages {
-    const { targets, rules, firstStage, flushLock } = config;
-    const [{ lock: queueLock, domain, pasid }] = targets;
-    const queue = this.commands.shortWay!;
+    const { targets, rules, firstStage, flushLock, costs } = config;
+    const [{ port, lock: queueLock, domain, pasid }] = targets;
     const flushes = {
-      ...{ queue, queueLock, domain, pasid },
+      ...{ queue: this.commands.shortWay!, queueLock, domain, pasid },
       flushLock: rules.flushHoldsDomainLock ? flushLock : undefined,
       dropsWalkCaches: dropsWalkCaches(rules, firstStage),
       waitHoldsLock: rules.waitHoldsQueueLock,
     };
-    return new SinglePages(this.kernel, this.driverMemory.record(DOMAIN_BYTES), pages, costsPs(config.costs), flushes);
+    // A guest's commands may go to a queue of its own.
+    const own = port === this.commands ? flushes : undefined;
+    return new SinglePages(this.kernel, this.driverMemory.record(DOMAIN_BYTES), pages, costsPs(costs), own);
   }
 
   /** Marks what caches still hold of unmapped pages, behind every unit of the domain. */

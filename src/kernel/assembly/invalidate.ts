@@ -109,7 +109,7 @@ function dropIotlbs(space: u64, spaceMask: u64, page: u64, pagesLog2: i32): void
  * One page of one address space, in a unit that `tellsPages`: what strict unmaps send. Returns the number of entries dropped. Its
  * loops are without calls, which would cost their registers: what `takeOut` leaves is done afterwards.
  */
-export function dropPage(home: usize, stage: i32, space: u64, page: u64, pde: bool): i32 {
+function dropPage(home: usize, stage: i32, space: u64, page: u64, pde: bool): i32 {
   const spaceOf = spaceTag(space);
   let found = 0;
   const classes = load<i32>(home, UNIT_CLASSES);
@@ -175,7 +175,7 @@ function dropLeft(home: usize, stage: i32, space: u64, page: u64, left: i32): i3
 /** Whether a unit has no first-level IOTLBs and tells no causes of misses: then pages are dropped in one go. */
 // @ts-ignore: decorator
 @inline
-export function tellsPages(home: usize): bool {
+function tellsPages(home: usize): bool {
   return (load<usize>(home, UNIT_HISTORY) | load<u32>(home, UNIT_L1_COUNT)) == 0;
 }
 
@@ -222,15 +222,22 @@ export function invalidatePages(target: usize, domain: i32, pasid: i32, page: f6
   return dropPages(target, domain, pasid, pageOf(page), pagesLog2, flags);
 }
 
+// @ts-ignore: decorator
+@inline
 export function dropPages(target: usize, domain: i32, pasid: i32, start: u64, pagesLog2: i32, flags: i32): i32 {
-  const id = <u64>domain & 0xffff;
-  const pde = flags & INVALIDATE_PDE;
-  if (pagesLog2 == 0 && tellsPages(target)) {
-    if (pasid >= 0) return dropPage(target, GUEST, id | (<u64>pasid << 16) | GUEST_SPACES, start, pde != 0);
-    if ((flags & INVALIDATE_NO_GUESTS) != 0) return dropPage(target, HOST, id, start, pde != 0);
+  if (pagesLog2 == 0 && tellsPages(target) && (pasid >= 0 || (flags & INVALIDATE_NO_GUESTS) != 0)) {
+    const id = <u64>domain & 0xffff;
+    const space = pasid >= 0 ? id | (<u64>pasid << 16) | GUEST_SPACES : id;
+    return dropPage(target, pasid >= 0 ? GUEST : HOST, space, start, (flags & INVALIDATE_PDE) != 0);
   }
+  return dropMany(target, domain, pasid, start, pagesLog2, flags);
+}
+
+function dropMany(target: usize, domain: i32, pasid: i32, start: u64, pagesLog2: i32, flags: i32): i32 {
   begin(target, 0, 0);
   dropped = 0;
+  const id = <u64>domain & 0xffff;
+  const pde = flags & INVALIDATE_PDE;
   const exact = ~(<u64>0);
   if (pasid >= 0) {
     const space = id | (<u64>pasid << 16) | GUEST_SPACES;
