@@ -12,8 +12,11 @@ const MAY_IMPORT = {
   'src/kernel': [],
   'src/stats': ['src/lib', 'src/kernel/layout.ts', ...CONTRACTS],
   'src/iommu': ['src/lib', 'src/kernel', RESULT, ...CONTRACTS],
-  // driver/ implements the mapper that device models are handed.
-  'src/driver': ['src/lib', 'src/iommu', 'src/traffic/mapper.ts', RESULT, ...CONTRACTS],
+  // driver/ implements the mapper that device models are handed, and books in memory that the kernel may book in too.
+  'src/driver': [
+    ...['src/lib', 'src/iommu', 'src/traffic/mapper.ts', 'src/kernel/layout-driver.ts'],
+    ...[RESULT, ...CONTRACTS],
+  ],
   'src/traffic': ['src/lib', ...CONTRACTS],
   'src/sim': ['src/lib', 'src/kernel', 'src/iommu', 'src/driver', 'src/traffic', 'src/stats', ...CONTRACTS],
   'src/schedule': ['src/lib', 'src/sim', 'src/stats', 'src/kernel/kernel.ts', ...CONTRACTS],

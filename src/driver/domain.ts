@@ -12,7 +12,6 @@ import { type DriverCpu, Lock } from './cpu.ts';
 import type { IovaAllocator } from './iova-allocator.ts';
 import { alignedPieces, dropsWalkCaches, invalidationSizeLog2, type KernelEraRules } from './kernel-era.ts';
 import type { DmaSteps } from './policy.ts';
-import type { SinglePages } from './single-pages.ts';
 import type { CommandTarget, DeviceTlbTarget, FlushCause, Hypervisor } from './viommu/hypervisor.ts';
 
 /** What a domain needs of a page table (iommu/page-table.ts). */
@@ -25,6 +24,18 @@ export interface DomainTable {
   readonly freedTables: number;
   /** The kernel's short way has mapped a page, and the table may have gained levels. */
   settle?(): void;
+}
+
+/** A short way for single pages (sim/single-pages.ts): it books what the steps below book for them. */
+export interface SinglePages {
+  /** Whether it unmaps too, in strict mode. */
+  readonly unmaps: boolean;
+  /** Pages mapped so less those unmapped so. */
+  readonly pages: number;
+  /** 0: mapped; above: mapped, and the table has gained levels or lost tables; below: nothing is done. */
+  map(cpu: DriverCpu, iovaPage: number, physicalPage: number, prot: number): number;
+  /** False: nothing is done. */
+  unmap(cpu: DriverCpu, iovaPage: number): boolean;
 }
 
 /** Where one copy of every invalidation goes: one a unit, or one a device where each has its own domain ID (AMD v2). */
@@ -60,7 +71,7 @@ export interface DmaDomainConfig {
   readonly npCache?: boolean;
   /** AMD's lock over a domain's flushes. */
   readonly flushLock?: Lock | undefined;
-  /** The kernel's short way for single pages, if there is one. */
+  /** Of a table that is nobody else's. */
   readonly singles?: SinglePages | undefined;
 }
 

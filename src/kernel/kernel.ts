@@ -73,7 +73,7 @@ export interface KernelExports {
   queueProcess(queue: number, nowPs: number): number;
 
   /**
-   * The short way of drivers (driver/single-pages.ts) by the records of layout-driver.ts. 0: done; 1: done, and the table has gained levels or
+   * The short way of drivers (sim/single-pages.ts) by the records of layout-driver.ts. 0: done; 1: done, and the table has gained levels or
    * lost tables; below: nothing is done.
    */
   driverMap(

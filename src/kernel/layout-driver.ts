@@ -1,6 +1,6 @@
 /**
  * Byte offsets of what drivers book (driver/cpu.ts) and of the record by which the kernel maps and unmaps their single pages
- * (driver/single-pages.ts, assembly/driver.ts). Compiled twice, as layout.ts is and by its rules.
+ * (sim/single-pages.ts, assembly/driver.ts). Compiled twice, as layout.ts is and by its rules.
  */
 
 /** A core: f64. */

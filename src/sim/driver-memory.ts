@@ -2,15 +2,18 @@
 import { type Kernel, Regions } from '../kernel/kernel.ts';
 import { ACCOUNT_BYTES, CORE_BYTES, DOMAIN_BYTES, LOCK_BYTES } from '../kernel/layout-driver.ts';
 import type { DeviceSpec, RunSpec } from '../spec.ts';
-import type { DevicePlan, Region } from './memory-plan.ts';
 
 const LINE_BYTES = 64;
 const lines = (bytes: number): number => Math.ceil(bytes / LINE_BYTES) * LINE_BYTES;
 
+interface Placed {
+  readonly spec: DeviceSpec;
+}
+
 /** A device has at most a domain, with its lock, and an owner whose queue lock it takes. */
 const DEVICE_BYTES = lines(ACCOUNT_BYTES) + lines(DOMAIN_BYTES) + 2 * lines(LOCK_BYTES);
 
-export function driverBytes(spec: RunSpec, devices: readonly Pick<DevicePlan, 'spec'>[]): number {
+export function driverBytes(spec: RunSpec, devices: readonly Placed[]): number {
   return coreCount(spec, devices) * lines(CORE_BYTES) + devices.length * DEVICE_BYTES;
 }
 
@@ -19,7 +22,7 @@ export function queuesOf({ traffic }: DeviceSpec): number {
 }
 
 /** CPUs that serve the devices of a unit. */
-export function coreCount({ os }: RunSpec, devices: readonly Pick<DevicePlan, 'spec'>[]): number {
+export function coreCount({ os }: RunSpec, devices: readonly Placed[]): number {
   if (os.cpus > 0) return os.cpus;
   const queues = devices.reduce((sum, { spec }) => sum + queuesOf(spec), 0);
   return Math.max(1, queues);
@@ -29,7 +32,7 @@ export class DriverMemory {
   private readonly kernel: Kernel;
   private readonly regions: Regions;
 
-  constructor(kernel: Kernel, { base, bytes }: Region) {
+  constructor(kernel: Kernel, { base, bytes }: { readonly base: number; readonly bytes: number }) {
     this.kernel = kernel;
     this.regions = new Regions(base + bytes, base);
   }

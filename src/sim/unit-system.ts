@@ -9,7 +9,7 @@
 import { BounceBuffers, BouncePool } from '../driver/bounce.ts';
 import { costsPs } from '../driver/costs.ts';
 import { Core, DriverAccount, type DriverCpu, Lock } from '../driver/cpu.ts';
-import { DmaDomain, type DmaDomainConfig, type InvalidationTarget } from '../driver/domain.ts';
+import { DmaDomain, type DmaDomainConfig, type InvalidationTarget, type SinglePages } from '../driver/domain.ts';
 import { IovaAllocator } from '../driver/iova-allocator.ts';
 import { dropsWalkCaches, KERNEL_ERAS } from '../driver/kernel-era.ts';
 import { DeviceMapper } from '../driver/mapper.ts';
@@ -18,7 +18,6 @@ import { Pager } from '../driver/pager.ts';
 import { policies } from '../driver/policies/index.ts';
 import { passthrough } from '../driver/policies/passthrough.ts';
 import type { MappingPolicy } from '../driver/policy.ts';
-import { SinglePages } from '../driver/single-pages.ts';
 import { type CommandHandler, CommandQueue, queueBytes, ringIn } from '../iommu/command-queue.ts';
 import { amdCommands } from '../iommu/commands/amd.ts';
 import { vtdCommands } from '../iommu/commands/vtd.ts';
@@ -84,6 +83,7 @@ import {
   type UnitPlan,
 } from './memory-plan.ts';
 import { RemoteQueue } from './remote-queue.ts';
+import { KernelPages } from './single-pages.ts';
 import { TablePool } from './table-pool.ts';
 import { HOST_FORMAT, type TableRules } from './table-rules.ts';
 import { VirtualMachines } from './virtual-machines.ts';
@@ -531,7 +531,7 @@ export class UnitSystem implements CommandHandler {
     };
     // A guest's commands may go to a queue of its own.
     const own = port === this.commands ? flushes : undefined;
-    return new SinglePages(this.kernel, this.driverMemory.record(DOMAIN_BYTES), pages, costsPs(costs), own);
+    return new KernelPages(this.kernel, this.driverMemory.record(DOMAIN_BYTES), pages, costsPs(costs), own);
   }
 
   /** Marks what caches still hold of unmapped pages, behind every unit of the domain. */

@@ -23,8 +23,9 @@ import {
   DOMAIN_WAIT_HOLDS_LOCK,
 } from '../kernel/layout-driver.ts';
 import type { PageTable } from '../iommu/page-table.ts';
-import type { CostsPs } from './costs.ts';
-import type { DriverCpu, Lock } from './cpu.ts';
+import type { CostsPs } from '../driver/costs.ts';
+import type { DriverCpu, Lock } from '../driver/cpu.ts';
+import type { SinglePages } from '../driver/domain.ts';
 
 /** Where the invalidations of unmapped pages go, and what is held meanwhile. */
 export interface PageFlushes {
@@ -42,11 +43,10 @@ export interface PageFlushes {
 /** Leaf bits of a protection that the kernel does not map here. */
 const NO_LEAF = -1;
 
-export class SinglePages {
+export class KernelPages implements SinglePages {
   private readonly at: number;
   private readonly exports: KernelExports;
   private readonly view: DataView;
-  /** Whether it unmaps too. */
   readonly unmaps: boolean;
 
   /** `at`: kernel memory of DOMAIN_BYTES, zeroed. Without `flushes` pages are only mapped. */
@@ -81,17 +81,14 @@ export class SinglePages {
     view.setInt32(DOMAIN_WAIT_HOLDS_LOCK, flushes.waitHoldsLock ? 1 : 0, true);
   }
 
-  /** Pages mapped here less those unmapped here. */
   get pages(): number {
     return this.view.getFloat64(DOMAIN_PAGES, true);
   }
 
-  /** 0: mapped; above: mapped, and the table has gained levels or lost tables; below: nothing is done. */
   map({ core, account }: DriverCpu, iovaPage: number, physicalPage: number, prot: number): number {
     return this.exports.driverMap(this.at, core.at, account.at, iovaPage, physicalPage, prot);
   }
 
-  /** Where it `unmaps`. False: nothing is done. */
   unmap({ core, account }: DriverCpu, iovaPage: number): boolean {
     return this.exports.driverUnmap(this.at, core.at, account.at, iovaPage) === 0;
   }
