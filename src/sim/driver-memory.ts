@@ -1,4 +1,5 @@
 /** Kernel memory of what the drivers of one unit's devices book: cores, accounts, locks, and the records of their domains. */
+import { Core, DriverAccount, Lock } from '../driver/cpu.ts';
 import { type Kernel, Regions } from '../kernel/kernel.ts';
 import { ACCOUNT_BYTES, CORE_BYTES, DOMAIN_BYTES, LOCK_BYTES } from '../kernel/layout-driver.ts';
 import type { DeviceSpec, RunSpec } from '../spec.ts';
@@ -37,13 +38,24 @@ export class DriverMemory {
     this.regions = new Regions(base + bytes, base);
   }
 
-  /** Pointer to a record. */
-  record(bytes: number): number {
-    return this.regions.take(bytes, LINE_BYTES);
+  core(cpu: number): Core {
+    return new Core(cpu, this.cells(CORE_BYTES));
   }
 
-  /** A record of numbers. */
-  cells(bytes: number): Float64Array {
-    return new Float64Array(this.kernel.memory.buffer, this.record(bytes), bytes / 8);
+  account(): DriverAccount {
+    return new DriverAccount(this.cells(ACCOUNT_BYTES));
+  }
+
+  lock(): Lock {
+    return new Lock(this.cells(LOCK_BYTES));
+  }
+
+  /** Pointer to a domain's record. */
+  domain(): number {
+    return this.regions.take(DOMAIN_BYTES, LINE_BYTES);
+  }
+
+  private cells(bytes: number): Float64Array {
+    return new Float64Array(this.kernel.memory.buffer, this.regions.take(bytes, LINE_BYTES), bytes / 8);
   }
 }

@@ -22,13 +22,15 @@ import {
   DOMAIN_UNMAP_PS,
   DOMAIN_WAIT_HOLDS_LOCK,
 } from '../kernel/layout-driver.ts';
+import type { CommandQueue } from '../iommu/command-queue.ts';
 import type { PageTable } from '../iommu/page-table.ts';
-import type { CostsPs } from '../driver/costs.ts';
+import { type CostsPs, costsPs } from '../driver/costs.ts';
 import type { DriverCpu, Lock } from '../driver/cpu.ts';
-import type { SinglePages } from '../driver/domain.ts';
+import type { DmaDomainConfig, SinglePages } from '../driver/domain.ts';
+import { dropsWalkCaches } from '../driver/kernel-era.ts';
 
 /** Where the invalidations of unmapped pages go, and what is held meanwhile. */
-export interface PageFlushes {
+interface PageFlushes {
   /** The command queue's records (CommandQueue.shortWay). */
   readonly queue: number;
   readonly queueLock: Lock;
@@ -43,7 +45,7 @@ export interface PageFlushes {
 /** Leaf bits of a protection that the kernel does not map here. */
 const NO_LEAF = -1;
 
-export class KernelPages implements SinglePages {
+class KernelPages implements SinglePages {
   private readonly at: number;
   private readonly exports: KernelExports;
   private readonly view: DataView;
@@ -92,4 +94,25 @@ export class KernelPages implements SinglePages {
   unmap({ core, account }: DriverCpu, iovaPage: number): boolean {
     return this.exports.driverUnmap(this.at, core.at, account.at, iovaPage) === 0;
   }
+}
+
+/** Those of a domain whose table belongs to this unit alone. `at`: as above. */
+export function kernelPages(
+  kernel: Kernel,
+  at: number,
+  table: PageTable,
+  { targets, rules, firstStage, flushLock, costs }: DmaDomainConfig,
+  commands: CommandQueue,
+): SinglePages {
+  const [{ port, lock: queueLock, domain, pasid }] = targets;
+  const queue = commands.shortWay;
+  // A guest's commands may go to a queue of its own.
+  const isOwn = port === commands && queue !== undefined;
+  const flushes = isOwn && {
+    ...{ queue, queueLock, domain, pasid },
+    flushLock: rules.flushHoldsDomainLock ? flushLock : undefined,
+    dropsWalkCaches: dropsWalkCaches(rules, firstStage),
+    waitHoldsLock: rules.waitHoldsQueueLock,
+  };
+  return new KernelPages(kernel, at, table, costsPs(costs), flushes === false ? undefined : flushes);
 }

@@ -7,11 +7,10 @@
  * in a guest, the guest's DMA API.
  */
 import { BounceBuffers, BouncePool } from '../driver/bounce.ts';
-import { costsPs } from '../driver/costs.ts';
-import { Core, DriverAccount, type DriverCpu, Lock } from '../driver/cpu.ts';
-import { DmaDomain, type DmaDomainConfig, type InvalidationTarget, type SinglePages } from '../driver/domain.ts';
+import { type Core, type DriverCpu, Lock } from '../driver/cpu.ts';
+import { DmaDomain, type DmaDomainConfig, type InvalidationTarget } from '../driver/domain.ts';
 import { IovaAllocator } from '../driver/iova-allocator.ts';
-import { dropsWalkCaches, KERNEL_ERAS } from '../driver/kernel-era.ts';
+import { KERNEL_ERAS } from '../driver/kernel-era.ts';
 import { DeviceMapper } from '../driver/mapper.ts';
 import { DmaMemory } from '../driver/memory.ts';
 import { Pager } from '../driver/pager.ts';
@@ -29,7 +28,6 @@ import { logIn } from '../iommu/record-log.ts';
 import { IommuUnit } from '../iommu/unit.ts';
 import { type Kernel, Regions } from '../kernel/kernel.ts';
 import { ENGINE_DRAINED, INVALIDATION_TIMEOUT } from '../kernel/layout.ts';
-import { ACCOUNT_BYTES, CORE_BYTES, DOMAIN_BYTES, LOCK_BYTES } from '../kernel/layout-driver.ts';
 import { Prng } from '../lib/prng.ts';
 import { PS_PER_NS } from '../request.ts';
 import {
@@ -83,7 +81,7 @@ import {
   type UnitPlan,
 } from './memory-plan.ts';
 import { RemoteQueue } from './remote-queue.ts';
-import { KernelPages } from './single-pages.ts';
+import { kernelPages } from './single-pages.ts';
 import { TablePool } from './table-pool.ts';
 import { HOST_FORMAT, type TableRules } from './table-rules.ts';
 import { VirtualMachines } from './virtual-machines.ts';
@@ -193,10 +191,7 @@ export class UnitSystem implements CommandHandler {
     const log = logIn(kernel.i32, (queues.base + eventLogOffset(machine)) / 4, eventLogEntries);
     this.eventLog = new EventLog(log, isIntel ? vtdFaults : amdFaults);
     this.driverMemory = new DriverMemory(kernel, this.plan.driver);
-    this.cores = Array.from(
-      { length: coreCount(spec, devices) },
-      (_, cpu) => new Core(cpu, this.driverMemory.cells(CORE_BYTES)),
-    );
+    this.cores = Array.from({ length: coreCount(spec, devices) }, (_, cpu) => this.driverMemory.core(cpu));
     const { regions, plan, commands: port } = this;
     this.virtualMachines = new VirtualMachines({ spec, kernel, rules, memory, plan, regions, port });
     this.ats = this.buildAts(isIntel);
@@ -407,7 +402,7 @@ export class UnitSystem implements CommandHandler {
     let pager: Pager | undefined;
     const build = (cpu: DriverCpu): Pager => (pager = this.buildPager(cpu, plan, tenant, dma.domain!));
     const demand = spec.pri === undefined || dma.domain === undefined ? undefined : build;
-    const account = new DriverAccount(this.driverMemory.cells(ACCOUNT_BYTES));
+    const account = this.driverMemory.account();
     const mapper = new DeviceMapper({ policy, cores: this.pin(spec), memory, bounce, account, pager: demand });
     const rng = new Prng(this.spec.seed, spec.index);
     const model = deviceFactories[spec.traffic.model]({ spec, rng, mapper, packetNs: costs.packetNs });
@@ -456,14 +451,10 @@ export class UnitSystem implements CommandHandler {
     const key = isOwn ? owner : `${owner}/${unit}`;
     let lock = this.queueLocks.get(key);
     if (lock === undefined) {
-      lock = isOwn ? this.lock() : new Lock();
+      lock = isOwn ? this.driverMemory.lock() : new Lock();
       this.queueLocks.set(key, lock);
     }
     return lock;
-  }
-
-  private lock(): Lock {
-    return new Lock(this.driverMemory.cells(LOCK_BYTES));
   }
 
   /** Whose kernel drives the device. */
@@ -512,26 +503,14 @@ export class UnitSystem implements CommandHandler {
       rules: KERNEL_ERAS[os.kernelEra],
       costs: os.costs,
       npCache: cachesNotPresent(tenant),
-      flushLock: this.lock(),
+      flushLock: this.driverMemory.lock(),
       ...(defersInvalidation(tenant) ? { unmapped: this.watcherOf(plan, tenant) } : {}),
     };
     // What others share is told to them at every change.
-    const singles = this.sharing(plan.domain) === undefined ? this.singlePages(config, table) : undefined;
+    const isOwn = this.sharing(plan.domain) === undefined;
+    const at = this.driverMemory.domain();
+    const singles = isOwn ? kernelPages(this.kernel, at, table.pages, config, this.commands) : undefined;
     return { dma: new DmaDomain({ ...config, singles }), table, attach, policies: new Map() };
-  }
-
-  private singlePages(config: DmaDomainConfig, { pages }: UnitDomainTable): SinglePages {
-    const { targets, rules, firstStage, flushLock, costs } = config;
-    const [{ port, lock: queueLock, domain, pasid }] = targets;
-    const flushes = {
-      ...{ queue: this.commands.shortWay!, queueLock, domain, pasid },
-      flushLock: rules.flushHoldsDomainLock ? flushLock : undefined,
-      dropsWalkCaches: dropsWalkCaches(rules, firstStage),
-      waitHoldsLock: rules.waitHoldsQueueLock,
-    };
-    // A guest's commands may go to a queue of its own.
-    const own = port === this.commands ? flushes : undefined;
-    return new KernelPages(this.kernel, this.driverMemory.record(DOMAIN_BYTES), pages, costsPs(costs), own);
   }
 
   /** Marks what caches still hold of unmapped pages, behind every unit of the domain. */
