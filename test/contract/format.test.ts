@@ -174,6 +174,27 @@ describe.each(cases)('%s', (_, format, config) => {
     arena.reset();
   });
 
+  // The table used last is remembered for single pages: not beyond its life, and not for what it may not hold.
+  test('single pages in a table that comes and goes', () => {
+    const table = emptyTable(geometry);
+    const count = 1 << levelIndexBits(geometry, 0);
+    const isSmall = sizes[0] === 12;
+    for (let round = 0; round < 3; round++) {
+      for (let i = 0; i < count; i++) expect(table.map(i, 2 * i + round, 1, RW)).toBe(isSmall ? 0 : -22);
+      if (!isSmall) return;
+      expect(table.map(7, 1, 1, RW)).toBe(table.mapSize(7, 1, 12, 1, RW));
+      expect(table.unmap(7, 1)).toBe(1);
+      if (geometry.outputBits < 64) expect(table.map(7, page(1n << BigInt(geometry.outputBits)), 1, RW)).toBe(-34);
+      expect(table.map(7, 14 + round, 1, RW)).toBe(0);
+      expect([table.lookup(7), table.lookup(count - 1)]).toEqual([14 + round, 2 * (count - 1) + round]);
+      expect(table.leafItems).toBe(count);
+      table.unmap(0, count);
+      expect([table.lookup(7), table.leafItems]).toEqual([-1, 0]);
+    }
+    table.destroy();
+    expect(arena.liveFrames).toBe(0);
+  });
+
   test('random maps, unmaps and look-ups agree with a flat map', () => {
     fc.assert(
       fc.property(fc.array(operation, { minLength: 1, maxLength: 25 }), (operations) => replay(geometry, operations)),
