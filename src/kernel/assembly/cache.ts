@@ -349,7 +349,7 @@ function filled(cache: usize, slot: u32): void {
   else if (policy == REPLACE_PLRU) pointAway(cache, slot);
 }
 
-/** Empties a slot, whose tag lies at `offset`, of a key of a leaf class in a scanned cache in LRU or FIFO order. */
+/** Empties a slot, whose tag lies at `offset`, of a key of a leaf class in a cache in LRU or FIFO order; out of its index already, if it has one. */
 // @ts-ignore: decorator
 @inline
 export function dropPlain(cache: usize, offset: usize, leaf: i32): void {

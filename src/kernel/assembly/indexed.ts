@@ -30,6 +30,26 @@ export function findIndexed(cache: usize, key0: u64, key1: u64, tag: u32): u32 {
   return entry;
 }
 
+/** Takes a key out of the index: slot + 1, or 0 if it was not there. */
+// @ts-ignore: decorator
+@inline
+export function unindexKey(cache: usize, key0: u64, key1: u64, tag: u32): u32 {
+  const next = load<usize>(cache, CACHE_NEXT);
+  let at = headOf(cache, tag);
+  let entry = load<u32>(at);
+  while (entry != 0) {
+    const record = load<usize>(cache, CACHE_SLOTS) + (entry - 1) * SLOT_BYTES;
+    const following = next + ((entry - 1) << 2);
+    if (((load<u64>(record, SLOT_KEY0) ^ key0) | (load<u64>(record, SLOT_KEY1) ^ key1)) == 0) {
+      store<u32>(at, load<u32>(following));
+      break;
+    }
+    at = following;
+    entry = load<u32>(at);
+  }
+  return entry;
+}
+
 // @ts-ignore: decorator
 @inline
 export function enterIndex(cache: usize, slot: u32, tag: u32): void {

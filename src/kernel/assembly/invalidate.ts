@@ -8,6 +8,7 @@ import {
 import { newEpoch } from './context';
 import { drop, dropPlain, find, setOf, spaceTag, tagOf, tagWith } from './cache';
 import { noteDropped } from './history';
+import { moveOldest, unindexKey } from './indexed';
 import { begin, pageOf, unit } from './state';
 import { GUEST, HOST } from './stages';
 
@@ -162,14 +163,34 @@ function takeOut(cache: usize, leaf: i32, key0: u64, space: u64, spaceOf: u32, l
 
 /** What `dropPage` has left: see LEFT. */
 function dropLeft(home: usize, stage: i32, space: u64, page: u64, left: i32): i32 {
-  begin(home, 0, 0);
-  dropped = 0;
-  const classes = load<i32>(home, UNIT_CLASSES);
-  for (let i = 0; i < classes; i++) {
-    if ((left & (LEFT << i)) != 0) dropClass(load<usize>(home + (<usize>i << 2), UNIT_IOTLB), i, space, ~(<u64>0), page, 0);
+  let found = 0;
+  for (let rest: u32 = (left & (LEFT_IN_WALK_CACHE - 1)) / LEFT; rest != 0; rest &= rest - 1) {
+    const i = <usize>ctz(rest);
+    const key0 = (page >> <u64>(load<u32>(home + (i << 2), UNIT_CLASS_LOG2) - 12)) | (<u64>i << 60);
+    found += dropOne(load<usize>(home + (i << 2), UNIT_IOTLB), <i32>i, key0, space);
   }
-  if (left >= LEFT_IN_WALK_CACHE) dropWalkCaches(stage, space, ~(<u64>0), page, 0);
-  return dropped;
+  const rule = ruleOf(home, stage);
+  for (let rest: u32 = left / LEFT_IN_WALK_CACHE; rest != 0; rest &= rest - 1) {
+    const level = <usize>ctz(rest);
+    const key0 = page >> <u64>(load<u32>(rule + (level << STEP_LOG2), RULE_STEPS) - 12);
+    found += dropOne(load<usize>(home + (<usize>stage << 5) + (level << 2), UNIT_PWC), 0, key0, space);
+  }
+  return found;
+}
+
+/** A key of any cache of a unit that tells no causes: 1 if it was there. */
+function dropOne(cache: usize, leaf: i32, key0: u64, space: u64): i32 {
+  const tag = tagWith(key0, spaceTag(space));
+  if (load<i32>(cache, CACHE_PLAIN) == 0 || load<usize>(cache, CACHE_TABLE) == 0) {
+    const slot = find(cache, key0, space, tag, setOf(cache, key0, space));
+    if (slot >= 0) drop(cache, <u32>slot);
+    return slot >= 0 ? 1 : 0;
+  }
+  const entry = unindexKey(cache, key0, space, tag);
+  if (entry == 0) return 0;
+  moveOldest(cache, entry - 1);
+  dropPlain(cache, <usize>(entry - 1) << 2, leaf);
+  return 1;
 }
 
 /** Whether a unit has no first-level IOTLBs and tells no causes of misses: then pages are dropped in one go. */
