@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { Command, PREFETCH } from '../../src/iommu/commands/command.ts';
 import { createMemory, Kernel } from '../../src/kernel/kernel.ts';
+import { C_COLD, C_INVALIDATED } from '../../src/kernel/layout.ts';
 import { openWindows } from '../../src/sim/device-tables.ts';
 import { buildGuestMemory } from '../../src/sim/guest-memory.ts';
 import { planMemory } from '../../src/sim/memory-plan.ts';
@@ -10,13 +11,22 @@ import { TableRules } from '../../src/sim/table-rules.ts';
 import { UnitSystem } from '../../src/sim/unit-system.ts';
 import type { KernelEra, Policy } from '../../src/spec.ts';
 import { kernelModule } from '../support/kernel.ts';
-import { deviceSpecs, machineSpec, osSpec, runSpec, tenantSpec, uniformTraffic } from '../support/spec.mjs';
+import {
+  cacheSpec,
+  deviceSpecs,
+  machineSpec,
+  osSpec,
+  runLimits,
+  runSpec,
+  tenantSpec,
+  uniformTraffic,
+} from '../support/spec.mjs';
 
 const PAGES = 64;
 const WRITE = 2;
 
 /** Three devices, one through a guest's table, two through the host's alone. */
-function build(kernelEra: KernelEra, entries: number, isShort: boolean, second: Policy = 'strict') {
+function build(kernelEra: KernelEra, entries: number, isShort: boolean, second: Policy = 'strict', ways = 8) {
   const traffic = uniformTraffic({ windowBytes: 4096 * PAGES });
   const tenants = [
     tenantSpec({ policy: 'strict', devices: deviceSpecs(1, { traffic }) }),
@@ -158,7 +168,7 @@ function state({ unit, kernel, ring }: World, nowPs: number) {
     memory: [...kernel.i32.subarray(ring.base / 4, (ring.base + ring.bytes) / 4)],
     invalidatedEntries,
     caches: iommu.cacheResults(),
-    counters: unit.devices.map(({ ctx }) => [...iommu.counters(ctx)]),
+    counters: unit.devices.map(({ ctx }) => iommu.counters(ctx).fill(0, C_COLD, C_INVALIDATED + 1)),
     accounts: unit.devices.map(({ mapper }) => mapper.account),
     cores: unit.cores.map(({ freePs, spentPs }) => [freePs, spentPs]),
     pages: unit.devices.map(({ domain }) => domain!.mappedPages),
@@ -170,9 +180,10 @@ it.each(['amd-6.1', 'amd-7.2', 'intel-6.1', 'intel-6.12'] as const)('both ways l
   const entries = fc.constantFrom(2, 3, 8, 64);
   const second = fc.constantFrom<Policy[]>('strict', 'lazy');
   const operations = fc.array(operation, { minLength: 30, maxLength: 250 });
+  const ways = fc.constantFrom(4, 8, 20);
   fc.assert(
-    fc.property(operations, entries, second, (operations, slots, policy) => {
-      const worlds = [build(era, slots, true, policy), build(era, slots, false, policy)] as const;
+    fc.property(operations, entries, second, ways, (operations, slots, policy, ways) => {
+      const worlds = [build(era, slots, true, policy, ways), build(era, slots, false, policy, ways)] as const;
       let nowPs = 0;
       for (const op of operations) {
         nowPs += op.delay;
