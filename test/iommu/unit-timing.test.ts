@@ -61,6 +61,18 @@ describe('a walk', () => {
     expect(counters[L.C_WALK_PS]).toBe(6 * walk);
   });
 
+  it('finds in the walk caches what came while it waited for its walker', () => {
+    const iotlb = { ...IOTLB, ...lru(16) };
+    const { world, requester } = machineWith({
+      iotlb,
+      walkers: 1,
+      walkCaches: { guest: [], host: [lru(4), lru(4)] },
+    });
+    const first = LATE + HIT + OVERHEAD + 3 * MEMORY;
+    expect(done(world, requester, 0, LATE)).toBe(first);
+    expect(done(world, requester, 1, LATE + 1000)).toBe(first + OVERHEAD + MEMORY);
+  });
+
   it('starts no sooner than the start interval after the one before, however long walks take', () => {
     const { world, requester } = machineWith({ walkStartNs: 48, walkers: 8 });
     const walk = OVERHEAD + 3 * MEMORY;

@@ -227,9 +227,9 @@ function plainMiss(home: usize, requester: usize, page: u64, access: i32, atPs: 
   add(remembered, 1);
   add(counters + (C_LOOKUPS << 3), 1);
   const arrivedPs = atPs + load<f64>(home, UNIT_HIT_PS);
-  begin(home, requester, atPs);
-  const walker = freeWalker();
-  const startPs = takeStart(later(arrivedPs, load<f64>(walker)));
+  const walker = freeWalker(home);
+  const startPs = takeStart(home, later(arrivedPs, load<f64>(walker)));
+  begin(home, requester, startPs); // walk-cache entries that come while it waits for a walker are there
   hitRecord = 0;
   const code = plainStages(requester, guest, page);
   const donePs = endWalk(walker, arrivedPs, startPs);
@@ -383,8 +383,8 @@ function copyToL1(l1: usize): void {
 function miss(page: u64, access: i32): f64 {
   let arrivedPs = nowPs + costPs + load<f64>(unit, UNIT_HIT_PS);
   if (load<usize>(ctx, CTX_L1) != 0) arrivedPs += load<f64>(unit, UNIT_L1_HIT_PS);
-  const walker = freeWalker();
-  const startPs = takeStart(later(arrivedPs, load<f64>(walker)));
+  const walker = freeWalker(unit);
+  const startPs = takeStart(unit, later(arrivedPs, load<f64>(walker)));
   begin(unit, ctx, startPs);
 
   const code = walkStages(page);
@@ -418,9 +418,9 @@ function endWalk(walker: usize, arrivedPs: f64, startPs: f64): f64 {
  */
 // @ts-ignore: decorator
 @inline
-function freeWalker(): usize {
-  const first = load<usize>(unit, UNIT_WALKERS);
-  const end = first + (load<u32>(unit, UNIT_WALKER_COUNT) << 3);
+function freeWalker(home: usize): usize {
+  const first = load<usize>(home, UNIT_WALKERS);
+  const end = first + (load<u32>(home, UNIT_WALKER_COUNT) << 3);
   let least = earliest(first);
   for (let block = first + 64; block < end; block += 64) least = f64x2.pmin(least, earliest(block));
   least = f64x2.pmin(least, v128.shuffle<i64>(least, least, 1, 0));
@@ -457,11 +457,11 @@ export function later(a: f64, b: f64): f64 {
 /** The walk engine starts walks no closer together than its start interval. */
 // @ts-ignore: decorator
 @inline
-function takeStart(earliestPs: f64): f64 {
-  const interval = load<f64>(unit, UNIT_START_PS);
+function takeStart(home: usize, earliestPs: f64): f64 {
+  const interval = load<f64>(home, UNIT_START_PS);
   if (interval == 0) return earliestPs;
-  const start = later(earliestPs, load<f64>(unit, UNIT_NEXT_START));
-  store<f64>(unit, start + interval, UNIT_NEXT_START);
+  const start = later(earliestPs, load<f64>(home, UNIT_NEXT_START));
+  store<f64>(home, start + interval, UNIT_NEXT_START);
   return start;
 }
 
