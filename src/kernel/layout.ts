@@ -452,7 +452,7 @@ export const BETWEEN_IMPORT = 1;
 export const BETWEEN_LOG = 2;
 export const ENGINE_REFERENCES = 36; // pointer to the log
 export const ENGINE_REFERENCE_COUNT = 40; // i32: references in it
-export const ENGINE_DEVICE_TIMES = 64; // due times of the devices
+export const ENGINE_DEVICE_TIMES = 64; // due times of the devices: 192 bytes, as the others
 export const ENGINE_OTHER_TIMES = 256; // of software (by device), timers (by device), the command processor
 export const ENGINE_BYTES = 448;
 
@@ -482,7 +482,6 @@ export const TIMES_LEVEL = 40; // pointers to f64 × (keys, rounded up to 8), of
 export const TIMES_OTHERS = 72; // f64 by level: least key beside the actor's on its way up, while its new one is worked out
 export const TIMES_LEVELS_MAX = 8;
 export const TIMES_FANOUT_LOG2 = 3;
-export const TIMES_BYTES = 192;
 export const TIMES_FAR_BITS = 0x7e700000; // upper half of 2^1000
 export const TIMES_NEVER_BITS = 0x7e800000; // and of 2^1001
 
