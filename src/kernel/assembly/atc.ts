@@ -8,7 +8,7 @@ import {
   ATS_CACHE, ATS_CLASSES, ATS_CLASS_LOG2, RESULT_ALLOWED, RESULT_LOG2, RESULT_PAGE,
 } from '../layout-ats';
 import { drop, find, insert, setOf, tagOf, touch } from './cache';
-import { addTo } from './port';
+import { addTo } from './state';
 
 /** Larger ranges are swept for. */
 const PROBES: u64 = 32;

@@ -26,10 +26,10 @@ import { dropPages, fill, probe, recordsOf, tally } from './atc';
 import { addEvent, firstEventPs, takeEvent } from './events';
 import { recordPs } from './histogram';
 import {
-  addTo, earliestCredit, finishRequest, giveCredit, nextEntry, openSlot, packets, refill, sizeRead, takeCredit, wireTime,
+  earliestCredit, finishRequest, giveCredit, nextEntry, openSlot, packets, refill, sizeRead, takeCredit, wireTime,
 } from './port';
 import { askAts } from './references';
-import { outPermissions, outSizeLog2, result } from './state';
+import { addTo, outPermissions, outSizeLog2, result } from './state';
 import { isUnrecoverable, preTranslated } from './translate';
 
 const OP_WRITE = 2;

@@ -5,7 +5,7 @@
 import {
   CACHE_RESIDENT, CACHE_SLOTS, CTX_COUNTERS, C_LINE_HITS, C_LINE_MISSES, C_NTLB_HITS, C_NTLB_LOOKUPS, C_PWC_HITS, C_PWC_LOOKUPS, C_READS, FAULT_GUEST_TABLE,
   FAULT_MEMORY, FAULT_NOT_PRESENT, MARK_BYTES, MARK_LOST, MARK_PERMISSIONS, MARK_READS, MARK_TABLE, RULE_PERM_XOR,
-  RULE_PRESENT, RULE_READ, RULE_STEPS, RULE_WRITE, SLOT_BYTES, SLOT_META, SLOT_READY, SLOT_VALUE, STEP_GO_MASK, STEP_GO_VALUE, STEP_INDEX_MASK, STEP_LEAF_MASK, STEP_LEAF_VALUE, STEP_LOG2,
+  RULE_PRESENT, RULE_STEPS, SLOT_BYTES, SLOT_META, SLOT_READY, SLOT_VALUE, STEP_GO_MASK, STEP_GO_VALUE, STEP_INDEX_MASK, STEP_LEAF_MASK, STEP_LEAF_VALUE, STEP_LOG2,
   STEP_PERM_IGNORE, STEP_SHIFT, UNIT_CLASS_LOG2, UNIT_LINE_CACHE, UNIT_LINE_PS, UNIT_MARKS, UNIT_MEMORY_PS,
   UNIT_NESTED_TLB, UNIT_PWC, UNIT_PWC_MASK,
 } from '../layout';
@@ -13,20 +13,14 @@ import { spaceTag, tagWith, watchClock } from './cache';
 import { enterPlain, findPlain, usePlain } from './plain';
 import { bringLine, hitsLine, lineSet, windowed } from './read';
 import { GUEST, HOST, classOf, hostLevels, hostRoot, hostRule, hostSpace } from './stages';
-import { addReads, costPs, ctx, fault, nowPs, outPage, outPermissions, outSizeLog2, result, unit } from './state';
-import { ALL_PERMISSIONS, marked, rangeFault, straight, straightMarking } from './straight';
+import { addTo, addReads, costPs, ctx, fault, nowPs, outPage, outPermissions, outSizeLog2, result, unit } from './state';
+import { ALL_PERMISSIONS, marked, plainLeaf, rangeFault, straight, straightMarking } from './straight';
 import { LEAF, addressOf, after, finish } from './word';
 
 /** Where the walk goes on after the deepest walk-cache hit. */
 let startLevel: i32 = 0;
 let startTable: u64 = 0;
 let startPermissions: u64 = 0;
-
-// @ts-ignore: decorator
-@inline
-function add(counter: usize, by: f64): void {
-  store<f64>(counter, load<f64>(counter) + by);
-}
 
 /** The key of a page's entry of a level. */
 // @ts-ignore: decorator
@@ -115,16 +109,10 @@ function leaf(stage: i32, rule: usize, table: u64, permissions: u64, page: u64):
   const entry = load<u64>(at);
   if ((entry & load<u64>(rule, RULE_PRESENT)) == 0) return false;
   if ((entry & load<u64>(step, STEP_LEAF_MASK)) != load<u64>(step, STEP_LEAF_VALUE)) return false;
-  add(ctx + CTX_COUNTERS + (<usize>(C_READS + (stage << 3)) << 3), 1);
+  addTo(ctx + CTX_COUNTERS + (<usize>(C_READS + (stage << 3)) << 3), 1);
   const lines = load<usize>(unit, UNIT_LINE_CACHE);
   readOne(lines, at);
-  const allowed = permissions & (entry ^ load<u64>(rule, RULE_PERM_XOR));
-  const read = load<u64>(rule, RULE_READ);
-  const write = load<u64>(rule, RULE_WRITE);
-  const size = load<i32>(step, STEP_SHIFT);
-  const inside = (<u64>1 << <u64>(size - 12)) - 1;
-  const granted = <i32>((allowed & read) == read) | (<i32>((allowed & write) == write) << 1);
-  result(((addressOf(rule, entry) >> 12) & ~inside) | (page & inside), size, granted);
+  plainLeaf(rule, step, entry, permissions & (entry ^ load<u64>(rule, RULE_PERM_XOR)), page);
   if (lines != 0) watchClock(lines);
   return true;
 }
@@ -156,7 +144,7 @@ export function cachedHost(page: u64): i32 {
   const cache = load<usize>(unit, UNIT_NESTED_TLB);
   if (cache == 0) return cachedStage(HOST, hostRule, hostLevels - 1, hostRoot, page, hostSpace);
   const counters = ctx + CTX_COUNTERS;
-  add(counters + (C_NTLB_LOOKUPS << 3), 1);
+  addTo(counters + (C_NTLB_LOOKUPS << 3), 1);
   const ofSpace = spaceTag(hostSpace);
   const now = nowPs + costPs;
   let pending = false;
@@ -173,7 +161,7 @@ export function cachedHost(page: u64): i32 {
       continue;
     }
     usePlain(cache, <u32>slot);
-    add(counters + (C_NTLB_HITS << 3), 1);
+    addTo(counters + (C_NTLB_HITS << 3), 1);
     const inside = (<u64>1 << <u64>(size - 12)) - 1;
     return result(load<u64>(at, SLOT_VALUE) | (page & inside), size, <i32>load<u64>(at, SLOT_META) & 3);
   }
@@ -224,7 +212,7 @@ export function cachedGuest(rule: usize, top: i32, root: u64, page: u64, space: 
     const step = rule + RULE_STEPS + (level << STEP_LOG2);
     const index = <u32>((page << 12) >> <u64>load<u32>(step, STEP_SHIFT)) & load<u32>(step, STEP_INDEX_MASK);
     const at = windowed(table + (<u64>index << 3));
-    add(ctx + CTX_COUNTERS + (<usize>(C_READS + level) << 3), 1);
+    addTo(ctx + CTX_COUNTERS + (<usize>(C_READS + level) << 3), 1);
     if (at == 0) {
       addReads(0, 1);
       return fault(FAULT_MEMORY);
@@ -267,11 +255,11 @@ function readOne(lines: usize, at: usize): void {
   const set = lineSet(lines, at);
   const counters = ctx + CTX_COUNTERS;
   if (hitsLine(lines, set, at)) {
-    add(counters + (C_LINE_HITS << 3), 1);
+    addTo(counters + (C_LINE_HITS << 3), 1);
     addReads(load<f64>(unit, UNIT_LINE_PS), 1);
   } else {
     bringLine(lines, set, at);
-    add(counters + (C_LINE_MISSES << 3), 1);
+    addTo(counters + (C_LINE_MISSES << 3), 1);
     addReads(load<f64>(unit, UNIT_MEMORY_PS), 1);
   }
 }

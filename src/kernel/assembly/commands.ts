@@ -11,7 +11,7 @@ import {
   QUEUE_STORES, QUEUE_UNIT, QUEUE_VTD, QUEUE_WAITS, QUEUE_WAIT_PS, QUEUE_WRITE, QUEUE_WRITTEN,
 } from '../layout-queue';
 import { dropPages } from './invalidate';
-import { pageOf } from './state';
+import { addTo, pageOf } from './state';
 import { later } from './translate';
 
 /** Kinds of iommu/commands/command.ts. */
@@ -109,8 +109,8 @@ export function takeSlot(queue: usize, nowPs: f64): f64 {
   const record = load<usize>(queue, QUEUE_PENDING) + (before & load<u32>(queue, QUEUE_PENDING_MASK)) * PENDING_BYTES;
   const freeAtPs = load<f64>(record, PENDING_DONE); // 0: never used
   if (freeAtPs <= nowPs) return nowPs;
-  add(queue + QUEUE_FULL_STALLS, 1);
-  add(queue + QUEUE_STALLED_PS, freeAtPs - nowPs);
+  addTo(queue + QUEUE_FULL_STALLS, 1);
+  addTo(queue + QUEUE_STALLED_PS, freeAtPs - nowPs);
   return freeAtPs;
 }
 
@@ -167,7 +167,7 @@ export function sendPage(queue: usize, atPs: f64, domain: i32, pasid: i32, page:
 export function sendWait(queue: usize, atPs: f64): f64 {
   const data = load<u32>(queue, QUEUE_STORES) + 1;
   store<u32>(queue, data, QUEUE_STORES);
-  add(queue + QUEUE_WAITS, 1);
+  addTo(queue + QUEUE_WAITS, 1);
   store<f64>(queue, atPs, QUEUE_DOORBELL);
   const address = load<u64>(queue, QUEUE_SEMAPHORE_ADDRESS);
   const isVtd = load<i32>(queue, QUEUE_VTD) != 0;
@@ -204,9 +204,9 @@ function read(queue: usize, first: u64, second: u64, reserved: i32): void {
     const drainedPs = load<f64>(load<usize>(queue, QUEUE_DRAINED));
     donePs = later(later(donePs, drainedPs), load<f64>(queue, QUEUE_DEVICE_TLBS)) + load<f64>(queue, QUEUE_WAIT_PS);
   }
-  add(queue + QUEUE_COMMANDS, 1);
-  add(queue + QUEUE_BY_KIND + (<usize>kind << 3), 1);
-  add(queue + QUEUE_BUSY_PS, donePs - startPs);
+  addTo(queue + QUEUE_COMMANDS, 1);
+  addTo(queue + QUEUE_BY_KIND + (<usize>kind << 3), 1);
+  addTo(queue + QUEUE_BUSY_PS, donePs - startPs);
   store<f64>(queue, donePs, QUEUE_IDLE);
   store<f64>(record, donePs, PENDING_DONE);
   store<i32>(record, kind, PENDING_KIND);
@@ -253,10 +253,4 @@ function applyWait(queue: usize, record: usize): void {
   const address = vtd ? second & ~(<u64>3) : first & 0xffffffffffff8;
   if (!stores || address != load<u64>(queue, QUEUE_SEMAPHORE_ADDRESS)) return;
   store<u64>(load<usize>(queue, QUEUE_SEMAPHORE), vtd ? first >> 32 : second & 0xffffffff);
-}
-
-// @ts-ignore: decorator
-@inline
-function add(counter: usize, by: f64): void {
-  store<f64>(counter, load<f64>(counter) + by);
 }

@@ -10,7 +10,7 @@ import {
 } from '../layout-driver';
 import { hasPlacesForTwo, sendPage, sendWait, takeSlot } from './commands';
 import { ptMap, ptUnmap } from './map';
-import { pageOf } from './state';
+import { addTo, pageOf } from './state';
 
 /** Answers: done; done, and the table has gained levels or lost tables; nothing is done, and the general way must see to it. */
 const DONE: i32 = 0;
@@ -31,8 +31,8 @@ export function driverMap(domain: usize, core: usize, account: usize, iovaPage: 
   addBoth(core + CORE_SPENT, allocPs, mapPs);
   addBoth(account + ACCOUNT_CPU, allocPs, mapPs);
   addBoth(account + ACCOUNT_CPU_MAP, allocPs, mapPs);
-  add(account + ACCOUNT_MAPS, 1);
-  add(domain + DOMAIN_PAGES, 1);
+  addTo(account + ACCOUNT_MAPS, 1);
+  addTo(domain + DOMAIN_PAGES, 1);
   return ((load<i32>(pt, PT_LEVELS) ^ levels) | load<i32>(pt, PT_FREED_TABLES)) == 0 ? DONE : DONE_TABLES_CHANGED;
 }
 
@@ -45,7 +45,7 @@ export function driverUnmap(domain: usize, core: usize, account: usize, iovaPage
   if (load<f64>(lock) > clearedPs || !hasPlacesForTwo(queue)) return NOT_HERE;
   if (flushLock != 0 && load<f64>(flushLock) > clearedPs) return NOT_HERE;
   const pt = load<usize>(domain, DOMAIN_TABLE);
-  add(domain + DOMAIN_PAGES, -ptUnmap(pt, iovaPage, 1));
+  addTo(domain + DOMAIN_PAGES, -ptUnmap(pt, iovaPage, 1));
   bookUnmap(domain, core, account);
   const walkCaches = (load<i32>(domain, DOMAIN_DROPS_WALK_CACHES) | load<i32>(pt, PT_FREED_TABLES)) != 0;
   const sentPs = takeSlot(queue, load<f64>(core, CORE_FREE));
@@ -60,8 +60,8 @@ export function driverUnmap(domain: usize, core: usize, account: usize, iovaPage
   if (holdsLock) store<f64>(lock, endPs);
   if (flushLock != 0) store<f64>(flushLock, endPs);
   const windowPs = endPs - clearedPs;
-  add(account + ACCOUNT_WINDOWS, 1);
-  add(account + ACCOUNT_WINDOW, windowPs);
+  addTo(account + ACCOUNT_WINDOWS, 1);
+  addTo(account + ACCOUNT_WINDOW, windowPs);
   if (windowPs > load<f64>(account, ACCOUNT_WINDOW_MAX)) store<f64>(account, windowPs, ACCOUNT_WINDOW_MAX);
   return DONE;
 }
@@ -76,9 +76,9 @@ function bookUnmap(domain: usize, core: usize, account: usize): void {
   addBoth(core + CORE_SPENT, unmapPs, submitPs);
   addBoth(account + ACCOUNT_CPU, unmapPs, submitPs);
   addBoth(account + ACCOUNT_CPU_UNMAP, unmapPs, submitPs);
-  add(account + ACCOUNT_UNMAPS, 1);
-  add(account + ACCOUNT_COMMANDS, 1);
-  add(account + ACCOUNT_WAITS, 1);
+  addTo(account + ACCOUNT_UNMAPS, 1);
+  addTo(account + ACCOUNT_COMMANDS, 1);
+  addTo(account + ACCOUNT_WAITS, 1);
 }
 
 /** DriverCpu.waitUntil. */
@@ -89,9 +89,9 @@ function waitUntil(core: usize, account: usize, atPs: f64): void {
   if (atPs <= freePs) return;
   const ps = atPs - freePs;
   store<f64>(core, freePs + ps, CORE_FREE);
-  add(core + CORE_SPENT, ps);
-  add(account + ACCOUNT_CPU, ps);
-  add(account + ACCOUNT_CPU_WAIT, ps);
+  addTo(core + CORE_SPENT, ps);
+  addTo(account + ACCOUNT_CPU, ps);
+  addTo(account + ACCOUNT_CPU_WAIT, ps);
 }
 
 /** DriverCpu.pollUntil. */
@@ -101,12 +101,6 @@ function pollUntil(core: usize, account: usize, atPs: f64, pollPs: f64): void {
   const fromPs = load<f64>(core, CORE_FREE);
   const looks = pollPs > 0 ? Math.ceil((atPs - fromPs) / pollPs) : 0;
   waitUntil(core, account, looks > 0 ? fromPs + looks * pollPs : atPs);
-}
-
-// @ts-ignore: decorator
-@inline
-function add(cell: usize, by: f64): void {
-  store<f64>(cell, load<f64>(cell) + by);
 }
 
 /** One after the other, as the steps add them: sums of times that are no whole picoseconds depend on the order. */

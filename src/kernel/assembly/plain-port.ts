@@ -14,9 +14,9 @@ import {
   PORT_UP_FREE, CREDITS_COUNT, STREAM_BLOCKED, TIMES_BASE, TIMES_LIMIT,
 } from '../layout';
 import { recordPs } from './histogram';
-import { addTo, drawPages, later, refill, sizeRead } from './port';
+import { drawPages, later, refill, sizeRead } from './port';
 import { translateAside } from './references';
-import { pageOf } from './state';
+import { addTo, pageOf } from './state';
 import { actorOf, leastOther, place } from './times';
 import { longWay, shortWay } from './translate';
 

@@ -18,6 +18,7 @@ import {
   STREAM_BLOCKED, STREAM_FETCHES, STREAM_HOLDS_WRITE, STREAM_IDLE, STREAM_RUNS,
 } from '../layout';
 import { recordPs } from './histogram';
+import { addTo } from './state';
 
 const OP_WRITE = 2;
 const OP_ATOMIC = 3;
@@ -30,12 +31,6 @@ declare function fetchEntries(device: i32, atPs: f64): i32;
 // @ts-ignore: decorator
 @external("env", "done")
 declare function tellDone(device: i32, token: f64, donePs: f64, faulted: i32): void;
-
-// @ts-ignore: decorator
-@inline
-export function addTo(at: usize, amount: f64): void {
-  store<f64>(at, load<f64>(at) + amount);
-}
 
 /** The larger, without a branch: which link or memory comes later is anyone's guess. */
 // @ts-ignore: decorator

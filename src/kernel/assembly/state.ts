@@ -32,6 +32,12 @@ export function begin(forUnit: usize, forCtx: usize, atPs: f64): void {
   reads = 0;
 }
 
+// @ts-ignore: decorator
+@inline
+export function addTo(at: usize, amount: f64): void {
+  store<f64>(at, load<f64>(at) + amount);
+}
+
 const ONE = memory.data<f64>([1]);
 
 /** Adds one. A constant takes three instructions to make, from memory none. */

@@ -119,7 +119,7 @@ function steps(marks: bool, stage: i32, rule: usize, level: i32, root: u64, gran
 /** Leaves the result of a leaf of just its level's size. */
 // @ts-ignore: decorator
 @inline
-function plainLeaf(rule: usize, step: usize, entry: u64, permissions: u64, page: u64): i32 {
+export function plainLeaf(rule: usize, step: usize, entry: u64, permissions: u64, page: u64): i32 {
   const size = load<i32>(step, STEP_SHIFT);
   const inside = (<u64>1 << <u64>(size - 12)) - 1;
   const target = addressOf(rule, entry) >> 12;

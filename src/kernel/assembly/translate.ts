@@ -22,7 +22,7 @@ import { missCause, shadowAccess } from './history';
 import { noteHost, prefetchAfter } from './prefetch';
 import { count, record } from './read';
 import {
-  begin, costPs, ctx, fault, increment, nowPs, outPage, outPermissions, outSizeLog2, pageOf, reads, result, trace, unit,
+  addTo, begin, costPs, ctx, fault, increment, nowPs, outPage, outPermissions, outSizeLog2, pageOf, reads, result, trace, unit,
 } from './state';
 import { GUEST, HOST, classOf, setHostStage } from './stages';
 import { straightGuest, straightStage } from './straight';
@@ -224,8 +224,8 @@ function plainMiss(home: usize, requester: usize, page: u64, access: i32, atPs: 
     renew(load<usize>(home, UNIT_PASID_CACHE), load<usize>(requester, CTX_PASID_STAMP));
     remembered += 8;
   }
-  add(remembered, 1);
-  add(counters + (C_LOOKUPS << 3), 1);
+  addTo(remembered, 1);
+  addTo(counters + (C_LOOKUPS << 3), 1);
   const arrivedPs = atPs + load<f64>(home, UNIT_HIT_PS);
   const walker = freeWalker(home);
   const startPs = takeStart(home, later(arrivedPs, load<f64>(walker)));
@@ -267,12 +267,6 @@ function plainStages(requester: usize, guest: i32, page: u64): i32 {
   if (second != 0) return second;
   const fractured = (load<i32>(unit, UNIT_FLAGS) & UNIT_FLAG_NO_FRACTURE) == 0 && outSizeLog2 < size;
   return result(outPage, fractured ? outSizeLog2 : size, allowed & outPermissions);
-}
-
-// @ts-ignore: decorator
-@inline
-function add(counter: usize, by: f64): void {
-  store<f64>(counter, load<f64>(counter) + by);
 }
 
 /** IOTLB levels. Returns the request's end, or NOT_FOUND. */
@@ -406,9 +400,9 @@ function endWalk(walker: usize, arrivedPs: f64, startPs: f64): f64 {
   const donePs = startPs + load<f64>(unit, UNIT_OVERHEAD_PS) + costPs;
   const counters = ctx + CTX_COUNTERS;
   store<f64>(walker, donePs);
-  add(counters + (C_WALK_PS << 3), donePs - startPs);
-  add(counters + (C_WALK_WAIT_PS << 3), startPs - arrivedPs);
-  add(counters + ((C_DEPTH + min(reads, DEPTH_SLOTS - 1)) << 3), 1);
+  addTo(counters + (C_WALK_PS << 3), donePs - startPs);
+  addTo(counters + (C_WALK_WAIT_PS << 3), startPs - arrivedPs);
+  addTo(counters + ((C_DEPTH + min(reads, DEPTH_SLOTS - 1)) << 3), 1);
   return donePs;
 }
 
