@@ -230,6 +230,9 @@ export class CommandQueue implements CommandPort {
   private readonly read = new Command();
   /** Commands since the last resetCounts, by kind (commands/command.ts). */
   readonly byKind: Float64Array;
+  /** Of kind PAGES those that name the whole address space of a domain or PASID, of kind CONTEXTS those of all domains. */
+  wholeDomains = 0;
+  allContexts = 0;
 
   constructor(
     spec: CommandQueueSpec,
@@ -333,6 +336,7 @@ export class CommandQueue implements CommandPort {
   /** Forgets the counts (end of warm-up), not the commands. */
   resetCounts(): void {
     this.doubles.fill(0, QUEUE_COMMANDS / 8, QUEUE_BY_KIND / 8 + COMMAND_KINDS);
+    this.wholeDomains = this.allContexts = 0;
   }
 
   // ---- Software's side -----------------------------------------------------------------------------------------------
@@ -349,7 +353,10 @@ export class CommandQueue implements CommandPort {
     if (hardware !== undefined) {
       const { exports } = hardware.kernel;
       const atPs = exports.queuePages(hardware.at, nowPs, domain, pasid, page, sizeLog2, walkCaches ? 1 : 0);
-      if (atPs >= 0) return atPs;
+      if (atPs >= 0) {
+        if (sizeLog2 >= WHOLE_LOG2 && !this.isHalted) this.wholeDomains++;
+        return atPs;
+      }
     }
     const command = this.pages;
     command.domain = domain;
@@ -595,13 +602,19 @@ export class CommandQueue implements CommandPort {
       donePs = Math.max(donePs, drainedPs, doubles[QUEUE_DEVICE_TLBS / 8]) + doubles[QUEUE_WAIT_PS / 8];
     } else if (kind === DEVICE_TLB) {
       donePs = this.sendToDevice(record, donePs);
-    }
+    } else if (kind === PAGES || kind === CONTEXTS) this.countWhole(record, kind);
     doubles[QUEUE_COMMANDS / 8]++;
     this.byKind[kind]++;
     doubles[QUEUE_BUSY_PS / 8] += donePs - startPs;
     doubles[QUEUE_IDLE / 8] = donePs;
     pending.doubles[(record + PENDING_DONE) / 8] = donePs;
     pending.words[(record + PENDING_KIND) / 4] = kind;
+  }
+
+  private countWhole(record: number, kind: number): void {
+    this.encoding.decode(this.pending.words, (record + PENDING_WORDS) / 4, kind, this.read);
+    if (kind === CONTEXTS) this.allContexts += this.read.domain < 0 ? 1 : 0;
+    else if (this.read.sizeLog2 >= WHOLE_LOG2) this.wholeDomains++;
   }
 
   /** When the device has room for the invalidation. */

@@ -62,6 +62,8 @@ function brokenOfUnit(run: RunResult, unit: UnitResult): string[] {
     ['uncore_iio all lookups', pmu('UNC_IIO_IOMMU0.ALL_LOOKUPS'), c[C_LOOKUPS_ALL]],
     ['uncore_iio memory accesses', pmu('UNC_IIO_IOMMU1.NUM_MEM_ACCESSES'), reads],
     ['smmuv3_pmcg walk accesses', pmu('trans_table_walk_access'), reads],
+    ['uncore_iio invalidations', iioInvalidations(pmu), pmu('tlb_inv')],
+    ['commands by kind = commands', sumOfKinds(unit), unit.commands],
     ['IOTLB lookups of caches.csv', first?.lookups ?? c[C_LOOKUPS], c[C_LOOKUPS]],
     ['IOTLB hits of caches.csv', iotlbHits(unit), hitsOf(c)],
     ['IOTLB fills without walk or prefetch', Math.max(0, iotlbFills(unit) - c[C_WALKS] - c[C_PREFETCHES]), 0],
@@ -86,6 +88,13 @@ function iioLookups(pmu: (name: string) => number): number {
   const names = ['4K_HITS', '2M_HITS', '1G_HITS', 'MISSES'];
   return names.reduce((total, name) => total + pmu(`UNC_IIO_IOMMU0.${name}`), 0);
 }
+
+function iioInvalidations(pmu: (name: string) => number): number {
+  return ['GBL', 'DOMAIN', 'PAGE'].reduce((sum, name) => sum + pmu(`UNC_IIO_IOMMU3.NUM_INVAL_${name}`), 0);
+}
+
+const sumOfKinds = ({ commands, commandKinds }: UnitResult): number =>
+  commandKinds === undefined ? commands : Object.values(commandKinds).reduce((sum, count) => sum + count, 0);
 
 /** The intervals add up to the run. */
 function brokenTimeline({ timeline, devices, spec }: RunResult): string[] {

@@ -14,6 +14,7 @@ import {
   PREFETCH,
   WAIT,
 } from '../iommu/commands/command.ts';
+import type { CommandQueue } from '../iommu/command-queue.ts';
 import { assert } from '../lib/assert.ts';
 import type { CommandKinds, DeviceResult, DriverCounts, FaultRecord, UnitResult } from '../stats/result.ts';
 import { checkCounters } from '../stats/counters.ts';
@@ -91,7 +92,7 @@ export class CountedPart {
       unit: unit.plan.unit,
       caches: unit.iommu.cacheResults(),
       commands: unit.commands.commands,
-      commandKinds: commandKinds(unit.commands.byKind),
+      commandKinds: commandKinds(unit.commands),
       commandBusyPs: unit.commands.busyPs,
       commandQueueFull: unit.commands.fullStalls,
       eventLogOverflow: unit.faultsLost - this.logOverflow,
@@ -119,13 +120,15 @@ export class CountedPart {
   }
 }
 
-function commandKinds(byKind: Float64Array): CommandKinds {
+function commandKinds({ byKind, wholeDomains, allContexts }: CommandQueue): CommandKinds {
   return {
     waits: byKind[WAIT],
     devices: byKind[DEVICE],
-    contexts: byKind[CONTEXTS],
+    contexts: byKind[CONTEXTS] - allContexts,
+    allContexts,
     pasids: byKind[PASID_CACHE],
-    pages: byKind[PAGES],
+    pages: byKind[PAGES] - wholeDomains,
+    domains: wholeDomains,
     allPages: byKind[ALL_PAGES],
     everything: byKind[EVERYTHING],
     deviceTlbs: byKind[DEVICE_TLB],

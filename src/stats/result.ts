@@ -88,9 +88,13 @@ export interface CpuResult {
 export interface CommandKinds {
   readonly waits: number;
   readonly devices: number;
+  /** Context entries of one domain, and of all. */
   readonly contexts: number;
+  readonly allContexts: number;
   readonly pasids: number;
+  /** Translations of a range, of the whole address space of a domain or PASID, and of all domains. */
   readonly pages: number;
+  readonly domains: number;
   readonly allPages: number;
   readonly everything: number;
   readonly deviceTlbs: number;

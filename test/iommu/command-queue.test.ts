@@ -270,6 +270,25 @@ describe('commands of every kind', () => {
     queue.completionWait(0);
     expect([queue.byKind[K.PAGES], queue.byKind[K.DEVICE], queue.byKind[K.WAIT]]).toEqual([1, 1, 2]);
   });
+
+  it.each([amdCommands, vtdCommands])('are counted by granularity: $name', (encoding) => {
+    const { queue } = queueInMemory(new Log(), 64, encoding);
+    queue.submitPages(0, 1, -1, 77, 12, true);
+    queue.submitPages(0, 1, 3, 64, 18, false);
+    queue.submitAll(0, 1, -1); // of a domain
+    queue.submitAll(0, 1, 3); // of its PASID
+    expect([queue.byKind[K.PAGES], queue.wholeDomains, queue.allContexts]).toEqual([4, 2, 0]);
+    queue.submitEverything(0);
+    const isVtd = encoding === vtdCommands;
+    if (isVtd) queue.submit(0, Object.assign(new K.Command().clear(K.CONTEXTS), { domain: 1 }));
+    expect([queue.wholeDomains, queue.allContexts, queue.byKind[K.CONTEXTS]]).toEqual([
+      2,
+      isVtd ? 1 : 0,
+      isVtd ? 2 : 0,
+    ]);
+    queue.resetCounts();
+    expect([queue.byKind[K.PAGES], queue.wholeDomains, queue.allContexts]).toEqual([0, 0, 0]);
+  });
 });
 
 describe('an illegal command', () => {

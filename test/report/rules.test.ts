@@ -17,6 +17,7 @@ import { kernelModule } from '../support/kernel.ts';
 import {
   deviceSpecs,
   machineSpec,
+  nicTraffic,
   runLimits,
   runSpec,
   stageSpec,
@@ -148,15 +149,31 @@ describe('PMU events', () => {
     expect(value('mem_pass_untrans')).toBe(result.devices.find(({ tenant }) => tenant === 2)!.requests);
   });
 
+  it.each(['strict', 'lazy'] as const)('tell pages from domains as the driver sent them: %s', (policy) => {
+    const devices = deviceSpecs(1, { traffic: nicTraffic() });
+    const limits = runLimits({ requests: 20_000, debug: true });
+    const run = simulate(runSpec({ tenants: [tenantSpec({ policy, devices })], run: limits }), kernelModule);
+    const [unit] = run.units;
+    const of = (name: string): number =>
+      PMU_EVENTS.find((event) => event.name === `UNC_IIO_IOMMU3.${name}`)!.value(pmuCountsOf(run, unit));
+    const { invalidationCommands, flushes } = run.devices[0].driver;
+    expect(invalidationCommands).toBeGreaterThan(2);
+    const sent = policy === 'strict' ? [invalidationCommands, 0] : [0, flushes];
+    expect([of('NUM_INVAL_PAGE'), of('NUM_INVAL_DOMAIN'), of('NUM_INVAL_GBL')]).toEqual([...sent, 0]);
+  });
+
   it('count commands by kind', () => {
     const commandKinds = {
-      ...{ waits: 5, devices: 2, contexts: 0, pasids: 1, pages: 7, allPages: 1, everything: 1 },
-      ...{ deviceTlbs: 3, interrupts: 0, prefetches: 4, pprResponses: 0 },
+      ...{ waits: 5, devices: 2, contexts: 3, allContexts: 6, pasids: 1, pages: 7, domains: 8, allPages: 1 },
+      ...{ everything: 1, deviceTlbs: 3, interrupts: 0, prefetches: 4, pprResponses: 0 },
     };
-    const unit = { ...result.units[0], commands: 24, commandKinds };
+    const unit = { ...result.units[0], commands: 41, commandKinds };
     const of = (name: string): number =>
       PMU_EVENTS.find((event) => event.name === name)!.value(pmuCountsOf(result, unit));
-    expect([of('cmd_processed'), of('cmd_processed_inv'), of('tlb_inv')]).toEqual([24, 15, 9]);
-    expect(of('UNC_IIO_IOMMU3.NUM_INVAL_GBL')).toBe(2);
+    expect([of('cmd_processed'), of('cmd_processed_inv'), of('tlb_inv')]).toEqual([41, 32, 17]);
+    const granularities = ['INVAL_GBL', 'INVAL_DOMAIN', 'INVAL_PAGE'].map((name) => of(`UNC_IIO_IOMMU3.NUM_${name}`));
+    expect(granularities).toEqual([2, 8, 7]);
+    const contexts = ['GBL', 'DOMAIN', 'DEVICE'].map((name) => of(`UNC_IIO_IOMMU3.NUM_CTXT_CACHE_INVAL_${name}`));
+    expect(contexts).toEqual([7, 3, 2]);
   });
 });

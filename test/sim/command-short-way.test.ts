@@ -156,6 +156,7 @@ function state({ unit, kernel, ring }: World, nowPs: number) {
   const { completionWaits, fullStalls, stalledPs, busyPs, timeouts, isHalted, idlePs, tail, fetchAddress } = commands;
   return {
     counts: [commands.commands, completionWaits, fullStalls, stalledPs, busyPs, timeouts, ...commands.byKind],
+    granularities: [commands.wholeDomains, commands.allContexts],
     registers: [commands.headAt(nowPs), tail, isHalted, idlePs, fetchAddress, commands.nextAt()],
     memory: [...kernel.i32.subarray(ring.base / 4, (ring.base + ring.bytes) / 4)],
     invalidatedEntries,

@@ -116,8 +116,16 @@ const AMD: readonly PmuEvent[] = [
   amd(0x12, 0, 'cmd_processed_inv', 'of these, invalidations of any kind', (_, { unit }) => kinds(unit, INVALIDATIONS)),
   amd(0x13, 0, 'tlb_inv', 'of these, invalidations of translations', (_, { unit }) => kinds(unit, OF_TRANSLATIONS)),
 ];
-const OF_TRANSLATIONS = ['pages', 'allPages', 'everything'] as const;
-const INVALIDATIONS = [...OF_TRANSLATIONS, 'devices', 'contexts', 'pasids', 'deviceTlbs', 'interrupts'] as const;
+const OF_TRANSLATIONS = ['pages', 'domains', 'allPages', 'everything'] as const;
+const INVALIDATIONS = [
+  ...OF_TRANSLATIONS,
+  'devices',
+  'contexts',
+  'allContexts',
+  'pasids',
+  'deviceTlbs',
+  'interrupts',
+] as const;
 
 const single = (counts: PmuCounts, of: (c: Float64Array) => number): number => of(counts.counters) - of(counts.nested);
 const hostLookups = (c: Float64Array): number => pwcLookups(c, SECOND_STAGE);
@@ -177,6 +185,26 @@ const IIO: readonly PmuEvent[] = [
   iio(0x40, 0x41, 'UNC_IIO_IOMMU1.NUM_MEM_ACCESSES', 'page-table entries read by walks', tableReads),
   iio(0x01, 0x43, 'UNC_IIO_IOMMU3.NUM_INVAL_GBL', 'invalidations of all translations', (_, { unit }) =>
     kinds(unit, ['allPages', 'everything']),
+  ),
+  iio(
+    0x02,
+    0x43,
+    'UNC_IIO_IOMMU3.NUM_INVAL_DOMAIN',
+    'invalidations of all of a domain, or of a PASID of it',
+    (_, { unit }) => kinds(unit, ['domains']),
+  ),
+  iio(0x04, 0x43, 'UNC_IIO_IOMMU3.NUM_INVAL_PAGE', 'invalidations of a range of pages', (_, { unit }) =>
+    kinds(unit, ['pages']),
+  ),
+  iio(
+    0x08,
+    0x43,
+    'UNC_IIO_IOMMU3.NUM_CTXT_CACHE_INVAL_GBL',
+    'invalidations of all device-table entries',
+    (_, { unit }) => kinds(unit, ['allContexts', 'everything']),
+  ),
+  iio(0x10, 0x43, 'UNC_IIO_IOMMU3.NUM_CTXT_CACHE_INVAL_DOMAIN', "invalidations of a domain's entries", (_, { unit }) =>
+    kinds(unit, ['contexts']),
   ),
   iio(0x20, 0x43, 'UNC_IIO_IOMMU3.NUM_CTXT_CACHE_INVAL_DEVICE', "invalidations of one device's entry", (_, { unit }) =>
     kinds(unit, ['devices']),

@@ -47,7 +47,7 @@ const MISSING: readonly (readonly [RegExp, string])[] = [
   [/clocks|cycles|occupancy|CYC_|_full/i, 'a count of clock cycles; the model counts events and nanoseconds'],
   [/ats|pretrans|pg_req/i, 'the model counts this only where devices with an ATC are simulated'],
   [/excl/, 'exclusion ranges are not simulated'],
-  [/NUM_INVAL/i, 'the model does not tell invalidations of pages from those of domains'],
+  [/NUM_INVAL/i, 'the model has the names of Ice Lake; later parts count invalidations of all granularities as one'],
   [/PWC|PWT|SLPWC/i, 'the model has the names of Ice Lake; walk-cache counts by level are in walks.csv'],
 ];
 
