@@ -1,7 +1,7 @@
 /** Flags that several commands share, and their meaning. */
 import { availableParallelism } from 'node:os';
 import type { Argv } from 'yargs';
-import { METRICS } from '../report/columns/files.ts';
+import { METRICS, TENANT_METRICS } from '../report/columns/files.ts';
 import { type LoadOptions, loadScenario, type Scenario } from '../scenario/load.ts';
 import { problemLines, UserError } from '../scenario/problem.ts';
 
@@ -77,7 +77,13 @@ export function wholeNumber(flag: string, value: string | readonly string[], min
 
 /** Loads and checks; throws UserError with every mistake. */
 export function loadOrFail({ scenario, set, seed }: ScenarioArguments, more: Partial<LoadOptions> = {}): Scenario {
-  const options = { sets: set, metrics: METRICS, ...(seed === undefined ? {} : { seed }), ...more };
+  const options = {
+    sets: set,
+    metrics: METRICS,
+    tenantMetrics: TENANT_METRICS,
+    ...(seed === undefined ? {} : { seed }),
+    ...more,
+  };
   const loaded = loadScenario(scenario, options);
   if (!loaded.ok) throw new UserError(problemLines(loaded.problems));
   return loaded.scenario;

@@ -1,9 +1,12 @@
 /**
  * Placeholders in a sentence of a scenario's answer: {metric @ point} is a value with its unit, {metric @ point vs other} the
- * change in percent, {metric @ point over other} how many times as much; {metric} is the value where there is one point.
+ * change in percent, {metric @ point over other} how many times as much; {metric} is the value where there is one point. With "of" and
+ * a name behind the metric it is one tenant's.
  */
 export interface Placeholder {
   readonly metric: string;
+  /** Undefined: the whole run's. */
+  readonly tenant: string | undefined;
   /** Undefined: the only, or last, point. */
   readonly point: string | undefined;
   readonly other: string | undefined;
@@ -11,14 +14,14 @@ export interface Placeholder {
 }
 
 const BRACES = /\{([^{}]*)\}/g;
-const FORM = /^\s*([a-z0-9_]+)\s*(?:@\s*(.+?)\s*(?:\s(vs|over)\s+(.+?)\s*)?)?$/;
+const FORM = /^\s*([a-z0-9_]+)(?:\s+of\s+([A-Za-z0-9_-]+))?\s*(?:@\s*(.+?)\s*(?:\s(vs|over)\s+(.+?)\s*)?)?$/;
 
 function parse(text: string): Placeholder | undefined {
   const match = FORM.exec(text);
   if (match === null) return undefined;
-  const [, metric, point, word, other] = match as unknown as [string, string, ...(string | undefined)[]];
+  const [, metric, tenant, point, word, other] = match as unknown as [string, string, ...(string | undefined)[]];
   const kind = word === undefined ? 'value' : word === 'vs' ? 'change' : 'times';
-  return { metric, point, other, kind };
+  return { metric, tenant, point, other, kind };
 }
 
 /** Placeholders of a sentence in order; undefined for one that has no such form. */

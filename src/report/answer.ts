@@ -1,7 +1,7 @@
 /** The answer to a scenario's question as sentences with numbers. */
-import { fillPlaceholders } from '../lib/placeholders.ts';
+import { fillPlaceholders, placeholders } from '../lib/placeholders.ts';
 import { amountText, shortNumber } from './format.ts';
-import { metricColumn, metricOf, type PointResults, type SummaryColumn } from './points.ts';
+import { metricColumn, metricOf, type PointResults, type SummaryColumn, type TenantMetric } from './points.ts';
 import type { Estimate } from './statistics.ts';
 
 /**
@@ -21,6 +21,12 @@ export function answerSentences(requests: readonly AnswerRequest[], points: read
   return requests.map((request) => sentence(request, points)).filter((text) => text !== undefined);
 }
 
+/** What the sentences say of single tenants. */
+export function tenantMetrics(requests: readonly AnswerRequest[]): TenantMetric[] {
+  const named = requests.flatMap(({ says }) => placeholders(says ?? ''));
+  return named.flatMap((each) => (each?.tenant === undefined ? [] : [{ metric: each.metric, tenant: each.tenant }]));
+}
+
 function sentence(request: AnswerRequest, points: readonly PointResults[]): string | undefined {
   if (request.says !== undefined) return said(request.says, points);
   const column = metricColumn(request.metric!);
@@ -37,11 +43,11 @@ function sentence(request: AnswerRequest, points: readonly PointResults[]): stri
 }
 
 function said(text: string, points: readonly PointResults[]): string {
-  return fillPlaceholders(text, ({ metric, point, other, kind }) => {
+  return fillPlaceholders(text, ({ metric, tenant, point, other, kind }) => {
     const column = metricColumn(metric);
     const valueOf = (name: string | undefined): Estimate | undefined => {
       const found = name === undefined ? points.at(-1) : points.find((each) => each.name === name);
-      return found === undefined ? undefined : metricOf(found, column);
+      return found === undefined ? undefined : metricOf(found, column, tenant);
     };
     const value = valueOf(point);
     if (value === undefined) return 'no value';

@@ -2,7 +2,7 @@
 import type { RunSpec } from '../spec.ts';
 import type { RunResult } from '../stats/result.ts';
 import type { Cell, Column } from './columns/column.ts';
-import { SUMMARY_COLUMNS, summaryRow } from './columns/files.ts';
+import { SUMMARY_COLUMNS, summaryRow, tenantCell } from './columns/files.ts';
 import { type Estimate, estimate } from './statistics.ts';
 
 type SummaryRow = ReturnType<typeof summaryRow>;
@@ -16,6 +16,14 @@ export interface PointResults {
   /** Varied values by path. */
   readonly values: RunSpec['values'];
   readonly rows: readonly PointRow[];
+  /** Of some tenants, values by seed: those that were asked for. */
+  readonly ofTenants?: readonly (TenantMetric & { readonly cells: readonly Cell[] })[];
+}
+
+/** A column of tenants.csv and the tenant that it is wanted of. */
+export interface TenantMetric {
+  readonly metric: string;
+  readonly tenant: string;
 }
 
 /** A run's row of summary.csv. */
@@ -26,15 +34,21 @@ export function pointRow(row: SummaryRow): PointRow {
 }
 
 /** Points in the order of the runs, each with the rows of its seeds. Takes one result at a time. */
-export function byPoint(results: Iterable<RunResult>): PointResults[] {
-  const points = new Map<string, { name: string; values: RunSpec['values']; rows: PointRow[] }>();
+export function byPoint(results: Iterable<RunResult>, wanted: readonly TenantMetric[] = []): PointResults[] {
+  const points = new Map<string, ReturnType<typeof emptyPoint>>();
   for (const run of results) {
-    const { point: name, values } = run.spec;
-    const rows = points.get(name)?.rows;
-    if (rows === undefined) points.set(name, { name, values, rows: [rowOfRun(run)] });
-    else rows.push(rowOfRun(run));
+    const { point: name } = run.spec;
+    const point = points.get(name) ?? emptyPoint(run.spec, wanted);
+    points.set(name, point);
+    point.rows.push(rowOfRun(run));
+    for (const { tenant, metric, cells } of point.ofTenants) cells.push(tenantCell(run, tenant, metric));
   }
   return [...points.values()];
+}
+
+function emptyPoint({ point: name, values }: RunSpec, wanted: readonly TenantMetric[]) {
+  const ofTenants = wanted.map(({ metric, tenant }) => ({ metric, tenant, cells: [] as Cell[] }));
+  return { name, values, rows: [] as PointRow[], ofTenants };
 }
 
 /** Throws RangeError for a name that is no column: the scenario check has compared it with METRICS. */
@@ -44,9 +58,13 @@ export function metricColumn(name: string): SummaryColumn {
   return column;
 }
 
-/** Mean over the seeds; undefined when no seed has a value. */
-export function metricOf(point: PointResults, column: SummaryColumn): Estimate | undefined {
-  return estimate(point.rows.map((row) => row[column.name]).filter((value) => typeof value === 'number'));
+/** Mean over the seeds, of the run or of one tenant of those that were asked for; undefined when no seed has a value. */
+export function metricOf(point: PointResults, column: SummaryColumn, tenant?: string): Estimate | undefined {
+  const cells =
+    tenant === undefined
+      ? point.rows.map((row) => row[column.name])
+      : (point.ofTenants?.find((each) => each.tenant === tenant && each.metric === column.name)?.cells ?? []);
+  return estimate(cells.filter((value) => typeof value === 'number'));
 }
 
 /** The rows of summary.csv as objects, for --json: numbers as numbers, null for no value. */

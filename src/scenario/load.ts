@@ -55,6 +55,8 @@ export interface LoadOptions {
   readonly seed?: number;
   /** Column names that table, answer and measured may use; left out = not checked. */
   readonly metrics?: readonly string[];
+  /** Those of tenants.csv; the same if left out. */
+  readonly tenantMetrics?: readonly string[];
 }
 
 /** Paths of what belongs to the scenario as a whole. */
@@ -108,7 +110,14 @@ class Loader {
     this.file = file;
   }
 
-  load({ sets = [], vary = [], values = [], seed, metrics }: LoadOptions): Scenario | undefined {
+  load({
+    sets = [],
+    vary = [],
+    values = [],
+    seed,
+    metrics,
+    tenantMetrics = metrics,
+  }: LoadOptions): Scenario | undefined {
     if (!isMap(this.raw)) {
       const what = this.raw === null ? 'the file is empty' : 'the file is not a scenario';
       this.add({ place: this.places.values.get('')!, message: `${what}; expected question, tenants and run` });
@@ -131,6 +140,7 @@ class Loader {
     const combinations = this.combinations(input, overrides, finder);
     const points = this.points(combinations, overrides);
     this.checkMetrics(input, metrics, finder);
+    this.checkTenants(input, metrics?.filter((name) => tenantMetrics?.includes(name) === false) ?? [], finder);
     if (!reshaped)
       this.checkPointNames(
         input,
@@ -389,10 +399,30 @@ class Loader {
     if (says === undefined) return metric === undefined ? [] : [[`answer.${i}.metric`, metric]];
     const found = placeholders(says);
     if (found.includes(undefined)) {
-      const forms = '{metric @ point}, {metric @ point vs other} or {metric @ point over other}';
+      const forms =
+        '{metric @ point}, {metric of tenant @ point}, {metric @ point vs other} or {metric @ point over other}';
       this.add(finder.problem(`answer.${i}.says`, `expected placeholders such as ${forms}`));
     }
     return found.flatMap((each) => (each === undefined ? [] : [[`answer.${i}.says`, each.metric] as const]));
+  }
+
+  /** Placeholders of single tenants. Those of a group with a count are called name-0, name-1, …; a sweep may change the count. */
+  private checkTenants(input: ScenarioInput, notByTenant: readonly string[], finder: PlaceFinder): void {
+    const names = Object.entries(input.tenants).map(([name, { count }]) => (count === undefined ? name : `${name}-0`));
+    const isCopy = (name: string): boolean =>
+      /-\d+$/.test(name) && Object.hasOwn(input.tenants, name.replace(/-\d+$/, ''));
+    for (const [i, { says }] of (input.answer ?? []).entries()) {
+      for (const each of placeholders(says ?? '')) {
+        if (each?.tenant === undefined) continue;
+        const { tenant, metric } = each;
+        if (!names.includes(tenant) && !isCopy(tenant)) {
+          const hint = didYouMean(tenant, names) || `; expected one of ${names.join(', ')}`;
+          this.add(finder.problem(`answer.${i}.says`, `no tenant is called ${show(tenant)}${hint}`));
+        }
+        if (notByTenant.includes(metric))
+          this.add(finder.problem(`answer.${i}.says`, `${show(metric)} is not counted by tenant`));
+      }
+    }
   }
 
   private checkPointNames(input: ScenarioInput, names: readonly string[], finder: PlaceFinder): void {

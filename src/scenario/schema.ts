@@ -465,7 +465,7 @@ const sweep = z.strictObject({
 
 const answer = z.strictObject({
   says: text(
-    'The answer as a sentence; {metric @ point} stands for a value, {metric @ point vs other} for the change in percent, {metric @ point over other} for how many times as much',
+    "The answer as a sentence; {metric @ point} stands for a value, {metric @ point vs other} for the change in percent, {metric @ point over other} for how many times as much; {metric of tenant @ point} is one tenant's",
   ).optional(),
   metric: text('Column of summary.csv').optional(),
   of: text('Point that the sentence is about').optional(),

@@ -1,5 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { type AnswerRequest, answerSentences } from '../../src/report/answer.ts';
+import { type AnswerRequest, answerSentences, tenantMetrics } from '../../src/report/answer.ts';
+import { byPoint } from '../../src/report/points.ts';
+import { simulate } from '../../src/sim/simulate.ts';
+import { kernelModule } from '../support/kernel.ts';
+import { deviceSpecs, runLimits, runSpec, tenantSpec, uniformTraffic } from '../support/spec.mjs';
 import { point } from './support.ts';
 
 const say = (request: AnswerRequest, ...points: ReturnType<typeof point>[]): string[] =>
@@ -17,6 +21,30 @@ describe('the answer', () => {
     expect(say({ says: '{throughput_gbps}, {throughput_gbps @ fast vs slow}' }, slow, fast)).toEqual([
       '100 Gbit/s, +25 %',
     ]);
+  });
+
+  it('says what single tenants have, over their seeds', () => {
+    const traffic = uniformTraffic({ windowBytes: 1 << 20 });
+    const spec = runSpec({
+      point: 'x',
+      run: runLimits({ requests: 3000 }),
+      tenants: [
+        tenantSpec({ name: 'a', devices: deviceSpecs(2, { traffic }) }),
+        tenantSpec({ name: 'b', mode: 'passthrough', devices: deviceSpecs(1, { traffic }, 1, 2) }),
+      ],
+    });
+    const runs = [1, 2].map((seed) => simulate({ ...spec, seed }, kernelModule));
+    const requests = [{ says: '{requests of a}, {requests of b @ x}, {requests}; {iotlb_hit_ratio of b @ x}' }];
+    const points = byPoint(runs, tenantMetrics(requests));
+    const perSeed = runs.map(({ devices }) => devices.map((device) => device.requests));
+    const mean = (values: number[]): number => (values[0] + values[1]) / 2;
+    const [a, b] = [mean(perSeed.map(([one, two]) => one + two)), mean(perSeed.map((each) => each[2]))];
+    const [text] = answerSentences(requests, points);
+    const numbers = text.split(', ').map((part) => Number.parseFloat(part));
+    expect(a + b).toBe(3000);
+    expect(numbers[0]).toBeCloseTo(a, -1);
+    expect(numbers[1]).toBeCloseTo(b, -1);
+    expect(text).toMatch(/3000.*; no value$/);
   });
 
   it('says so where a sentence has no value', () => {

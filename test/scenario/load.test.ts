@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { METRICS } from '../../src/report/columns/files.ts';
+import { METRICS, TENANT_METRICS } from '../../src/report/columns/files.ts';
 import { expand } from '../../src/scenario/expand.ts';
 import { bundledScenarios } from '../../src/scenario/files.ts';
 import { loadScenario, loadText } from '../../src/scenario/load.ts';
@@ -16,7 +16,7 @@ const PLACE = /^(test\.yaml:\d+:\d+|--set .*|--seed): ./;
 
 describe('mistakes', () => {
   it.each(cases)('%s', async (file) => {
-    const loaded = loadText(readFileSync(join(GOLDEN, file), 'utf8'), file, { metrics: METRICS });
+    const loaded = loadText(readFileSync(join(GOLDEN, file), 'utf8'), file, { metrics: METRICS, tenantMetrics: TENANT_METRICS });
     const text = loaded.ok ? '' : `${problemLines(loaded.problems).join('\n')}\n`;
     await expect(text).toMatchFileSnapshot(`../golden/errors/${file.replace(/\.\w+$/, '.txt')}`);
     expect(text).not.toBe('');

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { arch, cpus, freemem, hostname, platform, release } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import type { CommandModule } from 'yargs';
-import { answerSentences } from '../../report/answer.ts';
+import { answerSentences, tenantMetrics } from '../../report/answer.ts';
 import { runId } from '../../report/manifest.ts';
 import { byPoint, type PointResults, summaryObjects } from '../../report/points.ts';
 import { probeWritable, removeLeftovers, runDirectory, writeRunDirectory } from '../../report/run-directory.ts';
@@ -138,7 +138,7 @@ export async function report(
   instead?: Instead,
 ): Promise<void> {
   const version = programVersion();
-  const points = byPoint(results);
+  const points = byPoint(results, tenantMetrics(scenario.answers));
   const answers = [
     ...answerSentences(scenario.answers, points),
     ...scenario.measured.map((measured) => agreement(measured, points)).filter((text) => text !== undefined),

@@ -13,7 +13,7 @@ import type {
 } from '../../stats/result.ts';
 import { bdfText, faultName } from '../names.ts';
 import { ATS_COLUMNS } from './ats.ts';
-import { type Column, over, ratio, type ResultFile } from './column.ts';
+import { type Cell, type Column, over, ratio, type ResultFile } from './column.ts';
 import { MRC_COLUMNS, mrcRows } from './mrc.ts';
 import { PMU_EVENTS, type PmuRow } from './pmu.ts';
 import { pmuCountsOf } from './pmu-counts.ts';
@@ -176,6 +176,15 @@ function tenantRows(run: RunResult): TenantRow[] {
       run.devices.filter((device) => device.tenant === tenant),
     ),
   }));
+}
+
+/** Columns of tenants.csv that have numbers of the run. */
+export const TENANT_METRICS: readonly string[] = TENANT_COLUMNS.slice(KEY.length + 3).map(({ name }) => name);
+
+/** Value of such a column; undefined too if the run has no such tenant. */
+export function tenantCell(run: RunResult, tenant: string, metric: string): Cell {
+  const row = tenantRows(run).find((each) => tenantOf(each).name === tenant);
+  return row === undefined ? undefined : TENANT_COLUMNS.find(({ name }) => name === metric)?.value(row);
 }
 
 interface DeviceRow extends RunRow {
