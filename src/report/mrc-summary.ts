@@ -1,6 +1,8 @@
 /** What miss-ratio curves say in sentences and a table: points of a scenario, all units, mean of the seeds. */
 import { C_HITS, C_MERGED } from '../kernel/layout.ts';
 import { HitCurve, type Scope, type Sharing, type UnitCurves } from '../stats/mrc/curve.ts';
+import type { CacheSpec, IotlbSpec } from '../spec.ts';
+import { ownEntries, splitParts } from '../stats/mrc/organisation.ts';
 import type { RunResult } from '../stats/result.ts';
 import { decimal } from './format.ts';
 import { type TextColumn } from './table.ts';
@@ -60,7 +62,9 @@ export function pointSummary(point: PointCurves): PointSummary {
   const curves = allCurves(point);
   const ratio = ratioOf(curves);
   const last = Math.max(1, ...curves.map((curve) => curve.lastEntries));
-  const own = point.runs[0].spec.machine.iotlb.entries;
+  // Of a split IOTLB all parts together: one for all leaf sizes is what it can be laid beside.
+  const { iotlb } = point.runs[0].spec.machine;
+  const own = iotlb.entries + (iotlb.split ?? []).reduce((sum, { entries }) => sum + entries, 0);
   const sentences =
     ratio === undefined
       ? ['No request needed translation: there is no hit ratio.']
@@ -70,7 +74,8 @@ export function pointSummary(point: PointCurves): PointSummary {
           ...reachSentences(ratio, last),
           ...sampleSentence(curves, own),
         ];
-  const tables = [...setTable(point), ...partTable(point, 'leaf', own), ...partTable(point, 'tenant', own)];
+  const leaves = iotlb.split === undefined ? partTable(point, 'leaf', own) : splitTable(point);
+  const tables = [...setTable(point), ...leaves, ...partTable(point, 'tenant', own)];
   return { name: point.name, ratio, last, own, sentences, tables };
 }
 
@@ -120,6 +125,27 @@ function partTable({ runs }: PointCurves, scope: 'leaf' | 'tenant', own: number)
     { heading: `${own} shared`, cells: ratios('shared') },
     { heading: `${own} alone`, cells: ratios('own') },
   ];
+  const shares = scope === 'tenant' ? ownEntries(machine.iotlb) : undefined;
+  if (shares === undefined) return [{ columns, texts: 1 }];
+  const cells = met.map(({ member }) => {
+    const ratio = ratioOf(partCurves(runs, scope, member, 'own'))!;
+    return `${ratio(shares[member]).toFixed(4)} of ${shares[member]}`;
+  });
+  return [{ columns: [...columns, { heading: 'its minimum alone', cells }], texts: 1 }];
+}
+
+/** Each part of a split IOTLB: what its capacity would hit, fully associative. */
+function splitTable({ runs }: PointCurves): TextTable[] {
+  const { iotlb } = runs[0].spec.machine;
+  const parts = splitParts(iotlb) ?? [];
+  const curves = parts.map(({ classes }) => partCurves(runs, 'part', classes[0], 'own'));
+  const ratios = curves.map((each, i) => ratioOf(each)?.(parts[i].spec.entries));
+  const columns = [
+    { heading: 'part', cells: parts.map(({ classes }) => classes.map((i) => leafName(iotlb.leafLog2[i])).join(', ')) },
+    { heading: 'lookups', cells: parts.map(({ classes }) => String(lookupsOf(runs, 'part', classes[0], 'own'))) },
+    { heading: 'entries', cells: parts.map(({ spec }) => String(spec.entries)) },
+    { heading: 'hits, LRU', cells: ratios.map((ratio) => (ratio === undefined ? '–' : ratio.toFixed(4))) },
+  ];
   return [{ columns, texts: 1 }];
 }
 
@@ -131,8 +157,8 @@ function partCurves(runs: readonly RunResult[], scope: Scope, member: number, sh
   });
 }
 
-function lookupsOf(runs: readonly RunResult[], scope: Scope, member: number): number {
-  return partCurves(runs, scope, member, 'shared').reduce((sum, curve) => sum + curve.counts.lookups, 0);
+function lookupsOf(runs: readonly RunResult[], scope: Scope, member: number, sharing: Sharing = 'shared'): number {
+  return partCurves(runs, scope, member, sharing).reduce((sum, curve) => sum + curve.counts.lookups, 0);
 }
 
 const leafName = (log2: number): string => {
@@ -145,8 +171,11 @@ function ownSentence(point: PointCurves, ratio: (entries: number) => number, own
   const { iotlb } = point.runs[0].spec.machine;
   const counted = countedRatio(point.runs);
   const what = `This scenario's IOTLB, ${organisation(iotlb)}: ${percent(counted)} of lookups found an entry`;
-  if (own === 0 || (iotlb.ways === own && iotlb.replacement === 'lru')) return `${what}.`;
-  return `${what}; ${own} fully associative LRU entries would give ${percent(ratio(own))}.`;
+  const isWhole = iotlb.split === undefined && iotlb.partition === undefined;
+  if (own === 0 || (isWhole && iotlb.ways === own && iotlb.replacement === 'lru')) return `${what}.`;
+  const whose =
+    iotlb.split !== undefined ? ' for all leaf sizes' : iotlb.partition !== undefined ? ' for all tenants' : '';
+  return `${what}; ${own} fully associative LRU entries${whose} would give ${percent(ratio(own))}.`;
 }
 
 /** Hits in a first level are part of every capacity's. */
@@ -158,9 +187,20 @@ function upperSentence(curves: readonly HitCurve[]): string[] {
   return [`The first level hits ${share} of lookups, which every capacity of the shared level has too.`];
 }
 
-function organisation({ entries, ways, replacement }: RunResult['spec']['machine']['iotlb']): string {
+function organisation(iotlb: IotlbSpec): string {
+  const parts = splitParts(iotlb);
+  if (parts !== undefined) {
+    return parts
+      .map(({ spec, classes }) => `${leafName(iotlb.leafLog2[classes[0]])}: ${organisationOf(spec)}`)
+      .join('; ');
+  }
+  return organisationOf(iotlb);
+}
+
+function organisationOf({ entries, ways, replacement, partition }: CacheSpec): string {
   if (entries === 0) return 'none';
-  return `${entries} entries, ${ways === entries ? 'fully associative' : `${ways} ways`}, ${replacement}`;
+  const divided = partition === undefined ? '' : `, ${partition.by} divided`;
+  return `${entries} entries, ${ways === entries ? 'fully associative' : `${ways} ways`}, ${replacement}${divided}`;
 }
 
 /** Hits, and misses that waited for a walk under way: what the curves count. */

@@ -15,7 +15,8 @@ import {
   REFERENCE_WHO,
 } from '../kernel/layout.ts';
 import { PAGE_LOG2 } from '../request.ts';
-import { isNested, type MrcSpec, type RunSpec } from '../spec.ts';
+import { type IotlbSpec, isNested, type MrcSpec, type RunSpec } from '../spec.ts';
+import { capacitiesOf, splitParts } from '../stats/mrc/organisation.ts';
 import { MrcAnalysis } from '../stats/mrc/analysis.ts';
 import type { UnitCurves } from '../stats/mrc/curve.ts';
 import type { DevicePlan, UnitPlan } from './memory-plan.ts';
@@ -48,8 +49,9 @@ export class MrcTap {
       unit: plan.unit,
       classPagesLog2: leafLog2.map((log2) => log2 - PAGE_LOG2),
       tenants: spec.tenants.length,
+      partOf: partOfClass(spec.machine.iotlb),
       sampleKeys: mrc.sampleKeys,
-      exactAt: spec.machine.iotlb.entries,
+      exactAt: capacitiesOf(spec.machine.iotlb),
       setCounts: index === 'hash' ? [] : mrc.setCounts,
       ways: mrc.ways,
       index: index === 'shifted' ? 'shifted' : 'modulo',
@@ -140,6 +142,12 @@ export class MrcTap {
       else if (pasid < 0) this.analysis.invalidate(space, 0, ALL_LOG2);
     }
   }
+}
+
+/** Of a split IOTLB, the smallest leaf class of the part that holds each. */
+function partOfClass(iotlb: IotlbSpec): number[] | undefined {
+  const parts = splitParts(iotlb);
+  return parts && iotlb.leafLog2.map((_, leaf) => parts.find(({ classes }) => classes.includes(leaf))!.classes[0]);
 }
 
 /** log2 of the pages of a whole address space. */

@@ -49,13 +49,26 @@ describe('mrc', () => {
   });
 
   it.each([
+    [
+      'machine.iotlb.split.level1.entries=16',
+      /4 KiB: 512 entries.*2 MiB: 16\s+entries.*│ 2 MiB, 1 GiB │ +0 │ +16 │ +– │/s,
+    ],
+    [
+      'machine.iotlb.partition.minimum.host=2',
+      /512 entries, fully associative, lru, ways\s+divided: .*for\s+all\s+tenants/s,
+    ],
+  ])('has curves for %s', async (set, text) => {
+    const { code, out: stdout } = await here('mrc', ...short, '--set', set, '--out', out);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(text);
+  });
+
+  it.each([
     [['--sets', '0'], /--sets: "0" is not a whole number from 1 to 65536/],
     [['--sets', '4,x'], /--sets: "x" is not a whole number/],
     [['--ways', '5000'], /--ways: "5000" is not a whole number from 1 to 1024/],
     [['--pages', '3'], /--pages: "3" is not a whole number/],
     [['--set', 'tenants.host.mode=passthrough'], /nothing is translated/],
-    [['--set', 'machine.iotlb.split.level1.entries=16'], /machine.iotlb.split: .*leave split out for mrc/],
-    [['--set', 'machine.iotlb.partition={minimum: {host: 2}}'], /machine.iotlb.partition: .*leave partition out/],
     [['--set', 'machine.iotlb.negative=true'], /machine.iotlb.negative: .*leave negative out/],
     [['--set', 'machine.prefetchPages=7'], /machine.prefetchPages: .*set it to 0 for mrc/],
     [['--sets', '4', '--set', 'machine.iotlb.index=hash'], /no curves over ways; expected modulo or shifted/],

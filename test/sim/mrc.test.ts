@@ -222,6 +222,111 @@ describe('parts of the whole', () => {
   });
 });
 
+/** Three tenants with leaves of three sizes; a fourth shares the smallest. */
+const SIZES = [12, 21, 30, 12];
+const bySize = SIZES.map((leafLog2, i) => {
+  const windowBytes = [MIB / 2, 48 * MIB, 24 * 1024 * MIB, MIB / 4][i];
+  const [device] = openLoop(1, windowBytes);
+  return tenantSpec({
+    name: `t${i}`,
+    host: stageSpec('amd-v1', 4, leafLog2),
+    memoryBytes: 32 * 1024 * MIB,
+    devices: [{ ...device, index: i, bdf: 0x300 + i, name: `d${i}` }],
+  });
+});
+const sizes = runSpec({ ...requests({}), tenants: bySize });
+const hitsOf = (result: RunResult, tenants: readonly number[]): number =>
+  counted(result.devices.filter(({ tenant }) => tenants.includes(tenant))).hits;
+
+describe('an IOTLB that is split', () => {
+  const part = (level: number, entries: number) => ({ level, ...cacheSpec(entries) });
+  const split = (entries: number, ...parts: [level: number, entries: number][]): IotlbSpec =>
+    iotlb(cacheSpec(entries), { split: parts.map(([level, entries]) => part(level, entries)) });
+  const curve = (full: UnitCurves['full'], member: number): HitCurve =>
+    new HitCurve(full.find((each) => each.scope === 'part' && each.member === member)!, 1);
+
+  it.each([
+    ['in three', [1, 2], [[0, 3], [1], [2]]],
+    [
+      'in two, the larger sizes together',
+      [1],
+      [
+        [0, 3],
+        [1, 2],
+      ],
+    ],
+    ['in two, the smaller sizes together', [2], [[0, 1, 3], [], [2]]],
+  ] as const)('%s: each part has exactly the hits of a run with that capacity', (_, levels, tenantsOf) => {
+    const of = (entries: readonly number[]): IotlbSpec =>
+      split(entries[0], ...levels.map((level): [number, number] => [level, entries[level]]));
+    const [{ full }] = curvesOf(withIotlb(sizes, of([64, 8, 4])));
+    const members = [0, ...levels];
+    expect(full.filter(({ scope }) => scope === 'part').map(({ member }) => member)).toEqual(members);
+    for (const entries of [
+      [5, 3, 1],
+      [40, 20, 2],
+      [150, 23, 20],
+    ]) {
+      const result = run(withIotlb(sizes, of(entries)));
+      for (const member of members) {
+        const counts = curve(full, member).counts;
+        expect(curve(full, member).hits(entries[member])).toBe(hitsOf(result, tenantsOf[member]));
+        expect(counts.lookups).toBe(
+          counted(result.devices.filter(({ tenant }) => (tenantsOf[member] as readonly number[]).includes(tenant)))
+            .lookups,
+        );
+      }
+    }
+  });
+
+  it('has the curve of one for all sizes too', () => {
+    const [{ full }] = curvesOf(withIotlb(sizes, split(64, [1, 8])));
+    const all = new HitCurve(full[0], 1);
+    for (const entries of [30, 200]) {
+      expect(all.hits(entries)).toBe(hitsOf(run(withIotlb(sizes, iotlb(cacheSpec(entries)))), [0, 1, 2, 3]));
+    }
+    expect(full.some(({ scope, sharing }) => scope === 'leaf' && sharing === 'own')).toBe(false);
+  });
+
+  it('of which one part alone is used has the whole for it', () => {
+    const [{ full }] = curvesOf(withIotlb(SCENARIOS[0][1], split(64, [1, 8])));
+    expect(curve(full, 0).hits(100)).toBe(new HitCurve(full[0], 1).hits(100));
+    expect(curve(full, 1).counts.lookups).toBe(0);
+  });
+
+  it('is exact at capacities that are no steps of its curves', () => {
+    const large = {
+      ...sizes,
+      tenants: bySize.map((each, i) => (i === 0 ? { ...each, devices: openLoop(1, 8 * MIB) } : each)),
+    };
+    const odd = split(1531, [1, 8]);
+    const [{ full }] = curvesOf(withIotlb(large, odd));
+    expect(curve(full, 0).hits(1531)).toBe(hitsOf(run(withIotlb(large, odd)), [0, 3]));
+  });
+});
+
+describe('an IOTLB that is divided among tenants', () => {
+  it.each([
+    [4, 20, 6, 30],
+    [100, 12, 30, 70],
+  ])("ways %j, all of them somebody's: each tenant has exactly the hits of its own curve", (...minimum) => {
+    const entries = minimum.reduce((sum, each) => sum + each, 0);
+    const divided = { ...iotlb(cacheSpec(entries)), partition: { by: 'ways' as const, minimum } };
+    const [{ full }] = curvesOf(withIotlb(sizes, divided));
+    const result = run(withIotlb(sizes, divided));
+    const together = run(withIotlb(sizes, iotlb(cacheSpec(entries))));
+    const of = (member: number, sharing: string): HitCurve =>
+      new HitCurve(
+        full.find((each) => each.scope === 'tenant' && each.member === member && each.sharing === sharing)!,
+        1,
+      );
+    for (const [tenant, share] of minimum.entries()) {
+      expect(of(tenant, 'own').hits(share)).toBe(hitsOf(result, [tenant]));
+      expect(of(tenant, 'shared').hits(entries)).toBe(hitsOf(together, [tenant]));
+    }
+  });
+});
+
 describe('any stream', () => {
   it('gives, at the capacity it was taken at, what the run itself counted: a closed loop of many, two units', () => {
     const machine = machineSpec({ iotlb: iotlb(cacheSpec(96)), units: 2 });

@@ -80,7 +80,9 @@ async function runMrc(args: MrcArguments): Promise<void> {
 function withCurves(spec: RunSpec, { sets, ways, pages }: MrcArguments): RunSpec {
   const { iotlb } = spec.machine;
   const own =
-    iotlb.entries > 0 && iotlb.ways < iotlb.entries && iotlb.index !== 'hash' ? [iotlb.entries / iotlb.ways] : [];
+    iotlb.split === undefined && iotlb.entries > 0 && iotlb.ways < iotlb.entries && iotlb.index !== 'hash'
+      ? [iotlb.entries / iotlb.ways]
+      : [];
   const mrc: MrcSpec = { sampleKeys: pages, setCounts: sets ?? own, ways };
   return { ...spec, run: { ...spec.run, mrc } };
 }
@@ -118,12 +120,6 @@ function refuseUseless(specs: readonly RunSpec[], { sets }: MrcArguments): void 
 
 /** Why there is no curve for such an IOTLB: it is no cache that holds just what was looked up, whatever its capacity. */
 function organisationOf({ iotlb, prefetchPages }: MachineSpec): string | undefined {
-  if (iotlb.split !== undefined) {
-    return 'machine.iotlb.split: the curves are of one IOTLB for all leaf sizes, and of one for each; leave split out for mrc';
-  }
-  if (iotlb.partition !== undefined) {
-    return 'machine.iotlb.partition: the curves are of an IOTLB that all tenants share, and of one for each; leave partition out for mrc';
-  }
   if (iotlb.negative === true) {
     return 'machine.iotlb.negative: the curves know only pages that are there; leave negative out for mrc';
   }

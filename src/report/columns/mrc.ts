@@ -1,5 +1,6 @@
 /** mrc.csv: the IOTLB hit ratio by capacity, where a run was asked for it. */
 import type { RunResult } from '../../stats/result.ts';
+import { capacitiesOf } from '../../stats/mrc/organisation.ts';
 import { HitCurve, type Scope, type Sharing, type UnitCurves } from '../../stats/mrc/curve.ts';
 import type { Column } from './column.ts';
 
@@ -37,13 +38,19 @@ const entriesOf = ({ sets, ways }: MrcRow): number => sets * ways;
 
 export const MRC_COLUMNS: readonly Column<MrcRow>[] = [
   number('iommu', 'Unit of the IOTLB', 'from the scenario', (row) => row.unit),
-  text('scope', 'Whose lookups: all, of one leaf size, of one tenant', ({ curve }) => curve.counts.scope),
+  text(
+    'scope',
+    'Whose lookups: all, of one leaf size, of the leaf sizes in one part of a split IOTLB, of one tenant',
+    ({ curve }) => curve.counts.scope,
+  ),
   number(
     'leaf_bytes',
-    'Leaf size of scope leaf',
+    'Leaf size of scope leaf, the smallest of scope part',
     'from the scenario',
     ({ run, curve: { counts } }) =>
-      counts.scope === 'leaf' ? 2 ** run.spec.machine.iotlb.leafLog2[counts.member] : undefined,
+      counts.scope === 'leaf' || counts.scope === 'part'
+        ? 2 ** run.spec.machine.iotlb.leafLog2[counts.member]
+        : undefined,
     'bytes',
   ),
   text('tenant', 'Name of the tenant of scope tenant', ({ run, curve: { counts } }) =>
@@ -51,7 +58,7 @@ export const MRC_COLUMNS: readonly Column<MrcRow>[] = [
   ),
   text(
     'sharing',
-    'shared: in the IOTLB that all use; own: in one of that capacity for this leaf size or tenant alone',
+    'shared: in the IOTLB that all use; own: in one of that capacity for this leaf size, part or tenant alone',
     ({ curve }) => curve.counts.sharing,
   ),
   number('sets', 'Number of sets; 1 = fully associative', 'from the command', (row) => row.sets),
@@ -86,7 +93,7 @@ export function* mrcRows(run: RunResult): Generator<MrcRow> {
 
 function* fullRows(run: RunResult, { unit, scale, full }: UnitCurves): Generator<MrcRow> {
   const all = new HitCurve(full[0], scale);
-  const own = run.spec.machine.iotlb.entries;
+  const own = capacitiesOf(run.spec.machine.iotlb);
   for (const counts of full) {
     const curve = new HitCurve(counts, scale);
     for (const ways of capacities(all.lastEntries, own, counts.scope)) yield { run, unit, curve, sets: 1, ways };
@@ -101,13 +108,14 @@ function* fullRows(run: RunResult, { unit, scale, full }: UnitCurves): Generator
 /** A part that had the cache for itself anyway has no curve of its own: it is the shared one. */
 function isAlone(full: UnitCurves['full'], scope: Scope, member: number, sharing: Sharing): boolean {
   if (scope === 'all' || sharing === 'own') return false;
+  if (scope === 'leaf' && full.some((each) => each.scope === 'part')) return false; // its part has
   return !full.some((each) => each.scope === scope && each.member === member && each.sharing === 'own');
 }
 
 /** The capacities that have rows, ascending: up to the last that changes anything, and the scenario's own. */
-export function capacities(last: number, own: number, scope: Scope): number[] {
+export function capacities(last: number, own: readonly number[], scope: Scope): number[] {
   const [every, step] = scope === 'all' ? [EVERY_LOG2, STEP_LOG2] : [PART_EVERY_LOG2, PART_STEP_LOG2];
-  const list = new Set<number>(own > 0 ? [own, Math.max(1, last)] : [Math.max(1, last)]);
+  const list = new Set<number>([...own, Math.max(1, last)]);
   for (let entries = 1; entries <= last; ) {
     list.add(entries);
     entries += entries < 2 ** every ? 1 : 2 ** Math.max(0, Math.floor(Math.log2(entries)) - step);

@@ -26,10 +26,12 @@ export interface AnalysisConfig {
   /** log2 of the pages (4 KiB) of each leaf class, ascending. */
   readonly classPagesLog2: readonly number[];
   readonly tenants: number;
+  /** Of a split IOTLB, by leaf class: the smallest class of the part that holds it. Left out: it is not split. */
+  readonly partOf?: readonly number[] | undefined;
   /** Keys that are followed at most; above, a sample of them. */
   readonly sampleKeys: number;
-  /** A capacity at which also the curves of leaf sizes and tenants are exact (those are in steps below 1 % above 256). */
-  readonly exactAt: number;
+  /** Capacities at which also the curves of leaf sizes and tenants are exact (those are in steps below 1 % above 256). */
+  readonly exactAt: readonly number[];
   /** Numbers of sets whose curves over ways are wanted, and the most ways. */
   readonly setCounts: readonly number[];
   readonly ways: number;
@@ -53,6 +55,7 @@ export class MrcAnalysis {
   private readonly parts: Parts;
   /** The part that all references so far belong to: `all` counts for it too, until there is another one or a sample. */
   private lone: Tally | undefined;
+  /** Leaf classes, or parts of a split IOTLB. */
   private readonly leaves: Owners;
   private readonly tenants: Owners;
   private readonly sets: readonly SetAnalysis[];
@@ -140,14 +143,19 @@ export class MrcAnalysis {
     const { config, parts, leaves, tenants } = this;
     const { lookups, upperHits, references } = parts.whole();
     const all = { ...this.all.data('all', 0, 'shared'), lookups, upperHits, references };
-    const byLeaf = config.classPagesLog2.flatMap((_, member) => leaves.data('leaf', member, parts.ofLeaf(member)));
+    const byLeaf = config.classPagesLog2.flatMap((_, member) =>
+      config.partOf === undefined
+        ? leaves.data('leaf', member, parts.ofLeaf(member))
+        : [parts.ofLeaf(member).data('leaf', member, 'shared')],
+    );
+    const byPart = [...new Set(config.partOf)].map((part) => leaves.alone('part', part, this.ofGroup(part)));
     const byTenant = Array.from({ length: config.tenants }, (_, member) =>
       tenants.data('tenant', member, parts.ofTenant(member)),
     );
     return {
       unit: config.unit,
       scale: powerOfTwo(this.scaleLog2),
-      full: [all, ...byLeaf, ...byTenant.flat()],
+      full: [all, ...byLeaf, ...byPart, ...byTenant.flat()],
       sets: this.sets.map((set) => set.result(this.parts)),
     };
   }
@@ -215,7 +223,7 @@ export class MrcAnalysis {
     this.stack.referenceAll(keys, from, to, depths);
     if (this.scaleLog2 === 0) this.countExact(from, to);
     else this.countSampled(from, to);
-    if (this.leaves.several) this.processOwn(this.leaves, this.tags.leafOf, this.keys.localLeaf, from, to);
+    if (this.leaves.several) this.processOwn(this.leaves, this.groupOfTag, this.keys.localLeaf, from, to);
     if (this.tenants.several) this.processOwn(this.tenants, this.memberOfTag, this.keys.localTenant, from, to);
   }
 
@@ -247,6 +255,14 @@ export class MrcAnalysis {
 
   /** Tenant by tag. */
   private readonly memberOfTag: number[] = [];
+  /** Leaf class by tag, or the part that holds it. */
+  private readonly groupOfTag: number[] = [];
+
+  /** What a leaf class, or a part, has counted in the shared cache. */
+  private ofGroup(group: number): Tally {
+    const { partOf } = this.config;
+    return this.parts.sum((leaf) => (partOf?.[leaf] ?? leaf) === group);
+  }
 
   private processOwn(owners: Owners, memberOf: readonly number[], locals: Int32Array, from: number, to: number): void {
     for (let i = from; i < to; i++) {
@@ -283,11 +299,13 @@ export class MrcAnalysis {
   private meet(tag: number): void {
     const leaf = this.tags.leafOf[tag];
     const tenant = this.tenantOf[this.tags.spaceOf[tag]];
+    const group = this.config.partOf?.[leaf] ?? leaf;
     this.memberOfTag[tag] = tenant;
+    this.groupOfTag[tag] = group;
     this.meetPart(this.parts.of(leaf, tenant));
     this.met[tag] = true;
-    const { keys, tags, memberOfTag, parts } = this;
-    this.leaves.meet(leaf, keys, tags.leafOf, keys.localLeaf, (member) => parts.ofLeaf(member));
+    const { keys, groupOfTag, memberOfTag, parts } = this;
+    this.leaves.meet(group, keys, groupOfTag, keys.localLeaf, (member) => this.ofGroup(member));
     this.tenants.meet(tenant, keys, memberOfTag, keys.localTenant, (member) => parts.ofTenant(member));
   }
 
@@ -334,13 +352,13 @@ export class MrcAnalysis {
     const tag = keys.tagOf(key);
     keys.kill(key);
     this.stack.invalidate(key);
-    this.leaves.own(this.tags.leafOf[tag])?.stack.invalidate(keys.localLeaf[key]);
+    this.leaves.own(this.groupOfTag[tag])?.stack.invalidate(keys.localLeaf[key]);
     this.tenants.own(this.memberOfTag[tag])?.stack.invalidate(keys.localTenant[key]);
   }
 
   /** Halves the sampling rate. */
   private sampleLess(): void {
-    const { keys, stack, tags, leaves, tenants } = this;
+    const { keys, stack, leaves, tenants } = this;
     this.settle();
     this.threshold >>= 1;
     this.scaleLog2++;
@@ -348,7 +366,7 @@ export class MrcAnalysis {
       (hash) => hash >>> 8 < this.threshold,
       (key) => {
         stack.forget(key);
-        leaves.own(tags.leafOf[keys.tagOf(key)])?.stack.forget(keys.localLeaf[key]);
+        leaves.own(this.groupOfTag[keys.tagOf(key)])?.stack.forget(keys.localLeaf[key]);
         tenants.own(this.memberOfTag[keys.tagOf(key)])?.stack.forget(keys.localTenant[key]);
       },
     );
@@ -483,6 +501,11 @@ class Owners {
     if (own === undefined) return [data];
     const { lookups, upperHits, references } = data;
     return [data, { ...own.tally.data(scope, member, 'own'), lookups, upperHits, references }];
+  }
+
+  /** Own, which is shared where no other member has been met. */
+  alone(scope: Scope, member: number, shared: Tally): UnitCurves['full'][number] {
+    return { ...this.data(scope, member, shared).at(-1)!, sharing: 'own' };
   }
 
   private copyOfShared(counted: Tally): Own {

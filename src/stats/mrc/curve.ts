@@ -1,14 +1,14 @@
 /** Hit ratios by capacity, from the depths at which references were found. Plain, cloneable data and what reads it. */
 import { ABSENT } from './reuse-stack.ts';
 
-/** Whose lookups a curve is of. */
-export type Scope = 'all' | 'leaf' | 'tenant';
+/** Whose lookups a curve is of. part: of the leaf sizes that one part of a split IOTLB holds. */
+export type Scope = 'all' | 'leaf' | 'part' | 'tenant';
 /** shared: its lookups in the cache that all use. own: in a cache of that capacity for itself. */
 export type Sharing = 'shared' | 'own';
 
 export interface DepthCounts {
   readonly scope: Scope;
-  /** Leaf class or tenant; 0 for `all`. */
+  /** Leaf class, smallest leaf class of a part, or tenant; 0 for `all`. */
   readonly member: number;
   readonly sharing: Sharing;
   /** IOTLB lookups, each request's first. */

@@ -1,6 +1,6 @@
 /**
  * Buckets of depths for parts of a curve (each leaf size, each tenant), of which there may be thousands: every depth up to 256
- * has its own, above there are 128 for each doubling. Hits are exact at the upper bound of a bucket; `exactAt` is one.
+ * has its own, above there are 128 for each doubling. Hits are exact at the upper bound of a bucket; those `exactAt` are some.
  */
 const EXACT = 256;
 const STEPS_LOG2 = 7;
@@ -10,9 +10,9 @@ export class DepthGrid {
   bucketOf = Int32Array.of(0);
   /** Last depth of each bucket. */
   readonly bounds: number[] = [0];
-  private readonly exactAt: number;
+  private readonly exactAt: readonly number[];
 
-  constructor(exactAt: number) {
+  constructor(exactAt: readonly number[]) {
     this.exactAt = exactAt;
     this.reach(EXACT);
   }
@@ -34,7 +34,7 @@ export class DepthGrid {
 
   /** Whether a bucket ends with this depth. */
   private ends(depth: number): boolean {
-    if (depth <= EXACT || depth === this.exactAt) return true;
+    if (depth <= EXACT || this.exactAt.includes(depth)) return true;
     const step = 1 << (31 - Math.clz32(depth) - STEPS_LOG2);
     return (depth & (step - 1)) === 0;
   }

@@ -53,7 +53,7 @@ function analysed(list: readonly Step[], sampleKeys = 1e6, setCounts: readonly n
     classPagesLog2: CLASS_PAGES_LOG2,
     tenants: 2,
     sampleKeys,
-    exactAt: 77,
+    exactAt: [77],
     setCounts,
     ways: 8,
     index: 'modulo',
