@@ -295,6 +295,13 @@ class Loader {
     for (const tenant of isMap(tenants) ? Object.keys(tenants) : []) {
       check(['tenants', tenant, 'devices'], NAME_PATTERN, NAME_HINT);
     }
+    // Other names of tenants are looked up, but for the one that never gets that far.
+    const visit = (keys: readonly string[]): void => {
+      const section = valueAt(this.raw, keys);
+      if (keys.at(-1) === 'minimum') check(keys, CASE_PATTERN, NAME_HINT);
+      else if (isMap(section)) for (const key of Object.keys(section)) visit([...keys, key]);
+    };
+    visit(['machine']);
   }
 
   // ---- sweep -------------------------------------------------------------------------------------------------------------

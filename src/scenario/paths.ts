@@ -95,7 +95,8 @@ export function pathError(root: Schema, raw: Raw, path: string): string | undefi
   for (const key of path.split('.')) {
     const where = done === '' ? 'a scenario' : done;
     const def = defOf(schema);
-    if (def.type === 'record' && (!isMap(value) || !Object.hasOwn(value, key))) {
+    // What holds single values by name takes new names; they are checked where they mean something.
+    if (isOfSections(def, value) && (!isMap(value) || !Object.hasOwn(value, key))) {
       return `there is no ${show(key)} in ${where}${didYouMean(key, isMap(value) ? Object.keys(value) : [])}`;
     }
     if (def.type === 'array' && (!Array.isArray(value) || !/^\d+$/.test(key) || Number(key) >= value.length)) {
@@ -112,6 +113,12 @@ export function pathError(root: Schema, raw: Raw, path: string): string | undefi
     done = join(done, key);
   }
   return undefined;
+}
+
+function isOfSections({ type, valueType }: Def, value: Raw | undefined): boolean {
+  if (type !== 'record') return false;
+  const { shape, type: of } = defOf(unwrap(valueType!, value));
+  return shape !== undefined || of === 'record';
 }
 
 /** Values of which one alone may be given: setting one takes the place of the other. */

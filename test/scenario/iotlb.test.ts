@@ -87,6 +87,18 @@ describe('a partition', () => {
     expect(varied).toEqual({ by: 'ways', minimum: [2, 2, 2, 0] });
   });
 
+  it('may be given by --set alone, names checked', () => {
+    const given = machine('walkers: 2', ['machine.iotlb.partition.minimum.host=3']).iotlb.partition;
+    expect(given).toEqual({ by: 'ways', minimum: [0, 0, 0, 3] });
+    const wrong = ['vn=1', '__proto__=1', 'vm.x=1', 'vm=-1'].map((end) => {
+      return problems(withTenants('walkers: 2'), { sets: [`machine.iotlb.partition.minimum.${end}`] }).join('\n');
+    });
+    expect(wrong[0]).toContain('minimum.vn: there is no tenant "vn"; did you mean "vm"?');
+    expect(wrong[1]).toContain('"__proto__" is not a name');
+    expect(wrong[2]).toContain('is a single value and has no "x"');
+    expect(wrong[3]).toContain('-1 is out of range');
+  });
+
   it.each([
     ['iotlb: { partition: { minimum: { vn: 1 } } }', 'there is no tenant "vn"; did you mean "vm"?'],
     [
@@ -101,6 +113,7 @@ describe('a partition', () => {
       'iotlb: { ways: 6, entries: 48, partition: { minimum: { vm: 2 } } }',
       'all 6 ways are taken, so that tenant "host" has none; expected a minimum for it, or at most 5 for the others',
     ],
+    ['iotlb: { partition: { minimum: { __proto__: 1 } } }', '"__proto__" is not a name'],
     ['iotlb: { l1: { partition: { minimum: { vm: 1 } } } }', 'unknown key "partition"'],
     ['deviceCache: { partition: { minimum: { vm: 1 } } }', 'unknown key "partition"'],
     ['iotlb: { partition: { by: rows } }', '"rows" is not one of ways, sets'],

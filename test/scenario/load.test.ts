@@ -16,7 +16,10 @@ const PLACE = /^(test\.yaml:\d+:\d+|--set .*|--seed): ./;
 
 describe('mistakes', () => {
   it.each(cases)('%s', async (file) => {
-    const loaded = loadText(readFileSync(join(GOLDEN, file), 'utf8'), file, { metrics: METRICS, tenantMetrics: TENANT_METRICS });
+    const loaded = loadText(readFileSync(join(GOLDEN, file), 'utf8'), file, {
+      metrics: METRICS,
+      tenantMetrics: TENANT_METRICS,
+    });
     const text = loaded.ok ? '' : `${problemLines(loaded.problems).join('\n')}\n`;
     await expect(text).toMatchFileSnapshot(`../golden/errors/${file.replace(/\.\w+$/, '.txt')}`);
     expect(text).not.toBe('');
