@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import * as L from '../../src/kernel/layout.ts';
 import { Prng } from '../../src/lib/prng.ts';
 import type { CacheSpec, IotlbSpec, Replacement } from '../../src/spec.ts';
+import { ReuseStack } from '../../src/stats/mrc/reuse-stack.ts';
 import { lru, machineOf, NO_CACHE, type Requester, World } from '../kernel/world.ts';
 
 /** Far enough apart that every walk has ended. */
@@ -20,6 +21,48 @@ function worldOf(iotlb: IotlbSpec, first: number, pages: number, historyPages = 
   world.setDevice(1, { domain: 1, mode: 4, root: table.rootAddress });
   return { world, table, requester: world.requester(1) };
 }
+
+/** Pages of the stream below, from 0: x ← x·6364136223846793005 + 1442695040888963407 mod 2⁶⁴ in two words, (x >> 33) mod N. */
+function* streamOf(pages: number, count: number): Generator<number> {
+  const [aHigh, aLow, cHigh, cLow] = [0x5851f42d, 0x4c957f2d, 0x14057b7e, 0xf767814f];
+  let [high, low] = [0, 1];
+  for (let i = 0; i < count; i++) {
+    const [l0, l1] = [low & 0xffff, low >>> 16];
+    const [a0, a1] = [aLow & 0xffff, aLow >>> 16];
+    const middle = l1 * a0 + ((l0 * a0) >>> 16);
+    const other = l0 * a1 + (middle & 0xffff);
+    const upper = l1 * a1 + Math.floor(middle / 65536) + Math.floor(other / 65536);
+    const sum = (Math.imul(low, aLow) >>> 0) + cLow;
+    high = (upper + Math.imul(high, aLow) + Math.imul(low, aHigh) + cHigh + (sum > 0xffffffff ? 1 : 0)) | 0;
+    low = sum >>> 0;
+    yield (high >>> 1) % pages;
+  }
+}
+
+describe('600 pages of the published stream through a fully associative LRU cache', () => {
+  /** References by depth of the first so many accesses. */
+  const depthsOf = (count: number): Float64Array => {
+    const stack = new ReuseStack();
+    const depths = new Float64Array(601);
+    for (const page of streamOf(600, count)) depths[stack.reference(page)]++;
+    return depths;
+  };
+  const hitsOf = (depths: Float64Array, entries: number): number =>
+    depths.subarray(1, entries + 1).reduce((sum, count) => sum + count, 0);
+
+  it('misses 0.8934 of 10 M accesses with 64 entries and 0.1469 with 512', () => {
+    const depths = depthsOf(1e7);
+    expect([64, 512].map((entries) => (1 - hitsOf(depths, entries) / 1e7).toFixed(4))).toEqual(['0.8934', '0.1469']);
+  });
+
+  it.each([64, 512])('hits in the unit as its stack distances say: %i entries', (entries) => {
+    const { world, requester } = worldOf(iotlbOf(lru(entries)), 0x80000, 600);
+    let at = 0;
+    for (const page of streamOf(600, 2e5))
+      world.kernel.exports.translate(requester.ctx, 0x80000 + page, 1, at++ * STEP);
+    expect(world.counters(requester)[L.C_HITS]).toBe(hitsOf(depthsOf(2e5), entries));
+  });
+});
 
 describe('a published stream of 1,000,000 accesses through both levels of one device', () => {
   it.each([
