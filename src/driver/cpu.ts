@@ -43,7 +43,7 @@ const WINDOWS = ACCOUNT_WINDOWS / 8;
  * memory of their own.
  */
 abstract class Booked {
-  protected readonly cells: Float64Array;
+  readonly cells: Float64Array;
   readonly at: number;
 
   constructor(bytes: number, cells: Float64Array = new Float64Array(bytes / 8)) {
@@ -206,12 +206,22 @@ export class DriverCpu {
   readonly account: DriverAccount;
   /** Before the run: mappings are set up, but nothing takes time or is counted as work. */
   setup = false;
+  /** Where the kernel finds the account, and what this core has of the domain that it works for (sim/single-pages.ts). */
+  readonly accountAt: number;
+  stockDomain = -1;
+  stock = 0;
   private lastPiece = 0;
+  /** Of the core and of the account: what every piece of work reads and adds to. */
+  private readonly times: Float64Array;
+  private readonly counts: Float64Array;
 
   /** Queues of one device share its account. */
   constructor(core: Core, account = new DriverAccount()) {
     this.core = core;
     this.account = account;
+    this.accountAt = account.at;
+    this.times = core.cells;
+    this.counts = account.cells;
     core.sharers++;
   }
 
@@ -220,7 +230,7 @@ export class DriverCpu {
   }
 
   get freePs(): number {
-    return this.core.freePs;
+    return this.times[FREE];
   }
 
   /**
@@ -228,21 +238,38 @@ export class DriverCpu {
    * queues that all have work take turns.
    */
   get turnPs(): number {
-    const { freePs, sharers, pieces } = this.core;
-    return freePs + Math.max(0, sharers - 1 - (pieces - this.lastPiece));
+    return this.core.sharers === 1 ? this.times[FREE] : this.sharedTurnPs();
+  }
+
+  private sharedTurnPs(): number {
+    const { sharers, pieces } = this.core;
+    return this.times[FREE] + Math.max(0, sharers - 1 - (pieces - this.lastPiece));
   }
 
   /** Work begins at `nowPs` or when the core is free. */
   begin(nowPs: number): void {
+    const { times } = this;
     this.lastPiece = ++this.core.pieces;
-    if (this.core.freePs < nowPs) this.core.freePs = nowPs;
+    if (times[FREE] < nowPs) times[FREE] = nowPs;
+  }
+
+  /** `begin` and `spend`. Returns when it is done. */
+  work(nowPs: number, ps: number): number {
+    const { times } = this;
+    this.lastPiece = ++this.core.pieces;
+    const freePs = (times[FREE] < nowPs ? nowPs : times[FREE]) + ps;
+    times[FREE] = freePs;
+    times[SPENT] += ps;
+    this.counts[CPU] += ps;
+    return freePs;
   }
 
   /** Work outside the DMA API. */
   spend(ps: number): void {
-    this.core.freePs += ps;
-    this.core.spentPs += ps;
-    this.account.cpuPs += ps;
+    const { times } = this;
+    times[FREE] += ps;
+    times[SPENT] += ps;
+    this.counts[CPU] += ps;
   }
 
   spendMap(ps: number): void {

@@ -32,10 +32,13 @@ export interface SinglePages {
   readonly unmaps: boolean;
   /** Pages mapped so less those unmapped so. */
   readonly pages: number;
-  /** 0: mapped; above: mapped, and the table has gained levels or lost tables; below: nothing is done. */
-  map(cpu: DriverCpu, iovaPage: number, physicalPage: number, prot: number): number;
-  /** False: nothing is done. */
-  unmap(cpu: DriverCpu, iovaPage: number): boolean;
+  /**
+   * Takes an IOVA that the core's magazine has, and maps. The IOVA page; -1: nothing is done; -2 - the IOVA page: done, and the table has
+   * gained levels or lost tables.
+   */
+  map(cpu: DriverCpu, physicalPage: number, prot: number): number;
+  /** 0: unmapped, and with `releases` 1 the IOVA is given back to the magazine; above: the IOVA is still taken; below: nothing is done. */
+  unmap(cpu: DriverCpu, iovaPage: number, releases: number): number;
 }
 
 /** Where one copy of every invalidation goes: one a unit, or one a device where each has its own domain ID (AMD v2). */
@@ -126,17 +129,20 @@ export class DmaDomain implements DmaSteps {
   }
 
   map(cpu: DriverCpu, physicalPage: number, pages: number, prot: number): number {
-    const { singles, iova } = this;
-    const iovaPage = iova.allocate(cpu.cpu, pages, cpu.freePs);
-    if (pages === 1 && singles !== undefined && iova.treeOps === 0 && !cpu.setup) {
-      const done = singles.map(cpu, iovaPage, physicalPage, prot);
-      if (done === 0) return iovaPage;
-      if (done > 0) return this.settle(cpu, iovaPage);
-    }
-    this.chargeAllocation(cpu, iovaPage);
+    // Short, so that callers are compiled with all that it calls.
+    const { singles } = this;
+    let answer = -1;
+    if (pages === 1 && singles !== undefined && !cpu.setup) answer = singles.map(cpu, physicalPage, prot);
+    return answer >= 0 ? answer : this.mapSteps(cpu, physicalPage, pages, prot, answer);
+  }
+
+  /** `answer`: what SinglePages.map has said. */
+  private mapSteps(cpu: DriverCpu, physicalPage: number, pages: number, prot: number, answer: number): number {
+    if (answer < -1) return this.settle(cpu, -2 - answer);
+    const iovaPage = this.reserve(cpu, pages);
     if (iovaPage < 0) return -1;
     if (this.mapAt(cpu, iovaPage, physicalPage, pages, prot)) return iovaPage;
-    iova.free(cpu.cpu, iovaPage, pages, cpu.freePs);
+    this.iova.free(cpu.cpu, iovaPage, pages, cpu.freePs);
     return -1;
   }
 
@@ -221,7 +227,15 @@ export class DmaDomain implements DmaSteps {
 
   unmapPage(cpu: DriverCpu, iovaPage: number): boolean {
     const { singleUnmaps } = this;
-    return singleUnmaps !== undefined && !cpu.setup && singleUnmaps.unmap(cpu, iovaPage);
+    return singleUnmaps !== undefined && !cpu.setup && singleUnmaps.unmap(cpu, iovaPage, 0) >= 0;
+  }
+
+  releasePage(cpu: DriverCpu, iovaPage: number): boolean {
+    const { singleUnmaps } = this;
+    if (singleUnmaps === undefined || cpu.setup) return false;
+    const done = singleUnmaps.unmap(cpu, iovaPage, 1);
+    if (done > 0) this.release(cpu, iovaPage, 1);
+    return done >= 0;
   }
 
   /** A list that could not be mapped in full: nothing of it stays. */

@@ -7,12 +7,20 @@
  *
  * Left out: the spinlocks (their cost is the caller's), and granules other than 4 KiB.
  */
+import {
+  MAGAZINE_BYTES,
+  MAGAZINE_PAGES,
+  MAGAZINE_RANGES as RANGES,
+  MAGAZINE_SIZE,
+  STOCK_LOADED,
+  STOCK_MAGAZINES,
+} from '../kernel/layout-driver.ts';
 import { log2Ceil, roundUpPowerOfTwo } from '../lib/bits.ts';
 import { assert } from '../lib/assert.ts';
 import { ANCHOR, NONE, RangeTree } from './range-tree.ts';
 
 /** iova.c: IOVA_MAG_SIZE, IOVA_RANGE_CACHE_MAX_SIZE, IOVA_DEPOT_DELAY; dma-iommu.c: start PFN of a DMA domain. */
-export const MAGAZINE_RANGES = 127;
+export const MAGAZINE_RANGES: number = RANGES;
 export const SIZE_CLASSES = 6;
 const DEPOT_TRIM_PS = 100e9;
 const LOWEST_PAGE = 1;
@@ -34,28 +42,99 @@ export interface IovaAllocatorSpec {
   readonly reserved: readonly (readonly [number, number])[];
 }
 
+/** Kernel memory that the kernel takes single pages from, and gives them back to, by itself (sim/single-pages.ts). */
+export interface IovaMemory {
+  readonly buffer: ArrayBufferLike;
+  /** What it must know: LAST_PAGE and NEXT_TRIM. */
+  readonly limits: Float64Array;
+  /** Place of STOCK_BYTES, zeroed, for one more CPU; 0: there is none left. */
+  takeStock(): number;
+}
+
+/** Indices of `limits`: the last page that may be handed out now, and when a depot's timer runs out next (Infinity: none is armed). */
+const LAST_PAGE = 0;
+const NEXT_TRIM = 1;
+
 /** One stack of freed ranges. */
 class Magazine {
-  size = 0;
   readonly pages: Float64Array;
+  private readonly sizes: Int32Array;
 
-  constructor(ranges = MAGAZINE_RANGES) {
-    this.pages = new Float64Array(ranges);
+  constructor(buffer: ArrayBufferLike = new ArrayBuffer(MAGAZINE_BYTES), at = 0, ranges = RANGES) {
+    this.sizes = new Int32Array(buffer, at + MAGAZINE_SIZE, 1);
+    this.pages = new Float64Array(buffer, at + MAGAZINE_PAGES, ranges);
+  }
+
+  get size(): number {
+    return this.sizes[0];
+  }
+  set size(size) {
+    this.sizes[0] = size;
+  }
+
+  /** Takes over what another holds. */
+  fill(from: Magazine): void {
+    this.pages.set(from.pages);
+    this.size = from.size;
+    from.size = 0;
   }
 }
 
 /** Stands for the magazines of a CPU that has not freed anything yet: most CPUs never touch most domains. */
-const EMPTY = new Magazine(0);
+const EMPTY = new Magazine(undefined, 0, 0);
+
+/** The loaded and the previous magazine of a CPU. Full and empty ones are exchanged with the depot by copies: these stay where they are. */
+class Stock {
+  loaded = EMPTY;
+  private spare = EMPTY;
+  private place = 0;
+  private pointers: Uint32Array | undefined;
+
+  get previous(): Magazine {
+    return this.spare;
+  }
+
+  /** Kernel memory of it; 0: it lies elsewhere. */
+  get at(): number {
+    return this.place;
+  }
+
+  /** Makes room for what the CPU frees. */
+  open(memory?: IovaMemory): void {
+    const at = memory?.takeStock() ?? 0;
+    this.place = at;
+    if (memory === undefined || at === 0) {
+      this.loaded = new Magazine();
+      this.spare = new Magazine();
+      return;
+    }
+    const first = at + STOCK_MAGAZINES;
+    this.loaded = new Magazine(memory.buffer, first);
+    this.spare = new Magazine(memory.buffer, first + MAGAZINE_BYTES);
+    this.pointers = new Uint32Array(memory.buffer, at + STOCK_LOADED, 1);
+    this.pointers[0] = first;
+  }
+
+  swap(): void {
+    const { loaded, pointers } = this;
+    this.loaded = this.spare;
+    this.spare = loaded;
+    if (pointers !== undefined) pointers[0] = this.loaded.pages.byteOffset - MAGAZINE_PAGES;
+  }
+}
 
 /** One size class: a loaded and a previous magazine for each CPU, and the shared depot. */
 class SizeClass {
-  readonly loaded: Magazine[] = [];
-  readonly previous: Magazine[] = [];
+  readonly stocks: readonly Stock[];
   readonly depot: Magazine[] = [];
   /** Empty magazines kept for reuse. */
   readonly spare: Magazine[] = [];
   /** When the depot is looked at next; Infinity: no timer armed. */
   trimAtPs = Infinity;
+
+  constructor(cpus: number) {
+    this.stocks = Array.from({ length: cpus }, () => new Stock());
+  }
 }
 
 export class IovaAllocator {
@@ -65,26 +144,25 @@ export class IovaAllocator {
   private readonly tree = new RangeTree(LOWEST_PAGE);
   private readonly classes: SizeClass[] = [];
   private readonly limit: number;
+  private readonly memory: IovaMemory | undefined;
+  private readonly limits: Float64Array;
   private cachedNode = ANCHOR;
   private cached32Node = ANCHOR;
   private max32Pages = PAGES_32BIT;
   private try32Bit: boolean;
-  private nextTrimPs = Infinity;
 
-  constructor(spec: IovaAllocatorSpec) {
+  /** With `memory` the kernel can serve single pages. */
+  constructor(spec: IovaAllocatorSpec, memory?: IovaMemory) {
     this.spec = spec;
+    this.memory = memory;
+    this.limits = memory?.limits ?? new Float64Array(2);
     let limit = 1;
     for (let bit = 12; bit < spec.maskBits; bit++) limit *= 2;
     this.limit = limit - 1;
     this.try32Bit = this.limit > PAGES_32BIT - 1 && !spec.forcedac;
-    for (let sizeLog2 = 0; sizeLog2 < SIZE_CLASSES; sizeLog2++) {
-      const sizeClass = new SizeClass();
-      for (let cpu = 0; cpu < spec.cpus; cpu++) {
-        sizeClass.loaded.push(EMPTY);
-        sizeClass.previous.push(EMPTY);
-      }
-      this.classes.push(sizeClass);
-    }
+    this.limits[LAST_PAGE] = this.try32Bit ? LAST_PAGE_32BIT : this.limit;
+    this.limits[NEXT_TRIM] = Infinity;
+    for (let sizeLog2 = 0; sizeLog2 < SIZE_CLASSES; sizeLog2++) this.classes.push(new SizeClass(spec.cpus));
     for (const [first, last] of spec.reserved) this.reserve(first, last);
   }
 
@@ -98,17 +176,28 @@ export class IovaAllocator {
     return this.tree.size;
   }
 
+  /** Kernel memory of a CPU's single pages (STOCK_*); 0: the kernel cannot serve it. */
+  stockOf(cpu: number): number {
+    const stock = this.classes[0].stocks[cpu];
+    if (this.memory !== undefined) this.open(stock, 0);
+    return stock.at;
+  }
+
+  private open(stock: Stock, sizeLog2: number): void {
+    if (stock.loaded === EMPTY) stock.open(sizeLog2 === 0 ? this.memory : undefined);
+  }
+
   /** First page of a free IOVA range of `pages` (≥ 1), or -1 when there is none. `nowPs` drives the depot's timer. */
   allocate(cpu: number, pages: number, nowPs: number): number {
-    if (nowPs >= this.nextTrimPs) this.trimDepots(nowPs);
+    if (nowPs >= this.limits[NEXT_TRIM]) this.trimDepots(nowPs);
     this.treeOps = 0;
     // What most calls are: one page, from the loaded magazine, within the limit of this try.
     if (pages === 1) {
-      const loaded = this.classes[0].loaded[cpu];
+      const { loaded } = this.classes[0].stocks[cpu];
       const { size } = loaded;
       if (size > 0) {
         const page = loaded.pages[size - 1];
-        if (page <= (this.try32Bit ? LAST_PAGE_32BIT : this.limit)) {
+        if (page <= this.limits[LAST_PAGE]) {
           loaded.size = size - 1;
           return page;
         }
@@ -117,7 +206,10 @@ export class IovaAllocator {
     if (this.try32Bit) {
       const page = this.allocateFast(cpu, pages, PAGES_32BIT - 1, false);
       if (page !== 0) return page;
-      if (!this.spec.retry32Bit) this.try32Bit = false;
+      if (!this.spec.retry32Bit) {
+        this.try32Bit = false;
+        this.limits[LAST_PAGE] = this.limit;
+      }
     }
     const page = this.allocateFast(cpu, pages, this.limit, true);
     return page !== 0 ? page : -1;
@@ -125,11 +217,11 @@ export class IovaAllocator {
 
   /** Gives back what one `allocate` of `pages` returned, on any CPU. */
   free(cpu: number, page: number, pages: number, nowPs: number): void {
-    if (nowPs >= this.nextTrimPs) this.trimDepots(nowPs);
+    if (nowPs >= this.limits[NEXT_TRIM]) this.trimDepots(nowPs);
     this.treeOps = 0;
     // As `push`, for what most calls are.
     if (pages === 1) {
-      const loaded = this.classes[0].loaded[cpu];
+      const { loaded } = this.classes[0].stocks[cpu];
       const { size } = loaded;
       if (size < loaded.pages.length) {
         loaded.pages[size] = page;
@@ -138,7 +230,7 @@ export class IovaAllocator {
       }
     }
     const sizeLog2 = log2Ceil(pages);
-    if (sizeLog2 < SIZE_CLASSES) this.push(this.classes[sizeLog2], cpu, page, nowPs);
+    if (sizeLog2 < SIZE_CLASSES) this.push(sizeLog2, cpu, page, nowPs);
     else this.removeRange(page);
   }
 
@@ -166,7 +258,7 @@ export class IovaAllocator {
     const size = pages < 1 << (SIZE_CLASSES - 1) ? roundUpPowerOfTwo(pages) : pages;
     const sizeLog2 = log2Ceil(size);
     if (sizeLog2 < SIZE_CLASSES) {
-      const page = this.pop(this.classes[sizeLog2], cpu, limit + 1 - size);
+      const page = this.pop(sizeLog2, cpu, limit + 1 - size);
       if (page !== 0) return page;
     }
     const page = this.insertRange(size, limit + 1);
@@ -176,37 +268,44 @@ export class IovaAllocator {
   }
 
   /** __iova_rcache_get. */
-  private pop(sizeClass: SizeClass, cpu: number, limit: number): number {
-    if (sizeClass.loaded[cpu].size === 0) {
-      if (sizeClass.previous[cpu].size > 0) {
-        swapMagazines(sizeClass, cpu);
+  private pop(sizeLog2: number, cpu: number, limit: number): number {
+    const { stocks, depot, spare } = this.classes[sizeLog2];
+    const stock = stocks[cpu];
+    if (stock.loaded.size === 0) {
+      if (stock.previous.size > 0) {
+        stock.swap();
       } else {
-        const refill = sizeClass.depot.pop();
+        const refill = depot.pop();
         if (refill === undefined) return 0;
-        if (sizeClass.loaded[cpu] !== EMPTY) sizeClass.spare.push(sizeClass.loaded[cpu]);
-        sizeClass.loaded[cpu] = refill;
+        this.open(stock, sizeLog2);
+        stock.loaded.fill(refill);
+        spare.push(refill);
       }
     }
-    return popMagazine(sizeClass.loaded[cpu], limit);
+    return popMagazine(stock.loaded, limit);
   }
 
   /** __iova_rcache_insert. */
-  private push(sizeClass: SizeClass, cpu: number, page: number, nowPs: number): void {
-    if (sizeClass.loaded[cpu].size === MAGAZINE_RANGES) {
-      if (sizeClass.previous[cpu].size < MAGAZINE_RANGES) swapMagazines(sizeClass, cpu);
-      else this.storeLoaded(sizeClass, cpu, nowPs);
+  private push(sizeLog2: number, cpu: number, page: number, nowPs: number): void {
+    const sizeClass = this.classes[sizeLog2];
+    const stock = sizeClass.stocks[cpu];
+    this.open(stock, sizeLog2);
+    if (stock.loaded.size === MAGAZINE_RANGES) {
+      if (stock.previous.size < MAGAZINE_RANGES) stock.swap();
+      else this.storeLoaded(sizeClass, stock.loaded, nowPs);
     }
-    let loaded = sizeClass.loaded[cpu];
-    if (loaded === EMPTY) loaded = sizeClass.loaded[cpu] = sizeClass.spare.pop() ?? new Magazine();
-    loaded.pages[loaded.size++] = page;
+    const { loaded } = stock;
+    const { size } = loaded;
+    loaded.pages[size] = page;
+    loaded.size = size + 1;
   }
 
-  /** Moves the full loaded magazine to the depot, or back to the tree when the depot is full. */
-  private storeLoaded(sizeClass: SizeClass, cpu: number, nowPs: number): void {
-    const full = sizeClass.loaded[cpu];
+  /** Moves what the full loaded magazine holds to the depot, or back to the tree when the depot is full. */
+  private storeLoaded(sizeClass: SizeClass, full: Magazine, nowPs: number): void {
     if (sizeClass.depot.length < this.spec.depotMagazines) {
-      sizeClass.depot.push(full);
-      sizeClass.loaded[cpu] = sizeClass.spare.pop() ?? new Magazine();
+      const stored = sizeClass.spare.pop() ?? new Magazine();
+      stored.fill(full);
+      sizeClass.depot.push(stored);
       if (this.spec.depotMagazines === Infinity && sizeClass.trimAtPs === Infinity) {
         this.armTrim(sizeClass, nowPs + DEPOT_TRIM_PS);
       }
@@ -217,17 +316,18 @@ export class IovaAllocator {
 
   private armTrim(sizeClass: SizeClass, atPs: number): void {
     sizeClass.trimAtPs = atPs;
-    if (atPs < this.nextTrimPs) this.nextTrimPs = atPs;
+    if (atPs < this.limits[NEXT_TRIM]) this.limits[NEXT_TRIM] = atPs;
   }
 
   /** iova_depot_work_func, for every timer that has run out by `nowPs`, in order of time. */
   private trimDepots(nowPs: number): void {
-    while (this.nextTrimPs <= nowPs) {
-      const atPs = this.nextTrimPs;
-      this.nextTrimPs = Infinity;
+    const { limits } = this;
+    while (limits[NEXT_TRIM] <= nowPs) {
+      const atPs = limits[NEXT_TRIM];
+      limits[NEXT_TRIM] = Infinity;
       for (const sizeClass of this.classes) {
         if (sizeClass.trimAtPs <= atPs) this.trimDepot(sizeClass, atPs);
-        if (sizeClass.trimAtPs < this.nextTrimPs) this.nextTrimPs = sizeClass.trimAtPs;
+        if (sizeClass.trimAtPs < limits[NEXT_TRIM]) limits[NEXT_TRIM] = sizeClass.trimAtPs;
       }
     }
   }
@@ -244,9 +344,9 @@ export class IovaAllocator {
   /** free_cpu_cached_iovas for each CPU, then free_global_cached_iovas. */
   private flushCaches(): void {
     for (let cpu = 0; cpu < this.spec.cpus; cpu++) {
-      for (const sizeClass of this.classes) {
-        this.emptyMagazine(sizeClass.loaded[cpu]);
-        this.emptyMagazine(sizeClass.previous[cpu]);
+      for (const { stocks } of this.classes) {
+        this.emptyMagazine(stocks[cpu].loaded);
+        this.emptyMagazine(stocks[cpu].previous);
       }
     }
     const oldestFirst = this.spec.depotMagazines !== Infinity; // an array up to 6.6, then a list used as a stack
@@ -323,12 +423,6 @@ export class IovaAllocator {
     if (lo >= tree.lo[this.cachedNode]) this.cachedNode = tree.after(node);
     tree.remove(node);
   }
-}
-
-function swapMagazines(sizeClass: SizeClass, cpu: number): void {
-  const loaded = sizeClass.loaded[cpu];
-  sizeClass.loaded[cpu] = sizeClass.previous[cpu]!;
-  sizeClass.previous[cpu] = loaded;
 }
 
 /** iova_magazine_pop: the newest range at or below `limit`; the top one fills its hole. 0 = none. */

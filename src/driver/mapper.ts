@@ -30,6 +30,7 @@ export class DeviceMapper implements Mapper {
   private readonly driver: DeviceDriver;
   private readonly cpu: DriverCpu;
   private readonly policy: MappingPolicy;
+  private readonly bounce: BounceBuffers | undefined;
   private readonly pager: Pick<Pager, 'reserve'> | undefined;
   /** The mappers of all queues, by queue. */
   private readonly queues: DeviceMapper[];
@@ -42,6 +43,7 @@ export class DeviceMapper implements Mapper {
     this.driver = driver;
     this.cpu = new DriverCpu(driver.cores[queue % driver.cores.length], this.account);
     this.policy = driver.policy;
+    this.bounce = driver.bounce;
     this.pager = first === undefined ? driver.pager?.(this.cpu) : first.pager;
   }
 
@@ -54,9 +56,7 @@ export class DeviceMapper implements Mapper {
   }
 
   work(nowPs: number, costNs: number): number {
-    this.cpu.begin(nowPs);
-    this.cpu.spend(Math.round(costNs * 1000));
-    return this.cpu.freePs;
+    return this.cpu.work(nowPs, Math.round(costNs * 1000));
   }
 
   allocate(pages: number): number {
@@ -89,16 +89,17 @@ export class DeviceMapper implements Mapper {
     return mapped;
   }
 
-  map(physicalPage: number, pages: number, prot: number, lengthBytes = pages * PAGE_BYTES): number {
-    const { bounce } = this.driver;
-    if (bounce === undefined || lengthBytes % PAGE_BYTES === 0) {
-      return this.policy.map(this.cpu, physicalPage, pages, prot);
+  map(physicalPage: number, pages: number, prot: number, lengthBytes?: number): number {
+    const { bounce } = this;
+    if (bounce !== undefined && lengthBytes !== undefined && lengthBytes % PAGE_BYTES !== 0) {
+      return bounce.map(this.cpu, pages, prot, lengthBytes);
     }
-    return bounce.map(this.cpu, pages, prot, lengthBytes);
+    return this.policy.map(this.cpu, physicalPage, pages, prot);
   }
 
   unmap(iovaPage: number, pages: number): void {
-    if (this.driver.bounce?.unmap(this.cpu, iovaPage) === true) return;
+    const { bounce } = this;
+    if (bounce !== undefined && bounce.unmap(this.cpu, iovaPage)) return;
     this.policy.unmap(this.cpu, iovaPage, pages);
   }
 

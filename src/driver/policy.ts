@@ -31,6 +31,8 @@ export interface DmaSteps {
    * unit and nobody holds a lock: the same costs. False: not that case, and nothing is done.
    */
   unmapPage(cpu: DriverCpu, iovaPage: number): boolean;
+  /** The same, and `release`. */
+  releasePage(cpu: DriverCpu, iovaPage: number): boolean;
   /** Drops everything of the domain from the caches, and waits until it is done. */
   flush(cpu: DriverCpu): void;
   /** Gives the IOVA range back. */

@@ -48,6 +48,7 @@ import {
   QUEUE_UNIT,
   QUEUE_VTD,
   QUEUE_WAIT_PS,
+  QUEUE_WAIT_WORDS,
   QUEUE_WAITS,
   QUEUE_WRITE,
   QUEUE_WRITTEN,
@@ -279,6 +280,10 @@ export class CommandQueue implements CommandPort {
     words[QUEUE_SEMAPHORE / 4] = 4 * ring.semaphore;
     words[QUEUE_SEMAPHORE_ADDRESS / 4] = ring.semaphoreAddress % TWO_32;
     words[QUEUE_SEMAPHORE_ADDRESS / 4 + 1] = Math.floor(ring.semaphoreAddress / TWO_32);
+    const stored = new Int32Array(COMMAND_WORDS);
+    this.wait.address = ring.semaphoreAddress;
+    encoding.encode(stored, 0, this.wait);
+    words.set(stored, QUEUE_WAIT_WORDS / 4);
     const { pages, pasidPages, wait } = encoding.reserved;
     words.set(pages, QUEUE_RESERVED_PAGES / 4);
     words.set(pasidPages, QUEUE_RESERVED_PASID / 4);
@@ -541,11 +546,21 @@ export class CommandQueue implements CommandPort {
   process(nowPs: number): void {
     const { hardware } = this;
     if (hardware === undefined) return this.processAll(nowPs);
-    for (;;) {
-      const dropped = hardware.kernel.exports.queueProcess(hardware.at, nowPs);
-      hardware.dropped(dropped >= 0 ? dropped : -1 - dropped);
-      if (dropped >= 0 || !this.processOne(nowPs)) return;
+    const dropped = hardware.kernel.exports.queueProcess(hardware.at, nowPs);
+    if (dropped < 0) this.processOther(hardware, dropped, nowPs);
+    else hardware.dropped(dropped);
+  }
+
+  /** The kernel has stopped before a command that it does not know: `answer` is below 0 (queueProcess). */
+  private processOther(hardware: QueueHardware, answer: number, nowPs: number): void {
+    let dropped = answer;
+    while (dropped < 0) {
+      hardware.dropped(-1 - dropped);
+      if (!this.processOne(nowPs)) return;
+      if (this.hardware === undefined) return this.processAll(nowPs);
+      dropped = hardware.kernel.exports.queueProcess(hardware.at, nowPs);
     }
+    hardware.dropped(dropped);
   }
 
   private processAll(nowPs: number): void {
@@ -693,7 +708,7 @@ export class CommandQueue implements CommandPort {
       grown.words.set(pending.words.subarray(from, from + PENDING_BYTES / 4), ((seq & grown.mask) * PENDING_BYTES) / 4);
     }
     this.pending = grown;
-    words[QUEUE_PENDING / 4] = 0;
+    words[QUEUE_PENDING / 4] = words[QUEUE_PENDING_MASK / 4] = 0;
     this.hardware = undefined;
   }
 }

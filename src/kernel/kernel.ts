@@ -70,21 +70,13 @@ export interface KernelExports {
     walkCaches: number,
   ): number;
   queueWait(queue: number, nowPs: number): number;
-  queueProcess(queue: number, nowPs: number): number;
+  readonly queueProcess: (queue: number, nowPs: number) => number;
 
   /**
-   * The short way of drivers (sim/single-pages.ts) by the records of layout-driver.ts. 0: done; 1: done, and the table has gained levels or
-   * lost tables; below: nothing is done.
+   * The short way of drivers by the records of layout-driver.ts. Return what SinglePages of driver/domain.ts says.
    */
-  driverMap(
-    domain: number,
-    core: number,
-    account: number,
-    iovaPage: number,
-    physicalPage: number,
-    prot: number,
-  ): number;
-  driverUnmap(domain: number, core: number, account: number, iovaPage: number): number;
+  readonly driverMap: (stock: number, account: number, physicalPage: number, prot: number) => number;
+  readonly driverUnmap: (stock: number, account: number, iovaPage: number, releases: number) => number;
 
   /** A bare cache: 1 = hit (a miss fills); removal: 1 = it was there. */
   cacheAccess(cache: number, page: number, space: number): number;

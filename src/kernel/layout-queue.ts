@@ -38,7 +38,8 @@ export const QUEUE_PLAIN = 256; // pointer to a bit for each domain ID: 1 = its 
 export const QUEUE_RESERVED_PAGES = 272; // 4 × u32: bits that must be zero: PAGES without and with PASID (AMD: the same), waits
 export const QUEUE_RESERVED_PASID = 288;
 export const QUEUE_RESERVED_WAIT = 304;
-export const QUEUE_BYTES = 320;
+export const QUEUE_WAIT_WORDS = 320; // 4 × u32: a completion wait that stores 0
+export const QUEUE_BYTES = 384;
 /** A command that has been read. */
 export const PENDING_WORDS = 0; // 4 × u32
 export const PENDING_DONE = 16; // f64: when it has been executed, ps

@@ -190,7 +190,7 @@ export class UnitSystem implements CommandHandler {
     });
     const log = logIn(kernel.i32, (queues.base + eventLogOffset(machine)) / 4, eventLogEntries);
     this.eventLog = new EventLog(log, isIntel ? vtdFaults : amdFaults);
-    this.driverMemory = new DriverMemory(kernel, this.plan.driver);
+    this.driverMemory = new DriverMemory(kernel, this.plan.driver, devices);
     this.cores = Array.from({ length: coreCount(spec, devices) }, (_, cpu) => this.driverMemory.core(cpu));
     const { regions, plan, commands: port } = this;
     this.virtualMachines = new VirtualMachines({ spec, kernel, rules, memory, plan, regions, port });
@@ -495,11 +495,12 @@ export class UnitSystem implements CommandHandler {
     const guest = hasGuestTable(tenant.mode);
     const stage = guest ? tenant.guest : tenant.host;
     const { table, attach, ...rest } = guest ? this.guestDma(plan, tenant) : this.hostDma(plan, tenant.host);
+    const at = this.driverMemory.domain();
     const config = {
       ...rest,
       table,
       firstStage: stage.format !== HOST_FORMAT,
-      iova: this.iovaAllocator(stage, plan),
+      iova: this.iovaAllocator(stage, plan, at),
       rules: KERNEL_ERAS[os.kernelEra],
       costs: os.costs,
       npCache: cachesNotPresent(tenant),
@@ -508,7 +509,6 @@ export class UnitSystem implements CommandHandler {
     };
     // What others share is told to them at every change.
     const isOwn = this.sharing(plan.domain) === undefined;
-    const at = this.driverMemory.domain();
     const singles = isOwn ? kernelPages(this.kernel, at, table.pages, config, this.commands) : undefined;
     return { dma: new DmaDomain({ ...config, singles }), table, attach, policies: new Map() };
   }
@@ -569,7 +569,8 @@ export class UnitSystem implements CommandHandler {
     return { outbox: this.outbox, domain, nowPs: () => this.engine.nowPs };
   }
 
-  private iovaAllocator(stage: StageSpec, { domain }: DevicePlan): IovaAllocator {
+  /** `at`: the domain's record. */
+  private iovaAllocator(stage: StageSpec, { domain }: DevicePlan, at: number): IovaAllocator {
     const { geometry } = this.rules.of(stage);
     const { iova, kernelEra } = this.spec.os;
     const { depotMagazines, retry32Bit, reserved } = KERNEL_ERAS[kernelEra];
@@ -578,14 +579,15 @@ export class UnitSystem implements CommandHandler {
     const maskBits = Math.min(iova.maskBits, tableBits);
     const { units } = this.domainPlan(domain);
     const others = othersPages(units.indexOf(this.plan.unit), units.length, maskBits);
-    return new IovaAllocator({
+    const allocatorSpec = {
       cpus: this.cores.length,
       maskBits,
       forcedac: iova.forcedac,
       depotMagazines,
       retry32Bit,
       reserved: [...reserved, ...others],
-    });
+    };
+    return new IovaAllocator(allocatorSpec, this.driverMemory.iovas(at));
   }
 
   /** A table in the host's memory that devices go through, and what leads them to it. */

@@ -60,7 +60,7 @@ function build(kernelEra: KernelEra, entries: number, isShort: boolean, second: 
 type World = ReturnType<typeof build>;
 
 interface Operation {
-  readonly kind: 'map' | 'unmap' | 'pages' | 'all' | 'device' | 'wait' | 'use' | 'process' | 'other';
+  readonly kind: 'map' | 'unmap' | 'burst' | 'pages' | 'all' | 'device' | 'wait' | 'use' | 'process' | 'other';
   readonly delay: number;
   readonly page: number;
   readonly pasid: number;
@@ -79,6 +79,7 @@ const operation: fc.Arbitrary<Operation> = fc.record({
     'unmap',
     'unmap',
     'unmap',
+    'burst',
     'pages',
     'pages',
     'all',
@@ -115,6 +116,25 @@ function drive({ unit, kernel, mappers, mapped }: World, op: Operation, nowPs: n
   return mapper.cpuFreePs;
 }
 
+/**
+ * A core maps many pages and then unmaps them, so that its magazines of IOVAs fill and empty, the depot too; sometimes so late that
+ * the depot's timer has run out. Where and when.
+ */
+function burst({ unit, mappers }: World, op: Operation, nowPs: number): unknown {
+  const device = op.domain % unit.devices.length;
+  const mapper = mappers[2 * device + op.core];
+  mapper.work(nowPs + (op.page % 4 === 0 ? 1.1e11 : 0), 0.7);
+  const { firstPage } = unit.devices[device].plan;
+  const pages = Array.from({ length: 10 * op.page }, (_, i) => mapper.map(firstPage + (i % PAGES), 1, WRITE));
+  for (let i = op.size % 5; i > 0; i--) pages.push(pages.shift() ?? mapper.map(firstPage, 1, WRITE));
+  const times = pages.map((page) => {
+    mapper.unmap(page, 1);
+    unit.commands.process(mapper.cpuFreePs);
+    return mapper.cpuFreePs;
+  });
+  return [pages, times];
+}
+
 /** Does it; what a driver, the engine and a device see of it. */
 function act(world: World, op: Operation, nowPs: number): unknown {
   const { unit, kernel, iovas, domains } = world;
@@ -125,6 +145,8 @@ function act(world: World, op: Operation, nowPs: number): unknown {
     case 'map':
     case 'unmap':
       return drive(world, op, nowPs);
+    case 'burst':
+      return burst(world, op, nowPs);
     case 'pages':
       return commands.submitPages(nowPs, domain, op.pasid, page, op.size, op.walkCaches);
     case 'all':

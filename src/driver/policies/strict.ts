@@ -6,12 +6,17 @@ import { type DriverCpu, MappedPolicy, type MappingPolicy, type PolicyContext } 
 
 class StrictPolicy extends MappedPolicy {
   unmap(cpu: DriverCpu, iovaPage: number, pages: number): void {
-    this.unmapAt(cpu, iovaPage, pages);
+    if (pages === 1 && this.steps.releasePage(cpu, iovaPage)) return;
+    this.unmapSteps(cpu, iovaPage, pages);
     this.steps.release(cpu, iovaPage, pages);
   }
 
   unmapAt(cpu: DriverCpu, iovaPage: number, pages: number): void {
     if (pages === 1 && this.steps.unmapPage(cpu, iovaPage)) return;
+    this.unmapSteps(cpu, iovaPage, pages);
+  }
+
+  private unmapSteps(cpu: DriverCpu, iovaPage: number, pages: number): void {
     const tablesFreed = this.steps.clear(cpu, iovaPage, pages);
     const clearedPs = cpu.freePs;
     this.steps.invalidate(cpu, iovaPage, pages, tablesFreed);

@@ -8,10 +8,10 @@ import {
   QUEUE_DEVICE_TLBS, QUEUE_DOORBELL, QUEUE_DRAINED, QUEUE_FETCH, QUEUE_FETCHED, QUEUE_FULL_STALLS, QUEUE_HALTED,
   QUEUE_IDLE, QUEUE_PENDING, QUEUE_PENDING_MASK, QUEUE_PLAIN, QUEUE_RESERVED_PAGES, QUEUE_RESERVED_PASID,
   QUEUE_RESERVED_WAIT, QUEUE_RING, QUEUE_RING_END, QUEUE_SEMAPHORE, QUEUE_SEMAPHORE_ADDRESS, QUEUE_STALLED_PS,
-  QUEUE_STORES, QUEUE_UNIT, QUEUE_VTD, QUEUE_WAITS, QUEUE_WAIT_PS, QUEUE_WRITE, QUEUE_WRITTEN,
+  QUEUE_STORES, QUEUE_UNIT, QUEUE_VTD, QUEUE_WAITS, QUEUE_WAIT_PS, QUEUE_WAIT_WORDS, QUEUE_WRITE, QUEUE_WRITTEN,
 } from '../layout-queue';
 import { dropPages } from './invalidate';
-import { addTo, pageOf } from './state';
+import { ONE, addTo, increment, pageOf } from './state';
 import { later } from './translate';
 
 /** Kinds of iommu/commands/command.ts. */
@@ -20,12 +20,13 @@ const KIND_WAIT: i32 = 1;
 const KIND_PAGES: i32 = 3;
 /** The general way must do it. */
 const NOT_HERE: f64 = -1;
+/** What the commands of an unmap add to QUEUE_COMMANDS and QUEUE_WAITS. */
+const TWO_AND_ONE = memory.data<f64>([2, 1], 16);
 /** log2 bytes and pages of "all of it". */
 const WHOLE_LOG2: i32 = 64;
 const ALL_PAGES_LOG2: i32 = 52;
 
 /** AMD 48882 section 2.4: opcode in bits 63:60 of the first half; S, PDE and GN in the second. */
-const AMD_WAIT: u64 = 0x1000000000000000;
 const AMD_PAGES: u64 = 0x3000000000000000;
 const AMD_STORE: u64 = 1;
 const AMD_SIZE: u64 = 1;
@@ -37,12 +38,10 @@ const AMD_RANGE_MOST: i32 = 52;
 
 /** VT-d 4.1, section 6.5.2: type in bits 3:0, granularity in 5:4. */
 const VTD_IOTLB: u64 = 2;
-const VTD_WAIT: u64 = 5;
 const VTD_PASID_IOTLB: u64 = 6;
 const VTD_BY_DOMAIN: u64 = 2 << 4;
 const VTD_BY_PAGE: u64 = 3 << 4;
 const VTD_STATUS_WRITE: u64 = 1 << 5;
-const VTD_FENCE: u64 = 1 << 6;
 const VTD_HINT: u64 = 1 << 6;
 
 /**
@@ -67,21 +66,19 @@ export function queueWait(queue: usize, nowPs: f64): f64 {
  * Applies, in order, the commands whose time has come. Returns the number of cache entries dropped; -1 - that number when it stopped
  * before a command of another kind.
  */
-export function queueProcess(queue: usize, nowPs: f64): f64 {
-  const pending = load<usize>(queue, QUEUE_PENDING);
-  const mask = load<u32>(queue, QUEUE_PENDING_MASK);
-  const end = load<u32>(queue, QUEUE_FETCHED);
+export function queueProcess(queue: usize, nowPs: f64): i32 {
   let dropped = 0;
-  for (let seq = load<u32>(queue, QUEUE_APPLIED); seq != end; seq++) {
-    const record = pending + (seq & mask) * PENDING_BYTES;
+  let seq = load<u32>(queue, QUEUE_APPLIED);
+  while (seq != load<u32>(queue, QUEUE_FETCHED)) {
+    const record = recordOf(queue, seq);
     if (load<f64>(record, PENDING_DONE) > nowPs) break;
     const kind = load<i32>(record, PENDING_KIND);
     if (kind == KIND_PAGES) dropped += applyPages(queue, record);
     else if (kind == KIND_WAIT) applyWait(queue, record);
-    else return <f64>(-1 - dropped);
-    store<u32>(queue, seq + 1, QUEUE_APPLIED);
+    else return -1 - dropped;
+    store<u32>(queue, ++seq, QUEUE_APPLIED);
   }
-  return <f64>dropped;
+  return dropped;
 }
 
 // ---- Software's side ---------------------------------------------------------------------------------------------------------------
@@ -94,19 +91,32 @@ function hasPlaces(queue: usize, commands: u32): bool {
   return load<u32>(queue, QUEUE_FETCHED) - load<u32>(queue, QUEUE_APPLIED) <= load<u32>(queue, QUEUE_PENDING_MASK) + 1 - commands;
 }
 
-/** The same for a command and the wait behind it. */
+/**
+ * Whether a command and the wait behind it can go the short way at `nowPs` without waiting for a slot of the ring, which has more than
+ * two. Where the general way keeps what waits, the mask is 0.
+ */
 // @ts-ignore: decorator
 @inline
-export function hasPlacesForTwo(queue: usize): bool {
-  return hasPlaces(queue, 2);
+export function takesTwo(queue: usize, nowPs: f64): bool {
+  if (load<i32>(queue, QUEUE_HALTED) != 0) return false;
+  const written = load<u32>(queue, QUEUE_WRITTEN);
+  if (written - load<u32>(queue, QUEUE_APPLIED) + 1 > load<u32>(queue, QUEUE_PENDING_MASK)) return false;
+  // The slot that the second needs: it was used later than the first's, or never (0).
+  return load<f64>(recordOf(queue, written + 1 - load<u32>(queue, QUEUE_CAPACITY)), PENDING_DONE) <= nowPs;
+}
+
+// @ts-ignore: decorator
+@inline
+function recordOf(queue: usize, seq: u32): usize {
+  return load<usize>(queue, QUEUE_PENDING) + (seq & load<u32>(queue, QUEUE_PENDING_MASK)) * PENDING_BYTES;
 }
 
 /** When there is a slot to write to, counted as a stall if that is later. */
 // @ts-ignore: decorator
 @inline
-export function takeSlot(queue: usize, nowPs: f64): f64 {
+function takeSlot(queue: usize, nowPs: f64): f64 {
   const before = load<u32>(queue, QUEUE_WRITTEN) - load<u32>(queue, QUEUE_CAPACITY);
-  const record = load<usize>(queue, QUEUE_PENDING) + (before & load<u32>(queue, QUEUE_PENDING_MASK)) * PENDING_BYTES;
+  const record = recordOf(queue, before);
   const freeAtPs = load<f64>(record, PENDING_DONE); // 0: never used
   if (freeAtPs <= nowPs) return nowPs;
   addTo(queue + QUEUE_FULL_STALLS, 1);
@@ -152,29 +162,53 @@ function sendPages(queue: usize, atPs: f64, domain: i32, pasid: i32, page: u64, 
   else amdPages(queue, domain, pasid, amdRange(page, sizeLog2), walkCaches);
 }
 
-/** An invalidation of one page of 4 KiB. */
-// @ts-ignore: decorator
-@inline
-export function sendPage(queue: usize, atPs: f64, domain: i32, pasid: i32, page: u64, walkCaches: bool): void {
-  store<f64>(queue, atPs, QUEUE_DOORBELL);
-  if (load<i32>(queue, QUEUE_VTD) != 0) vtdPages(queue, domain, pasid, page, 12, walkCaches);
-  else amdPages(queue, domain, pasid, page << 12, walkCaches);
-}
-
 /** Returns when the semaphore will be written. */
 // @ts-ignore: decorator
 @inline
-export function sendWait(queue: usize, atPs: f64): f64 {
+function sendWait(queue: usize, atPs: f64): f64 {
   const data = load<u32>(queue, QUEUE_STORES) + 1;
   store<u32>(queue, data, QUEUE_STORES);
-  addTo(queue + QUEUE_WAITS, 1);
+  increment(queue + QUEUE_WAITS);
   store<f64>(queue, atPs, QUEUE_DOORBELL);
-  const address = load<u64>(queue, QUEUE_SEMAPHORE_ADDRESS);
   const isVtd = load<i32>(queue, QUEUE_VTD) != 0;
-  const stores: u64 = address == 0 ? 0 : isVtd ? VTD_STATUS_WRITE : AMD_STORE;
-  const first = isVtd ? VTD_WAIT | VTD_FENCE | stores | (<u64>data << 32) : AMD_WAIT | address | stores;
-  read(queue, first, isVtd ? address : <u64>data, QUEUE_RESERVED_WAIT);
+  const first = load<u64>(queue, QUEUE_WAIT_WORDS) | (isVtd ? <u64>data << 32 : 0);
+  read(queue, first, load<u64>(queue, QUEUE_WAIT_WORDS + 8) | (isVtd ? 0 : <u64>data), QUEUE_RESERVED_WAIT);
   return load<f64>(queue, QUEUE_IDLE);
+}
+
+/**
+ * Sends an invalidation of one 4 KiB page, in the queue's encoding, and a completion wait, as one by one but for what the second finds
+ * as the first has left it. Only where `takesTwo`, and of legal fields. Returns when the semaphore will be written.
+ */
+// @ts-ignore: decorator
+@inline
+export function sendPageAndWait(queue: usize, atPs: f64, first: u64, second: u64): f64 {
+  const data = load<u32>(queue, QUEUE_STORES) + 1;
+  store<u32>(queue, data, QUEUE_STORES);
+  let waitFirst = load<u64>(queue, QUEUE_WAIT_WORDS);
+  let waitSecond = load<u64>(queue, QUEUE_WAIT_WORDS + 8);
+  if (load<i32>(queue, QUEUE_VTD) != 0) waitFirst |= <u64>data << 32;
+  else waitSecond |= <u64>data;
+  store<f64>(queue, atPs, QUEUE_DOORBELL);
+  const startPs = lane(f64x2.pmax(f64x2.splat(atPs), v128.load64_zero(queue, QUEUE_IDLE)));
+  const commandPs = load<f64>(queue, QUEUE_COMMAND_PS);
+  const pagesPs = startPs + commandPs;
+  const donePs = afterWait(queue, pagesPs + commandPs);
+  const seq = load<u32>(queue, QUEUE_FETCHED);
+  const to = load<usize>(queue, QUEUE_WRITE);
+  const pending = load<usize>(queue, QUEUE_PENDING);
+  const mask = load<u32>(queue, QUEUE_PENDING_MASK);
+  lay(to, pending + (seq & mask) * PENDING_BYTES, first, second, KIND_PAGES, pagesPs);
+  const waitTo = after(queue, to);
+  lay(waitTo, pending + ((seq + 1) & mask) * PENDING_BYTES, waitFirst, waitSecond, KIND_WAIT, donePs);
+  v128.store(queue, f64x2.add(v128.load(queue, QUEUE_COMMANDS), v128.load(TWO_AND_ONE)), QUEUE_COMMANDS); // and QUEUE_WAITS
+  const one = load<f64>(ONE);
+  store<f64>(queue, load<f64>(queue, QUEUE_BY_KIND + 8 * KIND_PAGES) + one, QUEUE_BY_KIND + 8 * KIND_PAGES);
+  store<f64>(queue, load<f64>(queue, QUEUE_BY_KIND + 8 * KIND_WAIT) + one, QUEUE_BY_KIND + 8 * KIND_WAIT);
+  store<f64>(queue, load<f64>(queue, QUEUE_BUSY_PS) + (pagesPs - startPs) + (donePs - pagesPs), QUEUE_BUSY_PS);
+  store<f64>(queue, donePs, QUEUE_IDLE);
+  moveTo(queue, after(queue, waitTo), seq + 2);
+  return donePs;
 }
 
 // ---- The processor -----------------------------------------------------------------------------------------------------------------
@@ -187,12 +221,7 @@ export function sendWait(queue: usize, atPs: f64): f64 {
 @inline
 function read(queue: usize, first: u64, second: u64, reserved: i32): void {
   const to = load<usize>(queue, QUEUE_WRITE);
-  store<u64>(to, first);
-  store<u64>(to, second, 8);
   const seq = load<u32>(queue, QUEUE_FETCHED);
-  const record = load<usize>(queue, QUEUE_PENDING) + (seq & load<u32>(queue, QUEUE_PENDING_MASK)) * PENDING_BYTES;
-  store<u64>(record, first, PENDING_WORDS);
-  store<u64>(record, second, PENDING_WORDS + 8);
   const startPs = later(load<f64>(queue, QUEUE_DOORBELL), load<f64>(queue, QUEUE_IDLE));
   let donePs = startPs + load<f64>(queue, QUEUE_COMMAND_PS);
   let kind = KIND_PAGES;
@@ -201,25 +230,88 @@ function read(queue: usize, first: u64, second: u64, reserved: i32): void {
     store<i32>(queue, 1, QUEUE_HALTED);
   } else if (reserved == QUEUE_RESERVED_WAIT) {
     kind = KIND_WAIT;
-    const drainedPs = load<f64>(load<usize>(queue, QUEUE_DRAINED));
-    donePs = later(later(donePs, drainedPs), load<f64>(queue, QUEUE_DEVICE_TLBS)) + load<f64>(queue, QUEUE_WAIT_PS);
+    donePs = afterWait(queue, donePs);
   }
-  addTo(queue + QUEUE_COMMANDS, 1);
-  addTo(queue + QUEUE_BY_KIND + (<usize>kind << 3), 1);
+  lay(to, recordOf(queue, seq), first, second, kind, donePs);
+  increment(queue + QUEUE_COMMANDS);
+  increment(queue + QUEUE_BY_KIND + (<usize>kind << 3));
   addTo(queue + QUEUE_BUSY_PS, donePs - startPs);
   store<f64>(queue, donePs, QUEUE_IDLE);
-  store<f64>(record, donePs, PENDING_DONE);
-  store<i32>(record, kind, PENDING_KIND);
-  const next = to + 16 == load<usize>(queue, QUEUE_RING_END) ? load<usize>(queue, QUEUE_RING) : to + 16;
-  store<usize>(queue, next, QUEUE_FETCH);
-  store<usize>(queue, next, QUEUE_WRITE);
-  store<u32>(queue, seq + 1, QUEUE_FETCHED);
-  store<u32>(queue, seq + 1, QUEUE_WRITTEN);
+  moveTo(queue, after(queue, to), seq + 1);
 }
 
+/** A command in the ring, and what the processor knows of it. */
+// @ts-ignore: decorator
+@inline
+function lay(to: usize, record: usize, first: u64, second: u64, kind: i32, donePs: f64): void {
+  store<u64>(to, first);
+  store<u64>(to, second, 8);
+  store<u64>(record, first, PENDING_WORDS);
+  store<u64>(record, second, PENDING_WORDS + 8);
+  store<f64>(record, donePs, PENDING_DONE);
+  store<i32>(record, kind, PENDING_KIND);
+}
+
+/** When a wait that the processor comes to the end of at `atPs` has been answered: by requests in flight, by devices. */
+// @ts-ignore: decorator
+@inline
+function afterWait(queue: usize, atPs: f64): f64 {
+  const drainedPs = v128.load64_zero(load<usize>(queue, QUEUE_DRAINED));
+  const devicesPs = v128.load64_zero(queue, QUEUE_DEVICE_TLBS);
+  return lane(f64x2.pmax(f64x2.pmax(f64x2.splat(atPs), drainedPs), devicesPs)) + load<f64>(queue, QUEUE_WAIT_PS);
+}
+
+// @ts-ignore: decorator
+@inline
+function lane(both: v128): f64 {
+  return f64x2.extract_lane(both, 0);
+}
+
+/** The slot behind one. */
+// @ts-ignore: decorator
+@inline
+function after(queue: usize, slot: usize): usize {
+  return slot + 16 == load<usize>(queue, QUEUE_RING_END) ? load<usize>(queue, QUEUE_RING) : slot + 16;
+}
+
+/** Head and tail registers, and how many commands they have passed. */
+// @ts-ignore: decorator
+@inline
+function moveTo(queue: usize, slot: usize, seq: u32): void {
+  store<usize>(queue, slot, QUEUE_FETCH);
+  store<usize>(queue, slot, QUEUE_WRITE);
+  store<u32>(queue, seq, QUEUE_FETCHED);
+  store<u32>(queue, seq, QUEUE_WRITTEN);
+}
+
+// @ts-ignore: decorator
+@inline
 function applyPages(queue: usize, record: usize): i32 {
   const first = load<u64>(record, PENDING_WORDS);
   const second = load<u64>(record, PENDING_WORDS + 8);
+  // One page without a PASID, what most commands name, is read at once.
+  if (load<i32>(queue, QUEUE_VTD) == 0) {
+    if ((second & (AMD_SIZE | AMD_GN)) == 0) return dropHostPage(queue, <u32>(first >> 32) & 0xffff, second >> 12, (second & AMD_PDE) != 0);
+  } else if (((first & (15 | VTD_BY_PAGE)) ^ (VTD_IOTLB | VTD_BY_PAGE) | (second & 63)) == 0) {
+    return dropHostPage(queue, <u32>(first >> 16) & 0xffff, second >> 12, (second & VTD_HINT) == 0);
+  }
+  return applyRange(queue, first, second);
+}
+
+// @ts-ignore: decorator
+@inline
+function dropHostPage(queue: usize, domain: u32, page: u64, pde: bool): i32 {
+  const flags = (pde ? INVALIDATE_PDE : 0) | (isPlain(queue, domain) ? INVALIDATE_NO_GUESTS : 0);
+  return dropPages(load<usize>(queue, QUEUE_UNIT), domain, -1, page, 0, flags);
+}
+
+// @ts-ignore: decorator
+@inline
+function isPlain(queue: usize, domain: u32): bool {
+  return ((load<u32>(load<usize>(queue, QUEUE_PLAIN) + (domain >> 5 << 2)) >> (domain & 31)) & 1) != 0;
+}
+
+function applyRange(queue: usize, first: u64, second: u64): i32 {
   let domain = <u32>(first >> 16) & 0xffff;
   let pasid = -1;
   let page = second >> 12;
@@ -237,8 +329,7 @@ function applyPages(queue: usize, record: usize): i32 {
   }
   // All of a domain: what guests translated through it too.
   if (pagesLog2 >= ALL_PAGES_LOG2) return dropPages(load<usize>(queue, QUEUE_UNIT), domain, pasid, 0, ALL_PAGES_LOG2, INVALIDATE_PDE);
-  const plain = load<u32>(load<usize>(queue, QUEUE_PLAIN) + (domain >> 5 << 2)) >> (domain & 31);
-  const flags = (pde ? INVALIDATE_PDE : 0) | ((plain & 1) != 0 ? INVALIDATE_NO_GUESTS : 0);
+  const flags = (pde ? INVALIDATE_PDE : 0) | (isPlain(queue, domain) ? INVALIDATE_NO_GUESTS : 0);
   return dropPages(load<usize>(queue, QUEUE_UNIT), domain, pasid, page >> <u64>pagesLog2 << <u64>pagesLog2, pagesLog2, flags);
 }
 
@@ -248,9 +339,14 @@ function applyPages(queue: usize, record: usize): i32 {
 function applyWait(queue: usize, record: usize): void {
   const first = load<u64>(record, PENDING_WORDS);
   const second = load<u64>(record, PENDING_WORDS + 8);
-  const vtd = load<i32>(queue, QUEUE_VTD) != 0;
-  const stores = vtd ? (first & VTD_STATUS_WRITE) != 0 : (first & AMD_STORE) != 0;
-  const address = vtd ? second & ~(<u64>3) : first & 0xffffffffffff8;
-  if (!stores || address != load<u64>(queue, QUEUE_SEMAPHORE_ADDRESS)) return;
-  store<u64>(load<usize>(queue, QUEUE_SEMAPHORE), vtd ? first >> 32 : second & 0xffffffff);
+  const address = load<u64>(queue, QUEUE_SEMAPHORE_ADDRESS);
+  if (load<i32>(queue, QUEUE_VTD) != 0) {
+    if ((first & VTD_STATUS_WRITE) == 0) return;
+    if ((second & ~(<u64>3)) != address) return;
+    store<u64>(load<usize>(queue, QUEUE_SEMAPHORE), first >> 32);
+  } else {
+    if ((first & AMD_STORE) == 0) return;
+    if ((first & 0xffffffffffff8) != address) return;
+    store<u64>(load<usize>(queue, QUEUE_SEMAPHORE), second & 0xffffffff);
+  }
 }

@@ -14,7 +14,7 @@ import {
   table,
 } from './entry';
 import { giveFrame, takeFrame } from './frames';
-import { pageOf } from './state';
+import { ONE, pageOf } from './state';
 import { PAGES, leafTable, nearKey, nearSlot, undo } from './unmap';
 
 export { ptUnmap, ptUnmapSize } from './unmap';
@@ -77,27 +77,36 @@ export function ptDestroy(pt: usize): void {
 /** Maps a range with the largest leaves that fit. 0 or a negative errno, and then nothing of it is mapped. */
 export function ptMap(pt: usize, iovaPage: f64, paPage: f64, pages: f64, leafLow: i32, leafHigh: i32): i32 {
   const bits = (<u64>(<u32>leafHigh) << 32) | <u64>(<u32>leafLow);
-  // One 4 KiB page into an empty place of the table used last, what drivers map most often: what else could be wrong was looked at
-  // when that table was found.
-  if (pages == 1 && iovaPage < PAGES && paPage < load<f64>(pt, PT_TARGETS)) {
-    const page = pageOf(iovaPage);
-    const rules = load<usize>(pt, PT_RULE);
-    const slot = nearSlot(pt, rules, page);
-    if (nearKey(rules, page) == load<u64>(pt, PT_NEAR_KEY) && load<u64>(slot) == 0) {
-      const address = pageOf(paPage) << PAGE_LOG2;
-      const low = (address >> <u64>load<u32>(rules, RULE_ADDRESS_SHIFT)) & load<u64>(rules, RULE_ADDRESS);
-      const high = (address >> <u64>load<u32>(rules, RULE_ADDRESS_HIGH_SHIFT)) & load<u64>(rules, RULE_ADDRESS_HIGH);
-      store<u64>(slot, bits | load<u64>(rules, RULE_LEVEL0 + LV_LEAF_BITS) | low | high);
-      store<i32>(pt, 0, PT_FREED_TABLES);
-      store<f64>(pt, load<f64>(pt, PT_LEAF_ITEMS) + 1, PT_LEAF_ITEMS);
-      mapped = 1;
-      return 0;
-    }
+  if (pages == 1 && iovaPage < PAGES && mapNear(pt, iovaPage, paPage, bits)) {
+    mapped = 1;
+    return 0;
   }
   return mapCall(pt, iovaPage, paPage, pages, bits);
 }
 
-function mapCall(pt: usize, iovaPage: f64, paPage: f64, pages: f64, bits: u64): i32 {
+/**
+ * One 4 KiB page into an empty place of the table used last, what drivers map most often: what else could be wrong was looked at
+ * when that table was found. False = not that case.
+ */
+// @ts-ignore: decorator
+@inline
+export function mapNear(pt: usize, iovaPage: f64, paPage: f64, bits: u64): bool {
+  if (paPage >= load<f64>(pt, PT_TARGETS)) return false;
+  const page = pageOf(iovaPage);
+  const rules = load<usize>(pt, PT_RULE);
+  if (nearKey(rules, page) != load<u64>(pt, PT_NEAR_KEY)) return false;
+  const slot = nearSlot(pt, rules, page);
+  if (load<u64>(slot) != 0) return false;
+  const address = pageOf(paPage) << PAGE_LOG2;
+  const low = (address >> <u64>load<u32>(rules, RULE_ADDRESS_SHIFT)) & load<u64>(rules, RULE_ADDRESS);
+  const high = (address >> <u64>load<u32>(rules, RULE_ADDRESS_HIGH_SHIFT)) & load<u64>(rules, RULE_ADDRESS_HIGH);
+  store<u64>(slot, bits | load<u64>(rules, RULE_LEVEL0 + LV_LEAF_BITS) | low | high);
+  store<i32>(pt, 0, PT_FREED_TABLES);
+  store<f64>(pt, load<f64>(pt, PT_LEAF_ITEMS) + load<f64>(ONE), PT_LEAF_ITEMS);
+  return true;
+}
+
+export function mapCall(pt: usize, iovaPage: f64, paPage: f64, pages: f64, bits: u64): i32 {
   open(pt);
   store<i32>(pt, 0, PT_FREED_TABLES);
   attributes = bits;

@@ -38,7 +38,7 @@ export function addTo(at: usize, amount: f64): void {
   store<f64>(at, load<f64>(at) + amount);
 }
 
-const ONE = memory.data<f64>([1]);
+export const ONE = memory.data<f64>([1]);
 
 /** Adds one. A constant takes three instructions to make, from memory none. */
 // @ts-ignore: decorator

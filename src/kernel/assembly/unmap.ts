@@ -16,7 +16,7 @@ import {
   recordOf, rule, runLength, table,
 } from './entry';
 import { takeFrame } from './frames';
-import { pageOf } from './state';
+import { ONE, pageOf } from './state';
 
 /** Page numbers lie below this. */
 export const PAGES: f64 = 4503599627370496;
@@ -27,17 +27,23 @@ let namedSize: i32 = -1;
 
 /** Unmaps a range; returns the pages unmapped, which a large leaf at the end can make more than asked for. */
 export function ptUnmap(pt: usize, iovaPage: f64, pages: f64): f64 {
-  // As `unmapPage`, for a page of the table used last.
-  if (pages == 1 && iovaPage < PAGES) {
-    const page = pageOf(iovaPage);
-    const rules = load<usize>(pt, PT_RULE);
-    const slot = nearSlot(pt, rules, page);
-    if (nearKey(rules, page) == load<u64>(pt, PT_NEAR_KEY) && load<u64>(slot) != 0 && !isSpread(rules, load<u64>(slot))) {
-      clear(pt, slot);
-      return 1;
-    }
-  }
-  return pages == 1 && iovaPage < PAGES && unmapPage(pt, pageOf(iovaPage)) ? 1 : unmapCall(pt, <u64>iovaPage, <u64>pages, -1);
+  if (pages == 1 && iovaPage < PAGES && (unmapNear(pt, iovaPage) || unmapPage(pt, pageOf(iovaPage)))) return 1;
+  return unmapCall(pt, <u64>iovaPage, <u64>pages, -1);
+}
+
+/** As `unmapPage`, for a page of the table used last. */
+// @ts-ignore: decorator
+@inline
+export function unmapNear(pt: usize, iovaPage: f64): bool {
+  const page = pageOf(iovaPage);
+  const rules = load<usize>(pt, PT_RULE);
+  if (nearKey(rules, page) != load<u64>(pt, PT_NEAR_KEY)) return false;
+  const slot = nearSlot(pt, rules, page);
+  const leaf = load<u64>(slot);
+  if (leaf == 0) return false;
+  if (isSpread(rules, leaf)) return false;
+  clear(pt, slot);
+  return true;
 }
 
 /** Whether a leaf may be one of several slots. */
@@ -52,7 +58,7 @@ function isSpread(rules: usize, leaf: u64): bool {
 function clear(pt: usize, slot: usize): void {
   store<u64>(slot, 0);
   store<i32>(pt, 0, PT_FREED_TABLES);
-  store<f64>(pt, load<f64>(pt, PT_LEAF_ITEMS) - 1, PT_LEAF_ITEMS);
+  store<f64>(pt, load<f64>(pt, PT_LEAF_ITEMS) - load<f64>(ONE), PT_LEAF_ITEMS);
 }
 
 /** One page mapped by a 4 KiB leaf: every policy removes just that, and no table can be freed. False = not that case. */
