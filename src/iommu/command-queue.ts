@@ -54,6 +54,7 @@ import {
   QUEUE_WRITTEN,
 } from '../kernel/layout-queue.ts';
 import { assert } from '../lib/assert.ts';
+import { type CommandRing, ringBytes, ringIn } from './command-ring.ts';
 import { amdCommands } from './commands/amd.ts';
 import {
   ALL_PAGES,
@@ -139,29 +140,6 @@ export interface CommandQueueSpec {
   readonly commandNs: number;
   /** On top of `commandNs`, for a completion wait. */
   readonly completionWaitNs: number;
-}
-
-/** Where the ring and the semaphore of completion waits lie. */
-export interface CommandRing {
-  readonly words: Int32Array;
-  /** Index of the first slot's first word. */
-  readonly first: number;
-  /** Physical address of the first slot. */
-  readonly address: number;
-  /** The 64-bit word that completion waits store to: index and address (0: waits store nothing). */
-  readonly semaphore: number;
-  readonly semaphoreAddress: number;
-}
-
-/** Bytes of a ring and the semaphore behind it. */
-export function ringBytes(entries: number): number {
-  return entries * COMMAND_BYTES + 64;
-}
-
-/** A ring in memory of its own. */
-export function ringIn(words: Int32Array, first: number, address: number, entries: number): CommandRing {
-  const bytes = entries * COMMAND_BYTES;
-  return { words, first, address, semaphore: first + bytes / 4, semaphoreAddress: address + bytes };
 }
 
 /** Linux's LOOP_TIMEOUT: 100,000 polls a microsecond apart (amd/iommu.c wait_on_sem, __iommu_queue_command_sync). */

@@ -9,7 +9,8 @@
 import { cacheBytes } from '../iommu/cache.ts';
 import type { TableGeometry } from '../iommu/formats/format.ts';
 import { tableGeometry } from '../iommu/formats/index.ts';
-import { queueBytes, ringBytes } from '../iommu/command-queue.ts';
+import { queueBytes } from '../iommu/command-queue.ts';
+import { ringBytes } from '../iommu/command-ring.ts';
 import { ARENA_ALIGN_BYTES, tableBytes } from '../iommu/page-table.ts';
 import { RECORD_BYTES } from '../iommu/record-log.ts';
 import { memoBytes, unitBytes } from '../iommu/unit.ts';

@@ -9,7 +9,7 @@
 import { BounceBuffers, BouncePool } from '../driver/bounce.ts';
 import { type Core, type DriverCpu, Lock } from '../driver/cpu.ts';
 import { DmaDomain, type DmaDomainConfig, type InvalidationTarget } from '../driver/domain.ts';
-import { IovaAllocator } from '../driver/iova-allocator.ts';
+import { IovaAllocator, type IovaAllocatorSpec } from '../driver/iova-allocator.ts';
 import { KERNEL_ERAS } from '../driver/kernel-era.ts';
 import { DeviceMapper } from '../driver/mapper.ts';
 import { DmaMemory } from '../driver/memory.ts';
@@ -17,7 +17,8 @@ import { Pager } from '../driver/pager.ts';
 import { policies } from '../driver/policies/index.ts';
 import { passthrough } from '../driver/policies/passthrough.ts';
 import type { MappingPolicy } from '../driver/policy.ts';
-import { type CommandHandler, CommandQueue, queueBytes, ringIn } from '../iommu/command-queue.ts';
+import { type CommandHandler, CommandQueue, queueBytes } from '../iommu/command-queue.ts';
+import { ringIn } from '../iommu/command-ring.ts';
 import { amdCommands } from '../iommu/commands/amd.ts';
 import { vtdCommands } from '../iommu/commands/vtd.ts';
 import { amdPageRequests, vtdPageRequests } from '../iommu/ppr-log.ts';
@@ -500,7 +501,7 @@ export class UnitSystem implements CommandHandler {
       ...rest,
       table,
       firstStage: stage.format !== HOST_FORMAT,
-      iova: this.iovaAllocator(stage, plan, at),
+      iova: new IovaAllocator(this.iovaSpec(stage, plan), this.driverMemory.iovas(at)),
       rules: KERNEL_ERAS[os.kernelEra],
       costs: os.costs,
       npCache: cachesNotPresent(tenant),
@@ -569,8 +570,7 @@ export class UnitSystem implements CommandHandler {
     return { outbox: this.outbox, domain, nowPs: () => this.engine.nowPs };
   }
 
-  /** `at`: the domain's record. */
-  private iovaAllocator(stage: StageSpec, { domain }: DevicePlan, at: number): IovaAllocator {
+  private iovaSpec(stage: StageSpec, { domain }: DevicePlan): IovaAllocatorSpec {
     const { geometry } = this.rules.of(stage);
     const { iova, kernelEra } = this.spec.os;
     const { depotMagazines, retry32Bit, reserved } = KERNEL_ERAS[kernelEra];
@@ -579,7 +579,7 @@ export class UnitSystem implements CommandHandler {
     const maskBits = Math.min(iova.maskBits, tableBits);
     const { units } = this.domainPlan(domain);
     const others = othersPages(units.indexOf(this.plan.unit), units.length, maskBits);
-    const allocatorSpec = {
+    return {
       cpus: this.cores.length,
       maskBits,
       forcedac: iova.forcedac,
@@ -587,7 +587,6 @@ export class UnitSystem implements CommandHandler {
       retry32Bit,
       reserved: [...reserved, ...others],
     };
-    return new IovaAllocator(allocatorSpec, this.driverMemory.iovas(at));
   }
 
   /** A table in the host's memory that devices go through, and what leads them to it. */

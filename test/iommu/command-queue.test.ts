@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type CommandHandler, CommandQueue, ringBytes, ringIn } from '../../src/iommu/command-queue.ts';
+import { type CommandHandler, CommandQueue } from '../../src/iommu/command-queue.ts';
+import { ringBytes, ringIn } from '../../src/iommu/command-ring.ts';
 import { amdCommands } from '../../src/iommu/commands/amd.ts';
 import * as K from '../../src/iommu/commands/command.ts';
 import { vtdCommands } from '../../src/iommu/commands/vtd.ts';
