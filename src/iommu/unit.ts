@@ -100,7 +100,7 @@ import {
   UNIT_WALKERS,
   UNIT_WALKER_COUNT,
 } from '../kernel/layout.ts';
-import { MEMO_BYTES, MEMO_GUEST_BYTES } from '../kernel/layout-memo.ts';
+import { MEMO_BYTES, MEMO_CACHED_BYTES, MEMO_GUEST_BYTES } from '../kernel/layout-memo.ts';
 import { assert } from '../lib/assert.ts';
 import { PS_PER_NS } from '../request.ts';
 import type { CacheSpec, IotlbSpec, MachineSpec } from '../spec.ts';
@@ -142,7 +142,7 @@ export interface UnitOptions {
 
 /** What memos of `count` one-stage walks and as many guests' take: kernel memory that only speed depends on. */
 export function memoBytes(count: number): number {
-  return count * (MEMO_BYTES + MEMO_GUEST_BYTES);
+  return count * Math.max(MEMO_BYTES + MEMO_GUEST_BYTES, MEMO_CACHED_BYTES);
 }
 
 /** Tenant + 1 by domain, 16 bits each. */
@@ -352,6 +352,8 @@ export class IommuUnit {
     assert((count & (count - 1)) === 0, 'a memo is found by some bits of a number');
     this.put(UNIT_MEMOS, base);
     this.put(UNIT_MEMO_MASK, count - 1);
+    // Behind walk caches memos are longer, and guests' walks have none.
+    if ((flagsOf(this.machine) & UNIT_FLAG_BARE) === 0) return;
     this.put(UNIT_GUEST_MEMOS, base + count * MEMO_BYTES);
     this.put(UNIT_GUEST_MEMO_MASK, count - 1);
   }

@@ -12,6 +12,10 @@ export const MEMO_ENTRIES = 29; // u8: entries on the way, each once
 export const MEMO_READS = 30; // u8: reads that it takes
 export const MEMO_FIRST = 32; // entries follow, in the order of their last reads
 export const MEMO_BYTES = 128; // room for the five entries above a leaf of six levels
+/** Of a stage with walk caches: what they hold of the pointers on its way, by level of the entry. */
+export const MEMO_POINTERS = 96; // of level 1 at 112: u64 table, u64 permissions of all entries up to it
+export const MEMO_POINTER_LOG2 = 4;
+export const MEMO_CACHED_BYTES = 192; // five pointers behind MEMO_FIRST's entries
 /** Of a guest's stage. */
 export const MEMO_HOST = 32; // u64: root of the host table | its level
 export const MEMO_COUNTS = 40; // u8 × 8: reads of host tables by level

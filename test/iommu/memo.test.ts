@@ -23,6 +23,8 @@ const COUNTS = [
   [L.C_LINE_HITS, 2],
   [L.C_DEPTH, L.DEPTH_SLOTS],
   [L.C_WALK_PS, 1],
+  [L.C_PWC_LOOKUPS, 16],
+  [L.C_PWC_HITS, 16],
 ] as const;
 
 interface Mapped {
@@ -91,44 +93,84 @@ function change(world: World, mapped: Mapped, prng: Prng): Change {
   return { slot, value };
 }
 
+const fifo = (entries: number): CacheSpec => ({ ...lru(entries), replacement: 'fifo' });
+
 const lines: fc.Arbitrary<CacheSpec> = fc.constantFrom(NO_CACHE, lru(8), lru(32, 8), lru(256, 8), lru(256, 8));
 
+/** Walks at random while tables change, for about so many walks each time; `after` each of them may do something of its own. */
+function walkAtRandom(
+  world: World,
+  all: readonly Mapped[],
+  prng: Prng,
+  lasting: number,
+  after: (mapped: Mapped, page: number) => void,
+): void {
+  let changed: Change | undefined;
+  let atPs = 0;
+  for (let step = 0; step < 400; step++) {
+    if (changed !== undefined && prng.below(lasting) === 0) {
+      world.kernel.view.setBigUint64(changed.slot, changed.value, true);
+      changed = undefined;
+    } else if (changed === undefined && prng.below(12) === 0) {
+      changed = change(world, all[prng.below(all.length)], prng);
+    }
+    const mapped = all[prng.below(all.length)];
+    const page = PAGES[prng.below(PAGES.length)];
+    const access = 1 + prng.below(3);
+    atPs += prng.below(3) === 0 ? prng.below(200_000) : 1e6;
+    const expected = world.expected(mapped.requester, page, access, atPs);
+    expect(world.translate(mapped.requester, page, access, atPs)).toEqual(expected);
+    after(mapped, page);
+  }
+  for (const { requester } of all) {
+    const counters = world.counters(requester);
+    const reference = requester.reference.counters;
+    for (const [first, slots] of COUNTS) {
+      expect(counters.subarray(first, first + slots)).toEqual(reference.subarray(first, first + slots));
+    }
+  }
+}
+
+function build(world: World, [levels, hostLeaf]: readonly number[]): Mapped[] {
+  return hostLeaf === 0 ? hostOnly(world, levels) : nested(world, levels, hostLeaf);
+}
+
+const iotlb = { ...lru(1), leafLog2: [12], fracture: true, l1: NO_CACHE };
+const contexts = { deviceCache: lru(4), pasidCache: lru(4) };
+const shape = fc.constantFrom([3, 0], [4, 0], [6, 0], [4, 12], [5, 12], [4, 21], [5, 21]);
+
 describe('remembered ways of walks', () => {
-  const cases = fc.record({
-    lineCache: lines,
-    seed: fc.nat(),
-    shape: fc.constantFrom([3, 0], [4, 0], [6, 0], [4, 12], [5, 12], [4, 21], [5, 21]),
-  });
   it('agree with the slow reference unit while tables change under them', () => {
     fc.assert(
-      fc.property(cases, ({ lineCache, seed, shape: [levels, hostLeaf] }) => {
-        const iotlb = { ...lru(1), leafLog2: [12], fracture: true, l1: NO_CACHE };
-        const world = new World(machineOf({ iotlb, lineCache, deviceCache: lru(4), pasidCache: lru(4) }));
-        const all = hostLeaf === 0 ? hostOnly(world, levels) : nested(world, levels, hostLeaf);
-        const prng = new Prng(seed, 0);
-        let changed: Change | undefined;
-        for (let step = 0; step < 400; step++) {
-          if (changed !== undefined && prng.below(4) === 0) {
-            world.kernel.view.setBigUint64(changed.slot, changed.value, true);
-            changed = undefined;
-          } else if (changed === undefined && prng.below(12) === 0) {
-            changed = change(world, all[prng.below(all.length)], prng);
-          }
-          const { requester } = all[prng.below(all.length)];
-          const page = PAGES[prng.below(PAGES.length)];
-          const access = 1 + prng.below(3);
-          const expected = world.expected(requester, page, access, step * 1e6);
-          expect(world.translate(requester, page, access, step * 1e6)).toEqual(expected);
-        }
-        for (const { requester } of all) {
-          const counters = world.counters(requester);
-          const reference = requester.reference.counters;
-          for (const [first, slots] of COUNTS) {
-            expect(counters.subarray(first, first + slots)).toEqual(reference.subarray(first, first + slots));
-          }
-        }
+      fc.property(fc.record({ lineCache: lines, seed: fc.nat(), shape }), (drawn) => {
+        const world = new World(machineOf({ iotlb, lineCache: drawn.lineCache, ...contexts }));
+        walkAtRandom(world, build(world, drawn.shape), new Prng(drawn.seed, 0), 4, () => undefined);
       }),
       { numRuns: 60 },
+    );
+  });
+
+  it('and behind walk caches that invalidations empty', () => {
+    const walkCache = fc.constantFrom(lru(1), lru(4), lru(8), lru(32, 16), fifo(16), lru(40), fifo(64), NO_CACHE);
+    const caches = fc.array(walkCache, { minLength: 3, maxLength: 5 });
+    const cases = fc.record({ lineCache: lines, seed: fc.nat(), shape, host: caches, guest: caches });
+    fc.assert(
+      fc.property(cases, (drawn) => {
+        const walkCaches = { host: drawn.host, guest: drawn.guest };
+        const world = new World(machineOf({ iotlb, lineCache: drawn.lineCache, walkCaches, ...contexts }));
+        const all = build(world, drawn.shape);
+        const prng = new Prng(drawn.seed, 0);
+        const isNested = drawn.shape[1] !== 0;
+        walkAtRandom(world, all, prng, 4 + 40 * prng.below(2), ({ requester }, page) => {
+          if (prng.below(3) === 0) return;
+          const domain = requester.reference.bdf;
+          const pasid = isNested && prng.below(2) === 0 ? 0 : -1;
+          const pagesLog2 = prng.below(8) === 0 ? 52 : 0;
+          const expected = world.reference.invalidatePages(domain, pasid, page, pagesLog2, true);
+          expect(world.unit.invalidatePages(domain, pasid, page, pagesLog2, true, isNested)).toBe(expected);
+        });
+      }),
+      { numRuns: 40 },
     );
   });
 });

@@ -117,6 +117,25 @@ describe('uniform random DMA over P pages with an IOTLB of N entries', () => {
   });
 });
 
+describe('pages that invalidations drop one by one', () => {
+  it.each(
+    (['lru', 'fifo'] as const).flatMap((replacement) => [4, 16, 20, 64].map((ways) => [replacement, ways] as const)),
+  )('leave ways that are filled first, the others in order: %s, %i ways', (replacement, ways) => {
+    const first = 2 ** 18;
+    const { world, requester } = worldOf(iotlbOf({ ...lru(ways), replacement }), first, 2 * ways);
+    const prng = new Prng(ways, 0);
+    for (let i = 0; i < 4000; i++) {
+      const page = first + prng.below(2 * ways);
+      const expected = world.expected(requester, page, 1, i * STEP);
+      expect(world.translate(requester, page, 1, i * STEP)).toEqual(expected);
+      if (prng.below(3) !== 0) continue;
+      const dropped = first + prng.below(2 * ways);
+      const count = world.reference.invalidatePages(1, -1, dropped, 0, true);
+      expect(world.unit.invalidatePages(1, -1, dropped, 0, true, false)).toBe(count);
+    }
+  });
+});
+
 describe('miss causes', () => {
   const causesOf = (world: World, requester: Requester): number[] => [
     ...world.counters(requester).subarray(L.C_COLD, L.C_COLD + 4),

@@ -7,14 +7,19 @@ import {
   FAULT_MEMORY, FAULT_NOT_PRESENT, MARK_BYTES, MARK_LOST, MARK_PERMISSIONS, MARK_READS, MARK_TABLE, RULE_PERM_XOR,
   RULE_PRESENT, RULE_STEPS, SLOT_BYTES, SLOT_META, SLOT_READY, SLOT_VALUE, STEP_GO_MASK, STEP_GO_VALUE, STEP_INDEX_MASK, STEP_LEAF_MASK, STEP_LEAF_VALUE, STEP_LOG2,
   STEP_PERM_IGNORE, STEP_SHIFT, UNIT_CLASS_LOG2, UNIT_LINE_CACHE, UNIT_LINE_PS, UNIT_MARKS, UNIT_MEMORY_PS,
-  UNIT_NESTED_TLB, UNIT_PWC, UNIT_PWC_MASK,
+  UNIT_MEMOS, UNIT_MEMO_MASK, UNIT_NESTED_TLB, UNIT_PWC, UNIT_PWC_MASK,
 } from '../layout';
+import {
+  MEMO_CACHED_BYTES, MEMO_ENTRIES, MEMO_FIRST, MEMO_LEVEL, MEMO_PLACE, MEMO_POINTERS, MEMO_POINTER_LOG2, MEMO_ROOT, MEMO_TABLE, STOP_LOG2,
+  STOP_VALUE,
+} from '../layout-memo';
 import { spaceTag, tagWith, watchClock } from './cache';
+import { goes, memoIndex, placeOf } from './memo';
 import { enterPlain, findPlain, usePlain } from './plain';
 import { bringLine, hitsLine, lineSet, windowed } from './read';
 import { GUEST, HOST, classOf, hostLevels, hostRoot, hostRule, hostSpace } from './stages';
 import { addTo, addReads, costPs, ctx, fault, nowPs, outPage, outPermissions, outSizeLog2, result, unit } from './state';
-import { ALL_PERMISSIONS, marked, plainLeaf, rangeFault, straight, straightMarking } from './straight';
+import { ALL_PERMISSIONS, lastRead, marked, noteWay, plainLeaf, rangeFault, settled, straight, straightAfter, straightMarking } from './straight';
 import { LEAF, addressOf, after, finish } from './word';
 
 /** Where the walk goes on after the deepest walk-cache hit. */
@@ -77,14 +82,15 @@ export function cachedStage(stage: i32, rule: usize, top: i32, root: u64, page: 
   const levels = load<u32>(unit + (stage << 2), UNIT_PWC_MASK) & ((2 << top) - 1);
   if (levels == 0) return straight(stage, rule, top, root, ALL_PERMISSIONS, page);
   const absent = ask(stage, rule, levels, page, space);
-  let level = top;
-  let table = root;
-  let permissions = ALL_PERMISSIONS;
-  if (startLevel >= 0) {
-    level = startLevel;
-    table = startTable;
-    permissions = startPermissions;
+  if (startLevel < 0) {
+    const memos = load<usize>(unit, UNIT_MEMOS);
+    if (memos == 0) return wholeStage(stage, rule, top, root, page, space, absent, 0);
+    const index = memoIndex(<u32>(root >> 12), placeOf(rule, page), load<u32>(unit, UNIT_MEMO_MASK));
+    return rememberedStage(stage, rule, top, root, page, space, absent, memos + <usize>index * MEMO_CACHED_BYTES);
   }
+  const level = startLevel;
+  const table = startTable;
+  const permissions = startPermissions;
   if (absent == 0) {
     if (level == 0 && leaf(stage, rule, table, permissions, page)) return 0;
     return straight(stage, rule, level, table, permissions, page);
@@ -93,6 +99,62 @@ export function cachedStage(stage: i32, rule: usize, top: i32, root: u64, page: 
   const code = straightMarking(stage, rule, level, table, permissions, page);
   fillMarked(stage, rule, absent & marked, page, space, before);
   return code;
+}
+
+/**
+ * A whole stage, by the memo of its way if that is there. `absent`: as `ask` says. Every call ends it, and it is not part of its caller:
+ * otherwise what it works with would be in memory, and the memo's address be worked out anew in each branch.
+ */
+function rememberedStage(stage: i32, rule: usize, top: i32, root: u64, page: u64, space: u64, absent: u32, memo: usize): i32 {
+  const key = root | <u64>(top << 1 | stage);
+  if (((load<u64>(memo, MEMO_ROOT) ^ key) | (load<u64>(memo, MEMO_PLACE) ^ placeOf(rule, page))) != 0) {
+    return wholeStage(stage, rule, top, root, page, space, absent, memo);
+  }
+  const level = <i32>load<u8>(memo, MEMO_LEVEL);
+  // An entry that comes twice on a way is kept once, and no pointers of that way.
+  const isWhole = <i32>load<u8>(memo, MEMO_ENTRIES) == top - level;
+  if (!isWhole || !goes(memo, memo + MEMO_FIRST, load<usize>(unit, UNIT_LINE_CACHE))) {
+    return wholeStage(stage, rule, top, root, page, space, absent, memo);
+  }
+  const caches = unit + (<usize>stage << 5);
+  const clocks = fillRemembered(absent & (-2 << level), caches, rule, memo, page << 12, space, top + 1, nowPs + costPs, linesPs());
+  const code = lastRead(stage, rule, top, memo, page);
+  if (((clocks & CLOCKS_WATCHED) | code) != 0) return rememberedEnd(code, stage, rule, page, space, absent);
+  return settled(0);
+}
+
+/** What is seldom left to be done of a remembered stage: its end, from an odd entry on, and clocks to watch. */
+function rememberedEnd(met: i32, stage: i32, rule: usize, page: u64, space: u64, absent: u32): i32 {
+  watchClocks(stage, absent);
+  const before = nowPs + costPs;
+  const code = straightAfter(met, stage, rule, page);
+  fillMarked(stage, rule, absent & marked, page, space, before);
+  return code;
+}
+
+/** A whole stage entry by entry; its way goes into a memo, if there is one, when it was the one before too. */
+function wholeStage(stage: i32, rule: usize, top: i32, root: u64, page: u64, space: u64, absent: u32, memo: usize): i32 {
+  const before = nowPs + costPs;
+  const code = straightMarking(stage, rule, top, root, ALL_PERMISSIONS, page);
+  fillMarked(stage, rule, absent & marked, page, space, before);
+  if (memo != 0 && noteWay(rule, top, root, page, memo, root | <u64>(top << 1 | stage), placeOf(rule, page))) {
+    keepPointers(memo, rule, top);
+  }
+  return code;
+}
+
+/** Notes what the entries on a way that has been learned leave in walk caches. */
+function keepPointers(memo: usize, rule: usize, top: i32): void {
+  const pointers = load<u32>(memo, MEMO_TABLE) != 0 ? <i32>load<u8>(memo, MEMO_ENTRIES) : 0;
+  let permissions = ALL_PERMISSIONS;
+  for (let i = 0; i < pointers; i++) {
+    const entry = load<u64>(memo + (<usize>i << STOP_LOG2), MEMO_FIRST + STOP_VALUE);
+    const step = rule + RULE_STEPS + (<usize>(top - i) << STEP_LOG2);
+    permissions &= (entry ^ load<u64>(rule, RULE_PERM_XOR)) | load<u64>(step, STEP_PERM_IGNORE);
+    const pointer = memo + (<usize>(top - i) << MEMO_POINTER_LOG2);
+    store<u64>(pointer, addressOf(rule, entry), MEMO_POINTERS);
+    store<u64>(pointer, permissions, MEMO_POINTERS + 8);
+  }
 }
 
 /**
@@ -122,7 +184,7 @@ function leaf(stage: i32, rule: usize, table: u64, permissions: u64, page: u64):
 @inline
 function fillMarked(stage: i32, rule: usize, levels: u32, page: u64, space: u64, fromPs: f64): void {
   const memoryPs = load<f64>(unit, UNIT_MEMORY_PS);
-  const linePs = load<usize>(unit, UNIT_LINE_CACHE) != 0 ? load<f64>(unit, UNIT_LINE_PS) : memoryPs;
+  const linePs = linesPs();
   const ofSpace = spaceTag(space);
   const caches = unit + (stage << 5);
   for (let rest = levels; rest != 0; rest &= rest - 1) {
@@ -133,9 +195,48 @@ function fillMarked(stage: i32, rule: usize, levels: u32, page: u64, space: u64,
     const cache = load<usize>(caches + (level << 2), UNIT_PWC);
     const key0 = keyOf(rule, level, page);
     const tag = tagWith(key0, ofSpace);
-    enterPlain(cache, key0, space, tag, load<u64>(mark, MARK_TABLE), load<u64>(mark, MARK_PERMISSIONS), readyPs);
+    enterPlain(true, cache, key0, space, tag, load<u64>(mark, MARK_TABLE), load<u64>(mark, MARK_PERMISSIONS), readyPs);
   }
-  // After the loop: a call in it costs every register.
+  watchClocks(stage, levels);
+}
+
+/**
+ * The same for the pointers on a remembered way, whose entries are all in the line cache. Returns the clocks of those caches, or-ed. A
+ * function of its own without calls, so that all its loop works with is in registers, and its sums are not made anew in each round.
+ */
+function fillRemembered(
+  levels: u32, caches: usize, rule: usize, memo: usize, address: u64, space: u64, above: i32, fromPs: f64, linePs: f64,
+): u32 {
+  const ofSpace = spaceTag(space);
+  let clocks: u32 = 0;
+  for (let rest = levels; rest != 0; rest &= rest - 1) {
+    const level = <usize>ctz(rest);
+    const cache = load<usize>(caches + (level << 2), UNIT_PWC);
+    const key0 = address >> <u64>load<u32>(rule + (level << STEP_LOG2), RULE_STEPS + STEP_SHIFT);
+    const tag = tagWith(key0, ofSpace);
+    const pointer = memo + (level << MEMO_POINTER_LOG2);
+    const readyPs = fromPs + <f64>(above - <i32>level) * linePs;
+    const permissions = load<u64>(pointer, MEMO_POINTERS + 8);
+    clocks |= enterPlain(true, cache, key0, space, tag, load<u64>(pointer, MEMO_POINTERS), permissions, readyPs);
+  }
+  return clocks;
+}
+
+/** What a read costs that the line cache has, or any if there is none. */
+// @ts-ignore: decorator
+@inline
+function linesPs(): f64 {
+  return load<usize>(unit, UNIT_LINE_CACHE) != 0 ? load<f64>(unit, UNIT_LINE_PS) : load<f64>(unit, UNIT_MEMORY_PS);
+}
+
+/** The bit of a clock that is set long before `watchClock` has something to do. */
+const CLOCKS_WATCHED: u32 = 0x80000000;
+
+/** Watches the clocks of walk caches that were filled. After the loops that fill: a call in them costs every register. */
+// @ts-ignore: decorator
+@inline
+function watchClocks(stage: i32, levels: u32): void {
+  const caches = unit + (stage << 5);
   for (let rest = levels; rest != 0; rest &= rest - 1) watchClock(load<usize>(caches + (<usize>ctz(rest) << 2), UNIT_PWC));
 }
 
@@ -178,7 +279,7 @@ function fillNested(cache: usize, page: u64): void {
   const size = <u64>load<i32>(unit + (i << 2), UNIT_CLASS_LOG2) - 12;
   const key0 = (page >> size) | (<u64>i << 60);
   const tag = tagWith(key0, spaceTag(hostSpace));
-  enterPlain(cache, key0, hostSpace, tag, (outPage >> size) << size, <u64>outPermissions, nowPs + costPs);
+  enterPlain(false, cache, key0, hostSpace, tag, (outPage >> size) << size, <u64>outPermissions, nowPs + costPs);
   watchClock(cache);
 }
 
@@ -243,7 +344,7 @@ function askGuest(rule: usize, levels: u32, page: u64, space: u64): u32 {
 function fillGuest(rule: usize, level: i32, page: u64, space: u64, table: u64, permissions: u64): void {
   const cache = load<usize>(unit + (level << 2), UNIT_PWC);
   const key0 = keyOf(rule, level, page);
-  enterPlain(cache, key0, space, tagWith(key0, spaceTag(space)), table, permissions, nowPs + costPs);
+  enterPlain(true, cache, key0, space, tagWith(key0, spaceTag(space)), table, permissions, nowPs + costPs);
   watchClock(cache);
 }
 

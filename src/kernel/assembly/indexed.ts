@@ -82,6 +82,8 @@ function oldestOf(cache: usize, slot: u32): usize {
 }
 
 /** Puts a slot that is not the oldest between the newest and the oldest. */
+// @ts-ignore: decorator
+@inline
 function bringToEnd(links: usize, slot: u32, oldest: u32): void {
   const newer = load<u32>(links + (slot << 3));
   const older = load<u32>(links + (slot << 3), 4);
@@ -104,8 +106,14 @@ export function moveNewest(cache: usize, slot: u32): void {
 }
 
 export function moveOldest(cache: usize, slot: u32): void {
+  makeOldest(cache, oldestOf(cache, slot), slot);
+}
+
+/** The same for a caller that knows where the mark of the set's oldest is, and that cannot afford a call. */
+// @ts-ignore: decorator
+@inline
+export function makeOldest(cache: usize, at: usize, slot: u32): void {
   const links = load<usize>(cache, CACHE_LINKS);
-  const at = oldestOf(cache, slot);
   const oldest = load<u32>(at);
   if (slot == oldest) return;
   if (load<u32>(links + (slot << 3)) != oldest) bringToEnd(links, slot, oldest);

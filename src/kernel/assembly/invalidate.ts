@@ -3,12 +3,12 @@
 
 import {
   CACHE_MASK, CACHE_PAD, CACHE_PLAIN, CACHE_RESIDENT, CACHE_SETS, CACHE_SLOTS, CACHE_TABLE, CACHE_TAGS, CACHE_WAYS, KEY_GUEST_LOG2, RULE_LEVELS, RULE_STEPS, SLOT_BYTES, SLOT_KEY0, SLOT_KEY1, UNIT_CLASSES,
-  INVALIDATE_NO_GUESTS, INVALIDATE_PDE, META_NEGATIVE, META_UNMAPPED_SHIFT, SLOT_META, STEP_LOG2, UNIT_CLASS_LOG2, UNIT_DEVICE_CACHE, UNIT_GUEST_RULE, UNIT_HISTORY, UNIT_HOST_RULE, UNIT_IOTLB, UNIT_L1_COUNT, UNIT_L1_FIRST, UNIT_NESTED_TLB, UNIT_PASID_CACHE, UNIT_PWC, UNIT_PWC_MASK, UNIT_SHADOW, UNIT_UNMAPPED,
+  INVALIDATE_NO_GUESTS, INVALIDATE_PDE, META_NEGATIVE, META_UNMAPPED_SHIFT, SLOT_META, STEP_LOG2, UNIT_CLASS_LOG2, UNIT_DEVICE_CACHE, UNIT_FLAGS, UNIT_FLAG_UNIFIED, UNIT_GUEST_RULE, UNIT_HISTORY, UNIT_HOST_RULE, UNIT_IOTLB, UNIT_L1_COUNT, UNIT_L1_FIRST, UNIT_NESTED_TLB, UNIT_PASID_CACHE, UNIT_PWC, UNIT_PWC_MASK, UNIT_SHADOW, UNIT_UNMAPPED,
 } from '../layout';
 import { newEpoch } from './context';
-import { drop, dropPlain, find, setOf, spaceTag, tagOf, tagWith } from './cache';
+import { drop, find, setOf, spaceTag, tagOf, tagWith } from './cache';
 import { noteDropped } from './history';
-import { moveOldest, unindexKey } from './indexed';
+import { takeOut } from './plain';
 import { begin, pageOf, unit } from './state';
 import { GUEST, HOST } from './stages';
 
@@ -42,7 +42,7 @@ function dropKeys(cache: usize, space: u64, spaceMask: u64, page: u64, pagesLog2
 }
 
 function dropKey(cache: usize, key0: u64, space: u64): void {
-  const found = noting ? LEFT : takeOut(cache, <i32>(key0 >> 60) & 3, key0, space, spaceTag(space), LEFT);
+  const found = noting ? LEFT : takeOut(cache, <i32>(key0 >> 60) & 3, key0, space, tagOf(key0, space), LEFT);
   if (found == LEFT) dropOther(cache, key0, space);
   else dropped += found;
 }
@@ -110,87 +110,78 @@ function dropIotlbs(space: u64, spaceMask: u64, page: u64, pagesLog2: i32): void
  * One page of one address space, in a unit that `tellsPages`: what strict unmaps send. Returns the number of entries dropped. Its
  * loops are without calls, which would cost their registers: what `takeOut` leaves is done afterwards.
  */
+// @ts-ignore: decorator
+@inline
 function dropPage(home: usize, stage: i32, space: u64, page: u64, pde: bool): i32 {
   const spaceOf = spaceTag(space);
+  const found = dropLeaf(home, page, space, spaceOf);
+  if (!pde) return found < LEFT ? found : dropLeft(home, stage, space, page, found);
+  const rule = ruleOf(home, stage);
+  const levels = cachedLevels(home, stage, rule);
+  const all = found + dropPointers(levels, home + (<usize>stage << 5), rule, page << 12, space, spaceOf);
+  return all < LEFT ? all : dropLeft(home, stage, space, page, all);
+}
+
+/** A page out of the IOTLB. Returns as `dropPage`, with what is left. */
+function dropLeaf(home: usize, page: u64, space: u64, spaceOf: u32): i32 {
   let found = 0;
-  const classes = load<i32>(home, UNIT_CLASSES);
-  for (let i = 0; i < classes; i++) {
-    const cache = load<usize>(home + (<usize>i << 2), UNIT_IOTLB);
-    if (cache == 0 || load<i32>(cache + (<usize>i << 2), CACHE_RESIDENT) == 0) continue;
-    const key0 = (page >> <u64>(load<u32>(home + (<usize>i << 2), UNIT_CLASS_LOG2) - 12)) | (<u64>i << 60);
-    found += takeOut(cache, i, key0, space, spaceOf, LEFT << i);
+  for (let rest = heldClasses(home); rest != 0; rest &= rest - 1) {
+    const i = <usize>ctz(rest);
+    const cache = load<usize>(home + (i << 2), UNIT_IOTLB);
+    if (cache == 0 || load<i32>(cache + (i << 2), CACHE_RESIDENT) == 0) continue;
+    const key0 = (page >> <u64>(load<u32>(home + (i << 2), UNIT_CLASS_LOG2) - 12)) | (<u64>i << 60);
+    found += takeOut(cache, <i32>i, key0, space, tagWith(key0, spaceOf), LEFT << <i32>i);
   }
-  if (pde) {
-    const rule = ruleOf(home, stage);
-    const caches = home + (<usize>stage << 5);
-    for (let rest = cachedLevels(home, stage, rule); rest != 0; rest &= rest - 1) {
-      const level = <usize>ctz(rest);
-      const cache = load<usize>(caches + (level << 2), UNIT_PWC);
-      if (load<i32>(cache, CACHE_RESIDENT) == 0) continue;
-      const key0 = page >> <u64>(load<u32>(rule + (level << STEP_LOG2), RULE_STEPS) - 12);
-      found += takeOut(cache, 0, key0, space, spaceOf, LEFT_IN_WALK_CACHE << <i32>level);
-    }
+  return found;
+}
+
+/** The pointers to a page's tables out of the walk caches of some levels, in the same way. */
+function dropPointers(levels: u32, caches: usize, rule: usize, address: u64, space: u64, spaceOf: u32): i32 {
+  let found = 0;
+  for (let rest = levels; rest != 0; rest &= rest - 1) {
+    const level = <usize>ctz(rest);
+    const cache = load<usize>(caches + (level << 2), UNIT_PWC);
+    if (load<i32>(cache, CACHE_RESIDENT) == 0) continue;
+    const key0 = address >> <u64>load<u32>(rule + (level << STEP_LOG2), RULE_STEPS);
+    found += takeOut(cache, 0, key0, space, tagWith(key0, spaceOf), LEFT_IN_WALK_CACHE << <i32>level);
   }
-  return found < LEFT ? found : found % LEFT + dropLeft(home, stage, space, page, found);
+  return found;
+}
+
+/** Leaf classes (bit i = class i) that the IOTLB may hold: those of a single cache are known at once. */
+// @ts-ignore: decorator
+@inline
+function heldClasses(home: usize): u32 {
+  if ((load<i32>(home, UNIT_FLAGS) & UNIT_FLAG_UNIFIED) == 0) return (1 << load<u32>(home, UNIT_CLASSES)) - 1;
+  return i32x4.bitmask(i32x4.ne(v128.load(load<usize>(home, UNIT_IOTLB), CACHE_RESIDENT), i32x4.splat(0)));
 }
 
 /** Answers of `takeOut` beside numbers of entries, by leaf class and by level of walk cache. */
 const LEFT: i32 = 1 << 8;
 const LEFT_IN_WALK_CACHE: i32 = LEFT << 4;
 
-/** Drops a key from a cache: 1 if it was there. `left`: the cache is none that CACHE_PLAIN says is one, or tags are the same by chance. */
-// @ts-ignore: decorator
-@inline
-function takeOut(cache: usize, leaf: i32, key0: u64, space: u64, spaceOf: u32, left: i32): i32 {
-  if (load<i32>(cache, CACHE_PLAIN) == 0 || load<usize>(cache, CACHE_TABLE) != 0) return left;
-  const pad = load<u32>(cache, CACHE_PAD);
-  const tags = load<usize>(cache, CACHE_TAGS);
-  let offset: usize = ((<u32>key0 & load<u32>(cache, CACHE_MASK)) * pad) << 2;
-  const end = offset + (pad << 2);
-  const wanted = i32x4.splat(<i32>tagWith(key0, spaceOf));
-  let hits = i32x4.bitmask(i32x4.eq(wanted, v128.load(tags + offset)));
-  while (hits == 0) {
-    offset += 16;
-    if (offset >= end) return 0;
-    hits = i32x4.bitmask(i32x4.eq(wanted, v128.load(tags + offset)));
-  }
-  offset += <usize>ctz(hits) << 2;
-  const at = load<usize>(cache, CACHE_SLOTS) + offset * (SLOT_BYTES / 4);
-  if (((load<u64>(at, SLOT_KEY0) ^ key0) | (load<u64>(at, SLOT_KEY1) ^ space)) != 0) return left;
-  dropPlain(cache, offset, leaf);
-  return 1;
-}
-
-/** What `dropPage` has left: see LEFT. */
+/** What `takeOut` has left: see LEFT. Returns the number of entries dropped in all. */
 function dropLeft(home: usize, stage: i32, space: u64, page: u64, left: i32): i32 {
-  let found = 0;
+  let found = left % LEFT;
   for (let rest: u32 = (left & (LEFT_IN_WALK_CACHE - 1)) / LEFT; rest != 0; rest &= rest - 1) {
     const i = <usize>ctz(rest);
     const key0 = (page >> <u64>(load<u32>(home + (i << 2), UNIT_CLASS_LOG2) - 12)) | (<u64>i << 60);
-    found += dropOne(load<usize>(home + (i << 2), UNIT_IOTLB), <i32>i, key0, space);
+    found += dropOne(load<usize>(home + (i << 2), UNIT_IOTLB), key0, space);
   }
   const rule = ruleOf(home, stage);
   for (let rest: u32 = left / LEFT_IN_WALK_CACHE; rest != 0; rest &= rest - 1) {
     const level = <usize>ctz(rest);
     const key0 = page >> <u64>(load<u32>(rule + (level << STEP_LOG2), RULE_STEPS) - 12);
-    found += dropOne(load<usize>(home + (<usize>stage << 5) + (level << 2), UNIT_PWC), 0, key0, space);
+    found += dropOne(load<usize>(home + (<usize>stage << 5) + (level << 2), UNIT_PWC), key0, space);
   }
   return found;
 }
 
 /** A key of any cache of a unit that tells no causes: 1 if it was there. */
-function dropOne(cache: usize, leaf: i32, key0: u64, space: u64): i32 {
-  const tag = tagWith(key0, spaceTag(space));
-  if (load<i32>(cache, CACHE_PLAIN) == 0 || load<usize>(cache, CACHE_TABLE) == 0) {
-    const slot = find(cache, key0, space, tag, setOf(cache, key0, space));
-    if (slot >= 0) drop(cache, <u32>slot);
-    return slot >= 0 ? 1 : 0;
-  }
-  const entry = unindexKey(cache, key0, space, tag);
-  if (entry == 0) return 0;
-  moveOldest(cache, entry - 1);
-  dropPlain(cache, <usize>(entry - 1) << 2, leaf);
-  return 1;
+function dropOne(cache: usize, key0: u64, space: u64): i32 {
+  const slot = find(cache, key0, space, tagOf(key0, space), setOf(cache, key0, space));
+  if (slot >= 0) drop(cache, <u32>slot);
+  return slot >= 0 ? 1 : 0;
 }
 
 /** Whether a unit has no first-level IOTLBs and tells no causes of misses: then pages are dropped in one go. */

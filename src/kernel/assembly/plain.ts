@@ -2,11 +2,11 @@
 // cache.ts does the same for every cache; here look-ups and fills are written out, for places where calls would cost too much.
 
 import {
-  CACHE_CLOCK, CACHE_EVICTIONS, CACHE_FILLS, CACHE_LINKS, CACHE_MASK, CACHE_PAD, CACHE_REPLACEMENT, CACHE_SLOTS, CACHE_STAMPS,
+  CACHE_CLOCK, CACHE_EVICTIONS, CACHE_FILLS, CACHE_LINKS, CACHE_MASK, CACHE_OLDEST, CACHE_PAD, CACHE_PLAIN, CACHE_REPLACEMENT, CACHE_SLOTS, CACHE_STAMPS,
   CACHE_TABLE, CACHE_TAGS, REPLACE_LRU, SLOT_BYTES, SLOT_KEY0, SLOT_KEY1, SLOT_META, SLOT_READY, SLOT_VALUE,
 } from '../layout';
-import { addResident, leastOfEight, leastStamp, stamp } from './cache';
-import { enterIndex, findIndexed, moveNewest, takeOldest, unindex } from './indexed';
+import { addResident, dropPlain, leastOfEight, leastStamp, stamp } from './cache';
+import { enterIndex, findIndexed, makeOldest, moveNewest, takeOldest, unindex, unindexKey } from './indexed';
 
 /** Which of the sixteen words at `at` are these, as bits. */
 // @ts-ignore: decorator
@@ -51,34 +51,41 @@ export function usePlain(cache: usize, slot: u32): void {
 // @ts-ignore: decorator
 @inline
 function take(cache: usize, set: u32): u32 {
-  if (load<usize>(cache, CACHE_TABLE) != 0) return takeOldest(cache, set);
   const pad = load<u32>(cache, CACHE_PAD);
   const first = set * pad;
-  const slot = first + (pad == 8 ? leastOfEight(cache, first) : leastStamp(cache, first, pad));
-  const clock = load<u32>(cache, CACHE_CLOCK) + 1;
-  store<u32>(cache, clock, CACHE_CLOCK);
-  store<u32>(load<usize>(cache, CACHE_STAMPS) + (slot << 2), clock);
-  return slot;
+  return first + (pad == 8 ? leastOfEight(cache, first) : leastStamp(cache, first, pad));
 }
 
-/** Enters a key that is absent, with what it stands for. Leaves it to the caller to watch the clock, at the latest after some hundred fills. */
+/**
+ * Enters a key that is absent, with what it stands for. `single`: the cache holds keys of leaf class 0 only. Returns the cache's clock (0
+ * if it has none), which is left to the caller to watch, at the latest after some hundred fills.
+ */
 // @ts-ignore: decorator
 @inline
-export function enterPlain(cache: usize, key0: u64, key1: u64, tag: u32, value: u64, meta: u64, readyPs: f64): void {
-  const slot = take(cache, <u32>key0 & load<u32>(cache, CACHE_MASK));
-  const isIndexed = load<usize>(cache, CACHE_TABLE) != 0;
-  const at = load<usize>(cache, CACHE_TAGS) + (slot << 2);
+export function enterPlain(
+  single: bool, cache: usize, key0: u64, key1: u64, tag: u32, value: u64, meta: u64, readyPs: f64,
+): u32 {
+  const set = <u32>key0 & load<u32>(cache, CACHE_MASK);
+  const tags = load<usize>(cache, CACHE_TAGS);
+  let slot: u32 = 0;
+  let clock: u32 = 0;
+  if (load<usize>(cache, CACHE_TABLE) != 0) {
+    slot = takeOldest(cache, set);
+    const old = load<u32>(tags + (slot << 2));
+    if (old != 0) unindex(cache, slot, old);
+    enterIndex(cache, slot, tag);
+  } else {
+    slot = take(cache, set);
+    clock = load<u32>(cache, CACHE_CLOCK) + 1;
+    store<u32>(cache, clock, CACHE_CLOCK);
+    store<u32>(load<usize>(cache, CACHE_STAMPS) + (slot << 2), clock);
+  }
+  const at = tags + (slot << 2);
   const record = load<usize>(cache, CACHE_SLOTS) + slot * SLOT_BYTES;
-  const old = load<u32>(at);
-  if (old == 0) addResident(cache, key0, 1);
+  if (load<u32>(at) == 0) addResident(cache, single ? 0 : key0, 1);
   else {
-    if (isIndexed) unindex(cache, slot, old);
     store<f64>(cache, load<f64>(cache, CACHE_EVICTIONS) + 1, CACHE_EVICTIONS);
-    const key = load<u64>(record, SLOT_KEY0);
-    if (key >> 60 != key0 >> 60) {
-      addResident(cache, key, -1);
-      addResident(cache, key0, 1);
-    }
+    if (!single) exchangeResident(cache, load<u64>(record, SLOT_KEY0), key0);
   }
   store<f64>(cache, load<f64>(cache, CACHE_FILLS) + 1, CACHE_FILLS);
   store<u32>(at, tag);
@@ -87,5 +94,40 @@ export function enterPlain(cache: usize, key0: u64, key1: u64, tag: u32, value: 
   store<u64>(record, value, SLOT_VALUE);
   store<u64>(record, meta, SLOT_META);
   store<f64>(record, readyPs, SLOT_READY);
-  if (isIndexed) enterIndex(cache, slot, tag);
+  return clock;
+}
+
+// @ts-ignore: decorator
+@inline
+function exchangeResident(cache: usize, old: u64, key0: u64): void {
+  if (old >> 60 == key0 >> 60) return;
+  addResident(cache, old, -1);
+  addResident(cache, key0, 1);
+}
+
+/**
+ * Drops a key of a leaf class from any cache: 1 if it was there. `left`: nothing is done, because the cache is not plain, or holds a key
+ * whose tag is the same by chance.
+ */
+// @ts-ignore: decorator
+@inline
+export function takeOut(cache: usize, leaf: i32, key0: u64, key1: u64, tag: u32, left: i32): i32 {
+  if (load<i32>(cache, CACHE_PLAIN) == 0) return left;
+  const set = <u32>key0 & load<u32>(cache, CACHE_MASK);
+  let slot: u32 = 0;
+  if (load<usize>(cache, CACHE_TABLE) != 0) {
+    slot = unindexKey(cache, key0, key1, tag) - 1;
+    if (slot == <u32>-1) return 0;
+    makeOldest(cache, load<usize>(cache, CACHE_OLDEST) + (set << 2), slot);
+  } else {
+    const pad = load<u32>(cache, CACHE_PAD);
+    const first = set * pad;
+    const hits = sixteen(load<usize>(cache, CACHE_TAGS) + (first << 2), i32x4.splat(<i32>tag)) & ((1 << pad) - 1);
+    if (hits == 0) return 0;
+    slot = first + <u32>ctz(hits);
+    const at = load<usize>(cache, CACHE_SLOTS) + slot * SLOT_BYTES;
+    if (((load<u64>(at, SLOT_KEY0) ^ key0) | (load<u64>(at, SLOT_KEY1) ^ key1)) != 0) return left;
+  }
+  dropPlain(cache, <usize>slot << 2, leaf);
+  return 1;
 }

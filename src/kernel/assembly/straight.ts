@@ -28,7 +28,7 @@ let lost: i32 = 0;
 /** Pays and counts what was read; returns `code`. */
 // @ts-ignore: decorator
 @inline
-function settled(code: i32): i32 {
+export function settled(code: i32): i32 {
   settle(load<usize>(unit, UNIT_LINE_CACHE), passed, lost);
   passed = 0;
   lost = 0;
@@ -213,6 +213,12 @@ export function straightMarking(stage: i32, rule: usize, level: i32, root: u64, 
   return settled(code == 0 ? 0 : goOnMarking(code, stage, rule, page));
 }
 
+/** What `lastRead` of a remembered way leaves to be done, with marks of what it passes from there on. */
+export function straightAfter(code: i32, stage: i32, rule: usize, page: u64): i32 {
+  marked = 0;
+  return settled(code == 0 ? 0 : goOnMarking(code, stage, rule, page));
+}
+
 /** A whole stage. */
 // @ts-ignore: decorator
 @inline
@@ -248,19 +254,27 @@ function unsettledStage(stage: i32, rule: usize, top: i32, root: u64, page: u64)
 function learningStage(stage: i32, rule: usize, top: i32, root: u64, page: u64, memo: usize, key: u64, place: u64): i32 {
   const code = descend(stage, rule, top, root, ALL_PERMISSIONS, page);
   const done = code == 0 ? 0 : goOn(code, stage, rule, page);
+  noteWay(rule, top, root, page, memo, key, place);
+  return done;
+}
+
+/** A stage has been gone entry by entry: notes which, or learns its way, if it can, when it was the one before too. True if it tried. */
+// @ts-ignore: decorator
+@inline
+export function noteWay(rule: usize, top: i32, root: u64, page: u64, memo: usize, key: u64, place: u64): bool {
   const isKnown = load<u64>(memo, MEMO_ROOT) == key && load<u64>(memo, MEMO_PLACE) == place;
   const isGone = isKnown && load<u32>(memo, MEMO_TABLE) == 0;
   store<u64>(memo, key, MEMO_ROOT);
   store<u64>(memo, place, MEMO_PLACE);
   store<u32>(memo, 0, MEMO_TABLE);
   if (isGone) learn(memo, rule, top, root, page);
-  return done;
+  return isGone;
 }
 
 /** The read at the end of a remembered way, and the counts of all of it. Returns as `descend`. */
 // @ts-ignore: decorator
 @inline
-function lastRead(stage: i32, rule: usize, top: i32, memo: usize, page: u64): i32 {
+export function lastRead(stage: i32, rule: usize, top: i32, memo: usize, page: u64): i32 {
   const level = <i32>load<u8>(memo, MEMO_LEVEL);
   const counters = ctx + CTX_COUNTERS + (<usize>(C_READS + (stage << 3)) << 3);
   const last = counters + (<usize>level << 3);
