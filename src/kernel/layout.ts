@@ -185,6 +185,12 @@ export const CTX_BDF = 80; // i32
 export const CTX_PASID = 84; // i32, -1 = none
 export const CTX_L1 = 88; // pointer to the port's first-level IOTLB cache record, 0 = none
 export const CTX_INDEX = 92; // i32: requester index of the run (into fault records)
+/** Where memos of its walks are looked for (layout-memo.ts), remembered with the rest. The last stage is the host's, or a guest's alone. */
+export const CTX_LAST_KEY = 96; // u64: MEMO_ROOT
+export const CTX_LAST_RULE = 104; // pointer to the stage's rule
+export const CTX_LAST_START = 108; // u32: memoStart of its root
+export const CTX_FIRST_RULE = 112; // of a guest's stage before the host's; 0 = there is none
+export const CTX_FIRST_START = 116;
 export const CTX_COUNTERS = 128; // f64 × COUNTERS
 export const CTX_BYTES = 1536; // CTX_COUNTERS + 8 * COUNTERS; NULL_CTX must fit below the static data
 

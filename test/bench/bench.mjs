@@ -10,6 +10,7 @@ import { CASES, DENSE, FOUR_UNITS } from './cases.mjs';
 import { compareFormats } from './formats.mjs';
 import { compareOptions } from './options.mjs';
 import { timeStrict } from './strict.mjs';
+import { timeYardstick } from './yardstick/index.mjs';
 
 const READ_COUNTERS = 16;
 const TABLE_BYTES = 4096;
@@ -44,13 +45,15 @@ if (values.json)
     }),
   );
 
-function timeCase({ name, what, spec, unit, floor }) {
+function timeCase({ name, what, spec, unit, floor, yardstick }) {
   const rates = [];
+  const plain = [];
   for (let run = 0; run < runs; run++) {
     const startedAt = performance.now();
     const result = simulate(spec, kernel);
     const seconds = (performance.now() - startedAt) / 1000;
     rates.push({ ...count(result, spec), seconds });
+    if (yardstick !== undefined) plain.push(timeYardstick(yardstick));
   }
   const { requests, reads, seconds } = median(rates, (rate) => rate.seconds);
   const row = { name, what, requestsPerSecond: requests / seconds, readsPerSecond: reads / seconds, seconds };
@@ -58,9 +61,17 @@ function timeCase({ name, what, spec, unit, floor }) {
   const floorText =
     floor === undefined ? '' : `  floor ${floor} M ${unit}/s: ${reached >= floor * 1e6 ? 'reached' : 'NOT REACHED'}`;
   log(
-    `${name.padEnd(22)} ${millions(row.requestsPerSecond)} M requests/s ${millions(row.readsPerSecond)} M reads/s${floorText}`,
+    `${name.padEnd(22)} ${millions(row.requestsPerSecond)} M requests/s ${millions(row.readsPerSecond)} M reads/s${floorText}${besideYardstick(reached, unit, plain, yardstick)}`,
   );
   return row;
+}
+
+/** How fast a plain program of the same kind is on this machine, and what the floor is as a part of that. */
+function besideYardstick(reached, unit, plain, yardstick) {
+  if (yardstick === undefined) return '';
+  const rate = median(plain, (one) => one[`${unit}PerSecond`])[`${unit}PerSecond`];
+  const isReached = reached >= yardstick.share * rate;
+  return `\n${''.padEnd(22)} ${(reached / rate).toFixed(2)} of the yardstick's ${(rate / 1e6).toFixed(1)}, floor ${yardstick.share}: ${isReached ? 'reached' : 'NOT REACHED'}`;
 }
 
 /** Requests of the whole run, and table reads scaled from the counted part to it: warm-up takes time too. */

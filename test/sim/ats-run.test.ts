@@ -84,6 +84,9 @@ describe('a device with an ATC', () => {
     const all = counters(result);
     expect(all[layout.C_PRETRANSLATED]).toBe(0);
     expect(all[layout.C_ATS_REFUSED]).toBe(all[layout.C_ATS_REQUESTS]);
+    expect(result.devices.map(({ readBytes, writeBytes }) => readBytes + writeBytes)).toEqual(
+      result.devices.map(() => 0),
+    );
     expect(result.faults.length).toBeGreaterThan(0);
     expect(new Set(result.faults.map(({ code, event }) => `${code} ${event}`))).toEqual(
       new Set([`${layout.FAULT_ATS} INVALID_DEVICE_REQUEST`]),

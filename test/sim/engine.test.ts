@@ -402,6 +402,22 @@ describe('link', () => {
     expect(done).toEqual([`0 ${(24 + 10 + 100 + 16) * 1000} faulted`]);
     expect(port.downBusyPs).toBe(16_000);
   });
+
+  it('counts the payload of what is not aborted', () => {
+    const bursts: Script['bursts'] = [
+      [
+        [OP_READ, 512],
+        [OP_READ, 64],
+      ],
+      [
+        [OP_WRITE, 256],
+        [OP_WRITE, 100],
+      ],
+    ];
+    // The first request of each burst is aborted.
+    const { port } = alone(bursts, { latencies: [-10, 10, 10, 10, 10, 10, 10, 10] });
+    expect(port).toMatchObject({ reads: 2, readBytes: 64, writes: 2, writeBytes: 100 });
+  });
 });
 
 describe('limits', () => {

@@ -256,7 +256,7 @@ function arrive(engine: usize, port: usize, request: usize, nowPs: f64): void {
   recordPs(port + PORT_TRANSLATION, load<f64>(request, READ_DONE) + endPs - nowPs);
   if (op == OP_WRITE) {
     addTo(port + PORT_WRITES, 1);
-    addTo(port + PORT_WRITE_BYTES, bytes);
+    if (!aborted) addTo(port + PORT_WRITE_BYTES, bytes);
     const atPs = aborted ? endPs : endPs + load<f64>(port, PORT_MEMORY_WRITE_PS);
     noteDrained(engine, atPs);
     recordPs(port + PORT_COMPLETION, atPs - load<f64>(request, READ_ISSUE));
@@ -264,7 +264,7 @@ function arrive(engine: usize, port: usize, request: usize, nowPs: f64): void {
     return;
   }
   addTo(port + PORT_READS, 1);
-  addTo(port + PORT_READ_BYTES, bytes);
+  if (!aborted) addTo(port + PORT_READ_BYTES, bytes);
   const atPs = endPs + load<f64>(port, PORT_MEMORY_READ_PS);
   noteDrained(engine, atPs);
   store<f64>(request, atPs, READ_DONE);
@@ -321,7 +321,6 @@ function abandon(engine: usize, port: usize, request: usize, nowPs: f64): void {
   store<f64>(engine, load<f64>(engine, ENGINE_REQUESTS) + 1, ENGINE_REQUESTS);
   tally(port, C_ATS_ABORTED, 1);
   addTo(port + (write ? PORT_WRITES : PORT_READS), 1);
-  addTo(port + (write ? PORT_WRITE_BYTES : PORT_READ_BYTES), <f64>load<i32>(request, READ_LENGTH));
   recordPs(port + PORT_TRANSLATION, nowPs - load<f64>(request, READ_ISSUE));
   recordPs(port + PORT_COMPLETION, nowPs - load<f64>(request, READ_ISSUE));
   finish(port, request, nowPs, 1);

@@ -14,7 +14,7 @@ import {
   STOP_VALUE,
 } from '../layout-memo';
 import { spaceTag, tagWith, watchClock } from './cache';
-import { goes, memoIndex, placeOf } from './memo';
+import { goes, memoAt, memoStart, placeOf } from './memo';
 import { enterPlain, findPlain, usePlain } from './plain';
 import { bringLine, hitsLine, lineSet, windowed } from './read';
 import { GUEST, HOST, classOf, hostLevels, hostRoot, hostRule, hostSpace } from './stages';
@@ -85,8 +85,8 @@ export function cachedStage(stage: i32, rule: usize, top: i32, root: u64, page: 
   if (startLevel < 0) {
     const memos = load<usize>(unit, UNIT_MEMOS);
     if (memos == 0) return wholeStage(stage, rule, top, root, page, space, absent, 0);
-    const index = memoIndex(<u32>(root >> 12), placeOf(rule, page), load<u32>(unit, UNIT_MEMO_MASK));
-    return rememberedStage(stage, rule, top, root, page, space, absent, memos + <usize>index * MEMO_CACHED_BYTES);
+    const memo = memoAt(memos, memoStart(root), placeOf(rule, page), load<u32>(unit, UNIT_MEMO_MASK), MEMO_CACHED_BYTES);
+    return rememberedStage(stage, rule, top, root, page, space, absent, memo);
   }
   const level = startLevel;
   const table = startTable;

@@ -12,7 +12,7 @@ import {
 } from '../layout-queue';
 import { dropPages } from './invalidate';
 import { ONE, addTo, increment, pageOf } from './state';
-import { later } from './translate';
+import { later } from './walkers';
 
 /** Kinds of iommu/commands/command.ts. */
 const KIND_ILLEGAL: i32 = 0;

@@ -2,7 +2,7 @@
 
 import {
   CACHE_CLOCK, CACHE_LINKS, CACHE_REPLACEMENT, CACHE_SLOTS, CACHE_STAMPS, CTX_ALLOWED, CTX_BDF, CTX_CACHE,
-  CTX_DTE_STAMP, CTX_EPOCH, CTX_GUEST_LEVELS, CTX_GUEST_ROOT, CTX_HOST_ROOT, CTX_MODE, CTX_PASID, CTX_PASID_STAMP,
+  CTX_DTE_STAMP, CTX_EPOCH, CTX_FIRST_RULE, CTX_FIRST_START, CTX_GUEST_LEVELS, CTX_GUEST_ROOT, CTX_HOST_ROOT, CTX_LAST_KEY, CTX_LAST_RULE, CTX_LAST_START, CTX_MODE, CTX_PASID, CTX_PASID_STAMP,
   CTX_SPACE, CTX_SPACE_TAG, C_DTE_HITS, C_DTE_LOOKUPS, C_DTE_READS, C_PASID_HITS, C_PASID_LOOKUPS, C_PASID_READS,
   C_REMEMBERED, FAULT_ATS, FAULT_BLOCKED, FAULT_DTE, FAULT_GUEST_TABLE, FAULT_PASID, KEY_GUEST_LOG2, REPLACE_FIFO, REPLACE_LRU,
   REPLACE_RANDOM, SLOT_BYTES, SLOT_META, SLOT_READY, SLOT_VALUE, TRACE_DTE_HIT, TRACE_DTE_READ, TRACE_PASID_HIT,
@@ -10,9 +10,10 @@ import {
   UNIT_PASID_CACHE,
 } from '../layout';
 import { RANK_BASE, find, insert, setOf, spaceTag, stamp, tagOf, touch } from './cache';
+import { guestMemoStart, memoKey, memoStart } from './memo';
 import { count, locate, readOther, record } from './read';
 import { ctx, outPage, trace, unit } from './state';
-import { setHostStage } from './stages';
+import { GUEST, HOST, setHostStage } from './stages';
 import { throughHost } from './walk';
 
 /** First three words of the current requester's device-table entry (the fourth holds no translation fields). */
@@ -63,7 +64,19 @@ function remember(): void {
   store<i32>(ctx, mode, CTX_MODE);
   store<i32>(ctx, guestLevels, CTX_GUEST_LEVELS);
   store<usize>(ctx, 0, CTX_CACHE);
+  rememberWays();
   store<u32>(ctx, load<u32>(unit, UNIT_EPOCH), CTX_EPOCH);
+}
+
+/** Where memos of the requester's walks are to be looked for. */
+function rememberWays(): void {
+  const guestRule = guestLevels != 0 ? load<usize>(unit + ((guestLevels - 4) << 2), UNIT_GUEST_RULE) : 0;
+  const isGuests = mode == 0;
+  store<u64>(ctx, isGuests ? memoKey(guestRoot, guestLevels - 1, GUEST) : memoKey(hostRoot, mode - 1, HOST), CTX_LAST_KEY);
+  store<usize>(ctx, isGuests ? guestRule : load<usize>(unit, UNIT_HOST_RULE), CTX_LAST_RULE);
+  store<u32>(ctx, memoStart(isGuests ? guestRoot : hostRoot), CTX_LAST_START);
+  store<usize>(ctx, isGuests ? 0 : guestRule, CTX_FIRST_RULE);
+  store<u32>(ctx, guestMemoStart(guestRoot, hostRoot), CTX_FIRST_START);
 }
 
 /** What the device-table entry allows: bit 0 reads (IR), bit 1 writes (IW), bit 2 ATS (I). */

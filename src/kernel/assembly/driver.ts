@@ -13,7 +13,7 @@ import {
 import { sendPageAndWait, takesTwo } from './commands';
 import { mapNear, ptMap } from './map';
 import { ONE, addTo, pageOf } from './state';
-import { later } from './translate';
+import { later } from './walkers';
 import { ptUnmap, unmapNear } from './unmap';
 
 /** Answer of both: nothing is done, and the general way must see to it. */

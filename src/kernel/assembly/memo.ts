@@ -22,11 +22,31 @@ export function placeOf(rule: usize, page: u64): u64 {
   return (page << 12) >> <u64>load<u32>(rule, RULE_STEPS + (1 << STEP_LOG2) + STEP_SHIFT);
 }
 
-/** Where a memo is kept: neighbouring places side by side, the roots spread by golden-ratio multiples. */
+/** MEMO_ROOT of a stage's walks from a root of level `top`. */
 // @ts-ignore: decorator
 @inline
-export function memoIndex(roots: u32, place: u64, mask: u32): u32 {
-  return (((roots * 0x9e3779b1) >> 16) + <u32>place) & mask;
+export function memoKey(root: u64, top: i32, stage: i32): u64 {
+  return root | <u64>(top << 1 | stage);
+}
+
+/** Where the memos of a root begin: they are spread by golden-ratio multiples, and those of neighbouring places lie side by side. */
+// @ts-ignore: decorator
+@inline
+export function memoStart(root: u64): u32 {
+  return (<u32>(root >> 12) * 0x9e3779b1) >> 16;
+}
+
+/** Those of a guest's root in a host table. */
+// @ts-ignore: decorator
+@inline
+export function guestMemoStart(root: u64, hostRoot: u64): u32 {
+  return ((<u32>(root >> 12) + <u32>(hostRoot >> 12) * 5) * 0x9e3779b1) >> 16;
+}
+
+// @ts-ignore: decorator
+@inline
+export function memoAt(memos: usize, start: u32, place: u64, mask: u32, bytes: usize): usize {
+  return memos + <usize>((start + <u32>place) & mask) * bytes;
 }
 
 /** Whether the way is kept and nothing on it has changed. Then its lines are the newest. */
@@ -34,25 +54,58 @@ export function memoIndex(roots: u32, place: u64, mask: u32): u32 {
 @inline
 export function goes(memo: usize, first: usize, lines: usize): bool {
   if (load<u32>(memo, MEMO_TABLE) == 0) return false;
-  const end = first + (<usize>load<u8>(memo, MEMO_ENTRIES) << STOP_LOG2);
-  let changed: u64 = 0;
-  if (lines == 0) {
-    for (let stop = first; stop < end; stop += 1 << STOP_LOG2) {
-      changed |= load<u64>(load<u32>(stop, STOP_AT)) ^ load<u64>(stop, STOP_VALUE);
-    }
-    return changed == 0;
+  if (lines != 0) {
+    if (!holds(memo, first)) return false;
+    renewLines(memo, first, lines);
+    return true;
   }
+  const end = endOf(memo, first);
+  let changed: u64 = 0;
+  for (let stop = first; stop < end; stop += 1 << STOP_LOG2) {
+    changed |= load<u64>(load<u32>(stop, STOP_AT)) ^ load<u64>(stop, STOP_VALUE);
+  }
+  return changed == 0;
+}
+
+// @ts-ignore: decorator
+@inline
+function endOf(memo: usize, first: usize): usize {
+  return first + (<usize>load<u8>(memo, MEMO_ENTRIES) << STOP_LOG2);
+}
+
+/** Whether nothing has changed on a way that is kept, and the line cache holds it. */
+// @ts-ignore: decorator
+@inline
+export function holds(memo: usize, first: usize): bool {
+  const end = endOf(memo, first);
+  let changed: u64 = 0;
   let moved: u32 = 0;
   for (let stop = first; stop < end; stop += 1 << STOP_LOG2) {
     const at = load<u32>(stop, STOP_AT);
     changed |= load<u64>(at) ^ load<u64>(stop, STOP_VALUE);
     moved |= load<u32>(load<u32>(stop, STOP_LINE)) ^ (at >> 6);
   }
-  if ((changed | <u64>moved) != 0) return false;
+  return (changed | <u64>moved) == 0;
+}
+
+/** Whether a tag in the line cache is that of a line on a way. */
+// @ts-ignore: decorator
+@inline
+export function isOnWay(memo: usize, first: usize, tag: usize): bool {
+  const end = endOf(memo, first);
+  let found: u32 = 0;
+  for (let stop = first; stop < end; stop += 1 << STOP_LOG2) found |= <u32>(load<u32>(stop, STOP_LINE) == tag);
+  return found != 0;
+}
+
+/** The lines of a way are the newest. */
+// @ts-ignore: decorator
+@inline
+export function renewLines(memo: usize, first: usize, lines: usize): void {
+  const end = endOf(memo, first);
   let clock = load<u32>(lines, CACHE_CLOCK);
   for (let stop = first; stop < end; stop += 1 << STOP_LOG2) store<u32>(load<u32>(stop, STOP_LINE), ++clock, 32);
   store<u32>(lines, clock, CACHE_CLOCK);
-  return true;
 }
 
 // ---- Learning a way: silently, after a walk that has gone it -------------------------------------------------------------------

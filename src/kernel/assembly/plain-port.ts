@@ -18,7 +18,7 @@ import { drawPages, later, refill, sizeRead } from './port';
 import { translateAside } from './references';
 import { addTo, pageOf } from './state';
 import { actorOf, leastOther, place } from './times';
-import { longWay, shortWay } from './translate';
+import { notHit, shortWay } from './translate';
 
 const READ: i32 = 1;
 
@@ -67,6 +67,7 @@ export function runPlain(engine: usize, first: i32, lastPs: f64, wanted: f64): v
     if (answer < 0) {
       endPs = -1 - answer;
       aborted = 1;
+      addTo(port + PORT_READ_BYTES, -<f64>load<i32>(port, PORT_SIZED_BYTES)); // which `settlePlain` counts for every read
     }
     requests += 1;
     drainedPs = later(endPs + load<f64>(port, PORT_MEMORY_READ_PS), drainedPs);
@@ -92,7 +93,7 @@ export function runPlain(engine: usize, first: i32, lastPs: f64, wanted: f64): v
 @inline
 function translatePlain(ctx: usize, page: u64, atPs: f64): f64 {
   const done = shortWay(false, ctx, page, READ, atPs);
-  return done >= 0 ? done : longWay(ctx, page, READ, atPs, done);
+  return done >= 0 ? done : notHit(ctx, page, READ, atPs, done);
 }
 
 /** The translation of the first waiting read has ended. Returns when that of the next may begin. */

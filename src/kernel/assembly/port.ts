@@ -339,7 +339,7 @@ export function readTranslated(engine: usize, port: usize, read: usize, translat
   store<f64>(read, donePs, READ_DONE);
   store<i32>(read, (load<i32>(port, PORT_PERIOD) << 1) | <i32>aborted, READ_STATE);
   addTo(port + PORT_READS, 1);
-  addTo(port + PORT_READ_BYTES, <f64>load<i32>(read, READ_LENGTH));
+  if (!aborted) addTo(port + PORT_READ_BYTES, <f64>load<i32>(read, READ_LENGTH));
   recordPs(port + PORT_TRANSLATION, donePs - load<f64>(read, READ_ARRIVAL));
   const memoryPs = donePs + load<f64>(port, PORT_MEMORY_READ_PS);
   store<f64>(engine, max(load<f64>(engine, ENGINE_DRAINED), memoryPs), ENGINE_DRAINED);
@@ -431,7 +431,7 @@ export function writeTranslated(engine: usize, port: usize, translatedPs: f64): 
   }
   const entry = load<usize>(port, PORT_ENTRY);
   addTo(port + PORT_WRITES, 1);
-  addTo(port + PORT_WRITE_BYTES, <f64>load<i32>(entry, ENTRY_LENGTH));
+  if (!aborted) addTo(port + PORT_WRITE_BYTES, <f64>load<i32>(entry, ENTRY_LENGTH));
   nextEntry(port, entry);
   recordPs(port + PORT_TRANSLATION, donePs - load<f64>(port, PORT_WRITE_ARRIVAL));
   if (!aborted) donePs += load<f64>(port, PORT_MEMORY_WRITE_PS);

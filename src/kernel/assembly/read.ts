@@ -114,9 +114,15 @@ export function bringLine(cache: usize, set: usize, at: usize): void {
 // @ts-ignore: decorator
 @inline
 export function renewOrBring(cache: usize, at: usize): i32 {
+  return takeLine(cache, linePlace(cache, at), at);
+}
+
+/** Where a line is to be found after its next read: where it is, or in the place of the oldest. The address of its tag. */
+// @ts-ignore: decorator
+@inline
+export function linePlace(cache: usize, at: usize): usize {
   const set = lineSet(cache, at);
-  const line = <i32>(at >> 6);
-  const wanted = i32x4.splat(line);
+  const wanted = i32x4.splat(<i32>(at >> 6));
   const held = eight(i32x4.eq(wanted, v128.load(set)), i32x4.eq(wanted, v128.load(set, 16)));
   const low = v128.load(set, 32);
   const high = v128.load(set, 48);
@@ -124,12 +130,20 @@ export function renewOrBring(cache: usize, at: usize): i32 {
   least = i32x4.min_u(least, v128.shuffle<i32>(least, least, 2, 3, 0, 1));
   least = i32x4.min_u(least, v128.shuffle<i32>(least, least, 1, 0, 3, 2));
   const oldest = eight(i32x4.eq(least, low), i32x4.eq(least, high));
+  return set + (<usize>ctz(select<i32>(held, oldest, held != 0)) << 2);
+}
+
+/** Reads the line at its place. Returns 1 if it was not there. */
+// @ts-ignore: decorator
+@inline
+export function takeLine(cache: usize, place: usize, at: usize): i32 {
   const clock = load<u32>(cache, CACHE_CLOCK) + 1;
+  const line = <u32>(at >> 6);
+  const lost = <i32>(load<u32>(place) != line);
   store<u32>(cache, clock, CACHE_CLOCK);
-  const tag = set + (<usize>ctz(select<i32>(held, oldest, held != 0)) << 2);
-  store<i32>(tag, line);
-  store<u32>(tag, clock, 32);
-  return <i32>(held == 0);
+  store<u32>(place, line);
+  store<u32>(place, clock, 32);
+  return lost;
 }
 
 /** Which of eight lanes are set, as bits. */

@@ -24,6 +24,12 @@ export function setHostStage(rule: usize, levels: i32, root: u64, space: u64): v
 // @ts-ignore: decorator
 @inline
 export function classOf(sizeLog2: i32): i32 {
-  const fit = i32x4.bitmask(i32x4.le_s(v128.load(unit, UNIT_CLASS_LOG2), i32x4.splat(sizeLog2)));
-  return 31 - <i32>clz(1 | (fit & ((1 << load<i32>(unit, UNIT_CLASSES)) - 1)));
+  return classAt(unit, sizeLog2);
+}
+
+// @ts-ignore: decorator
+@inline
+export function classAt(home: usize, sizeLog2: i32): i32 {
+  const fit = i32x4.bitmask(i32x4.le_s(v128.load(home, UNIT_CLASS_LOG2), i32x4.splat(sizeLog2)));
+  return 31 - <i32>clz(1 | (fit & ((1 << load<i32>(home, UNIT_CLASSES)) - 1)));
 }

@@ -12,7 +12,7 @@ import {
   MEMO_BYTES, MEMO_COUNTS, MEMO_FIRST, MEMO_GUEST_BYTES, MEMO_GUEST_FIRST, MEMO_HOST, MEMO_LEVEL, MEMO_PERMISSIONS, MEMO_PLACE,
   MEMO_READS, MEMO_ROOT, MEMO_TABLE,
 } from '../layout-memo';
-import { goes, learn, learnGuest, memoIndex, placeOf } from './memo';
+import { goes, guestMemoStart, learn, learnGuest, memoAt, memoKey, memoStart, placeOf } from './memo';
 import { bringLine, hitsLine, lineSet, renewOrBring, settle, windowed } from './read';
 import { addReads, ctx, fault, outPage, result, unit } from './state';
 import { LEAF, addressOf, after, finish, outOfRange } from './word';
@@ -235,9 +235,9 @@ function unsettledStage(stage: i32, rule: usize, top: i32, root: u64, page: u64)
     const code = descend(stage, rule, top, root, ALL_PERMISSIONS, page);
     return code == 0 ? 0 : goOn(code, stage, rule, page);
   }
-  const key = root | <u64>(top << 1 | stage);
+  const key = memoKey(root, top, stage);
   const place = placeOf(rule, page);
-  const memo = memos + <usize>memoIndex(<u32>(root >> 12), place, load<u32>(unit, UNIT_MEMO_MASK)) * MEMO_BYTES;
+  const memo = memoAt(memos, memoStart(root), place, load<u32>(unit, UNIT_MEMO_MASK), MEMO_BYTES);
   if (((load<u64>(memo, MEMO_ROOT) ^ key) | (load<u64>(memo, MEMO_PLACE) ^ place)) == 0) {
     if (goes(memo, memo + MEMO_FIRST, load<usize>(unit, UNIT_LINE_CACHE))) {
       const code = lastRead(stage, rule, top, memo, page);
@@ -316,8 +316,7 @@ export function straightGuest(rule: usize, top: i32, root: u64, page: u64, hostR
   const key = root | <u64>top;
   const host = hostRoot | <u64>hostTop;
   const place = placeOf(rule, page);
-  const roots = <u32>(root >> 12) + <u32>(hostRoot >> 12) * 5;
-  const memo = memos + <usize>memoIndex(roots, place, load<u32>(unit, UNIT_GUEST_MEMO_MASK)) * MEMO_GUEST_BYTES;
+  const memo = memoAt(memos, guestMemoStart(root, hostRoot), place, load<u32>(unit, UNIT_GUEST_MEMO_MASK), MEMO_GUEST_BYTES);
   const isKnown =
     load<u64>(memo, MEMO_ROOT) == key && load<u64>(memo, MEMO_PLACE) == place && load<u64>(memo, MEMO_HOST) == host;
   if (isKnown && goes(memo, memo + MEMO_GUEST_FIRST, load<usize>(unit, UNIT_LINE_CACHE))) {

@@ -10,8 +10,8 @@ import {
   LOG_TIME, META_ALLOWED_SHIFT, META_NEGATIVE, META_PREFETCHED, REPLACE_FIFO, REPLACE_LRU, REPLACE_RANDOM, SLOT_BYTES, SLOT_KEY0, SLOT_KEY1, SLOT_META, SLOT_READY,
   SLOT_VALUE, TRACE_IOTLB_HIT, TRACE_IOTLB_NEGATIVE, UNIT_CLASSES, UNIT_CLASS_LOG2, UNIT_DEVICE_CACHE, UNIT_EPOCH, UNIT_FLAGS,
   UNIT_FLAG_BARE, UNIT_FLAG_NEGATIVE, UNIT_FLAG_NO_FRACTURE, UNIT_FLAG_PLAIN, UNIT_FLAG_UNIFIED, UNIT_FLAG_WATCHED, UNIT_GUEST_RULE, UNIT_HISTORY, UNIT_HIT_PS, UNIT_HOST_RULE, UNIT_IOTLB,
-  UNIT_L1_HIT_PS, UNIT_LOG, UNIT_LOG_ENTRIES, UNIT_LOG_HEAD, UNIT_LOG_OVERFLOW, UNIT_NEXT_START, UNIT_OVERHEAD_PS,
-  UNIT_PASID_CACHE, UNIT_PREFETCH, UNIT_SHADOW, UNIT_START_PS, UNIT_WALKERS, UNIT_WALKER_COUNT,
+  UNIT_L1_HIT_PS, UNIT_LOG, UNIT_LOG_ENTRIES, UNIT_LOG_HEAD, UNIT_LOG_OVERFLOW, UNIT_OVERHEAD_PS,
+  UNIT_PASID_CACHE, UNIT_PREFETCH, UNIT_SHADOW,
 } from '../layout';
 import { find, findScanned, indexOf, insert, insertPlain, setOf, spaceTag, tagOf, tagWith, touch } from './cache';
 import {
@@ -21,12 +21,14 @@ import {
 import { missCause, shadowAccess } from './history';
 import { noteHost, prefetchAfter } from './prefetch';
 import { count, record } from './read';
+import { UNKNOWN, rememberedMiss } from './remembered';
 import {
   addTo, begin, costPs, ctx, fault, increment, nowPs, outPage, outPermissions, outSizeLog2, pageOf, reads, result, trace, unit,
 } from './state';
 import { GUEST, HOST, classOf, setHostStage } from './stages';
 import { straightGuest, straightStage } from './straight';
 import { forgetHostLeaf, throughHost, walk, walkGuest } from './walk';
+import { freeWalker, later, takeStart } from './walkers';
 
 /** What the last lookup found. */
 let hitRecord: usize = 0;
@@ -43,7 +45,17 @@ let hitUnit: usize = 0;
 export function translate(requester: usize, page: f64, access: i32, atPs: f64): f64 {
   const input = pageOf(page);
   const done = shortWay(true, requester, input, access, atPs);
-  return done >= 0 ? done : longWay(requester, input, access, atPs, done);
+  if (done >= 0) return done;
+  hitRecord = 0;
+  return notHit(requester, input, access, atPs, done);
+}
+
+/** Translates what the short way did not, of which it said `done`. */
+// @ts-ignore: decorator
+@inline
+export function notHit(requester: usize, page: u64, access: i32, atPs: f64, done: f64): f64 {
+  const missed = done == ABSENT ? rememberedMiss(requester, page, access, atPs) : UNKNOWN;
+  return missed != UNKNOWN ? missed : longWay(requester, page, access, atPs, done);
 }
 
 /**
@@ -59,8 +71,8 @@ export function shortWay(noted: bool, requester: usize, page: u64, access: i32, 
   return shortHit(noted, home, requester, page, access, atPs);
 }
 
-/** Translates what the short way did not, of which it said `done`. */
-export function longWay(requester: usize, page: u64, access: i32, atPs: f64, done: f64): f64 {
+/** The same where it is not all as remembered. */
+function longWay(requester: usize, page: u64, access: i32, atPs: f64, done: f64): f64 {
   const home = load<usize>(requester, CTX_UNIT);
   if (load<u32>(requester, CTX_EPOCH) == load<u32>(home, UNIT_EPOCH) && (load<i32>(requester, CTX_ALLOWED) & access) == access) {
     const absent = done == ABSENT && holdsOneClass(home, requester);
@@ -404,59 +416,6 @@ function endWalk(walker: usize, arrivedPs: f64, startPs: f64): f64 {
   addTo(counters + (C_WALK_WAIT_PS << 3), startPs - arrivedPs);
   addTo(counters + ((C_DEPTH + min(reads, DEPTH_SLOTS - 1)) << 3), 1);
   return donePs;
-}
-
-/**
- * The walker that is free first, the first of several. Times come in blocks of eight, the last one padded with Infinity: no branch
- * on a comparison, which nothing predicts.
- */
-// @ts-ignore: decorator
-@inline
-function freeWalker(home: usize): usize {
-  const first = load<usize>(home, UNIT_WALKERS);
-  const end = first + (load<u32>(home, UNIT_WALKER_COUNT) << 3);
-  let least = earliest(first);
-  for (let block = first + 64; block < end; block += 64) least = f64x2.pmin(least, earliest(block));
-  least = f64x2.pmin(least, v128.shuffle<i64>(least, least, 1, 0));
-  let block = first;
-  while (true) {
-    const low = at(block, 0, least) | at(block, 16, least);
-    const found = low | at(block, 32, least) | at(block, 48, least);
-    if (found != 0) return block + (ctz(found) << 3);
-    block += 64;
-  }
-}
-
-// @ts-ignore: decorator
-@inline
-function earliest(block: usize): v128 {
-  const low = f64x2.pmin(v128.load(block), v128.load(block, 16));
-  return f64x2.pmin(low, f64x2.pmin(v128.load(block, 32), v128.load(block, 48)));
-}
-
-/** Which walkers of a pair are free at these times, as bits by their place in the block. */
-// @ts-ignore: decorator
-@inline
-function at(block: usize, offset: i32, times: v128): u32 {
-  return i64x2.bitmask(f64x2.eq(times, v128.load(block + offset))) << (offset >> 3);
-}
-
-/** The larger of two times: no NaN, so one instruction will do. */
-// @ts-ignore: decorator
-@inline
-export function later(a: f64, b: f64): f64 {
-  return f64x2.extract_lane(f64x2.pmax(f64x2.splat(a), f64x2.splat(b)), 0);
-}
-
-/** The walk engine starts walks no closer together than its start interval. */
-// @ts-ignore: decorator
-@inline
-function takeStart(home: usize, earliestPs: f64): f64 {
-  const interval = load<f64>(home, UNIT_START_PS);
-  if (interval == 0) return earliestPs;
-  const start = later(earliestPs, load<f64>(home, UNIT_NEXT_START));
-  store<f64>(home, start + interval, UNIT_NEXT_START);
-  return start;
 }
 
 /** Both stages as the context asks; leaves target, size and permissions of the whole translation. */

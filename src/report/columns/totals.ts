@@ -213,7 +213,7 @@ export const LATENCY_COLUMNS: readonly TotalsColumn[] = [
     'throughput_gbps',
     'Gbit/s',
     'Gbit/s',
-    'Payload of the requests (what aborted ones asked for is in it)',
+    'Payload of the requests that were not aborted',
     '8 × (read_bytes + write_bytes) / sim_duration_ns',
     (t) => ratio(8 * bytesOf(t) * PS, t.measuredPs),
   ),
@@ -290,8 +290,14 @@ export const DETAIL_COLUMNS: readonly TotalsColumn[] = [
   ),
   count('reads', 'Requests that read memory (atomics too)', 'counted', (t) => t.reads),
   count('writes', 'Requests that write memory', 'counted', (t) => t.writes),
-  { ...count('read_bytes', 'Payload of the reads, aborted ones too', 'counted', (t) => t.readBytes), unit: 'bytes' },
-  { ...count('write_bytes', 'Payload of the writes, aborted ones too', 'counted', (t) => t.writeBytes), unit: 'bytes' },
+  {
+    ...count('read_bytes', 'Payload of the reads that were not aborted', 'counted', (t) => t.readBytes),
+    unit: 'bytes',
+  },
+  {
+    ...count('write_bytes', 'Payload of the writes that were not aborted', 'counted', (t) => t.writeBytes),
+    unit: 'bytes',
+  },
   count('operations', 'Transfers or packets completed', 'counted', (t) => t.operations, 'operations'),
   measure(
     'operations_per_s',

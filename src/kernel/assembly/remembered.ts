@@ -1,0 +1,265 @@
+// Misses of which all is as remembered: the requester's context, the ways through the tables (memo.ts), plain leaves at their ends, an IOTLB in
+// LRU or FIFO order. They leave what `plainMiss` (translate.ts) leaves, in one go and without a call. What is not as usual is found out before
+// anything is changed but the recency of lines, which the walk that is then made would renew in the same order.
+
+import {
+  CACHE_CLOCK, CACHE_MASK, CACHE_REPLACEMENT, CACHE_RESIDENT, CTX_ALLOWED, CTX_CACHE, CTX_CLASS, CTX_COUNTERS, CTX_DTE_STAMP, CTX_FIRST_RULE,
+  CTX_FIRST_START, CTX_GUEST_LEVELS, CTX_GUEST_ROOT, CTX_HOST_ROOT, CTX_LAST_KEY, CTX_LAST_RULE, CTX_LAST_START, CTX_MODE, CTX_PASID_STAMP,
+  CTX_SPACE, CTX_SPACE_TAG, CTX_UNIT, C_DEPTH, C_LINE_HITS, C_LINE_MISSES, C_LOOKUPS, C_READS, C_REMEMBERED, C_WALK_PS,
+  C_WALK_WAIT_PS, DEPTH_SLOTS, REPLACE_FIFO, RULE_PERM_XOR, RULE_PRESENT, RULE_READ, RULE_STEPS, RULE_WRITE, SLOT_META, SLOT_READY,
+  SLOT_VALUE, STEP_INDEX_MASK, STEP_LEAF_MASK, STEP_LEAF_VALUE, STEP_LOG2, STEP_SHIFT, UNIT_CLASS_LOG2, UNIT_DEVICE_CACHE,
+  UNIT_FLAGS, UNIT_FLAG_BARE, UNIT_FLAG_NO_FRACTURE, UNIT_FLAG_PLAIN, UNIT_FLAG_UNIFIED, UNIT_GUEST_MEMOS, UNIT_GUEST_MEMO_MASK,
+  UNIT_HISTORY, UNIT_HIT_PS, UNIT_LINE_CACHE, UNIT_LINE_PS, UNIT_MEMORY_PS, UNIT_MEMOS, UNIT_MEMO_MASK, UNIT_OVERHEAD_PS,
+  UNIT_PASID_CACHE,
+} from '../layout';
+import {
+  MEMO_BYTES, MEMO_COUNTS, MEMO_FIRST, MEMO_GUEST_BYTES, MEMO_GUEST_FIRST, MEMO_HOST, MEMO_LEVEL, MEMO_PERMISSIONS, MEMO_PLACE,
+  MEMO_READS, MEMO_ROOT, MEMO_TABLE,
+} from '../layout-memo';
+import { RANK_BASE, indexOf, insertPlain, tagWith } from './cache';
+import { renew } from './context';
+import { holds, isOnWay, memoAt, placeOf, renewLines } from './memo';
+import { linePlace, takeLine } from './read';
+import { classAt } from './stages';
+import { addTo, outPage, outPermissions, outSizeLog2, result } from './state';
+import { freeWalker, later, takeStart } from './walkers';
+import { addressOf } from './word';
+
+/** Not as remembered. Times are at least 0. */
+export const UNKNOWN: f64 = -0.75;
+
+const USUAL = UNIT_FLAG_BARE | UNIT_FLAG_PLAIN | UNIT_FLAG_UNIFIED;
+/** More than the clocks of caches advance by in one walk. */
+const CLOCK_STEPS: u32 = 4096;
+
+/** When a request ends that is in no place of the cache where its requester's last one hit; or UNKNOWN. */
+export function rememberedMiss(requester: usize, page: u64, access: i32, atPs: f64): f64 {
+  if (load<usize>(requester, CTX_FIRST_RULE) != 0) return rememberedNested(requester, page, access, atPs);
+  const home = load<usize>(requester, CTX_UNIT);
+  if (!isUsual(home, requester, access)) return UNKNOWN;
+  const lines = load<usize>(home, UNIT_LINE_CACHE);
+  const rule = load<usize>(requester, CTX_LAST_RULE);
+  const memo = lastMemo(home, requester, rule, page);
+  if (!isKept(requester, rule, memo, page) || !holds(memo, memo + MEMO_FIRST)) return UNKNOWN;
+  const step = stepOf(rule, memo);
+  const at = entryAt(memo, step, page);
+  const entry = load<u64>(at);
+  const allowed = allowedBy(rule, step, memo, entry);
+  if ((allowed & access) != access || allowed == 0) return UNKNOWN;
+
+  renewLines(memo, memo + MEMO_FIRST, lines);
+  const lost = takeLine(lines, linePlace(lines, at), at);
+  const reads = countLast(requester, memo);
+  const costPs = paid(home, requester, reads, lost);
+  const size = load<i32>(step, STEP_SHIFT);
+  result(targetOf(rule, entry, size, page), size, allowed);
+  recall(home, requester);
+  return ended(home, requester, page, atPs, reads, costPs);
+}
+
+/** The same for a guest's page behind host tables: two ways, and the leaves at their ends. */
+function rememberedNested(requester: usize, page: u64, access: i32, atPs: f64): f64 {
+  const home = load<usize>(requester, CTX_UNIT);
+  if (!isUsual(home, requester, access)) return UNKNOWN;
+  const lines = load<usize>(home, UNIT_LINE_CACHE);
+  const guestRule = load<usize>(requester, CTX_FIRST_RULE);
+  const guest = guestMemo(home, requester, guestRule, page);
+  if (!isKeptGuest(requester, guestRule, guest, page) || !holds(guest, guest + MEMO_GUEST_FIRST)) return UNKNOWN;
+  const guestStep = stepOf(guestRule, guest);
+  const guestAt = entryAt(guest, guestStep, page);
+  const guestEntry = load<u64>(guestAt);
+  const guestAllows = allowedBy(guestRule, guestStep, guest, guestEntry);
+  const guestSize = load<i32>(guestStep, STEP_SHIFT);
+  const guestPage = targetOf(guestRule, guestEntry, guestSize, page);
+
+  const rule = load<usize>(requester, CTX_LAST_RULE);
+  const memo = lastMemo(home, requester, rule, guestPage);
+  if (!isKept(requester, rule, memo, guestPage) || !holds(memo, memo + MEMO_FIRST)) return UNKNOWN;
+  const step = stepOf(rule, memo);
+  const at = entryAt(memo, step, guestPage);
+  const entry = load<u64>(at);
+  const allowed = guestAllows & allowedBy(rule, step, memo, entry);
+  if ((allowed & access) != access) return UNKNOWN;
+
+  renewLines(guest, guest + MEMO_GUEST_FIRST, lines);
+  const guestPlace = linePlace(lines, guestAt);
+  if (isOnWay(memo, memo + MEMO_FIRST, guestPlace)) return UNKNOWN; // its line takes the place of one that the host's way needs
+  const guestLost = takeLine(lines, guestPlace, guestAt);
+  renewLines(memo, memo + MEMO_FIRST, lines);
+  const lost = takeLine(lines, linePlace(lines, at), at);
+  const guestReads = countGuest(requester, guest);
+  const reads = countLast(requester, memo);
+  // One sum after the other, as two stages add them: costs need not be whole picoseconds.
+  const guestPs = paid(home, requester, guestReads, guestLost);
+  const costPs = guestPs + paid(home, requester, reads, lost);
+  const size = load<i32>(step, STEP_SHIFT);
+  const isWhole = (load<i32>(home, UNIT_FLAGS) & UNIT_FLAG_NO_FRACTURE) != 0 || size > guestSize;
+  result(targetOf(rule, entry, size, guestPage), isWhole ? guestSize : size, allowed);
+  recall(home, requester);
+  return ended(home, requester, page, atPs, guestReads + reads, costPs);
+}
+
+/** Whether unit and IOTLB are of the plain kind, the requester may do that, and what it misses can be in no other place. */
+// @ts-ignore: decorator
+@inline
+function isUsual(home: usize, requester: usize, access: i32): bool {
+  if ((load<i32>(home, UNIT_FLAGS) & USUAL) != USUAL || load<usize>(home, UNIT_HISTORY) != 0) return false;
+  if ((load<i32>(requester, CTX_ALLOWED) & access) != access) return false;
+  const cache = load<usize>(requester, CTX_CACHE);
+  if (load<i32>(cache, CACHE_REPLACEMENT) > REPLACE_FIFO) return false;
+  const held = i32x4.bitmask(i32x4.ne(v128.load(cache, CACHE_RESIDENT), i32x4.splat(0)));
+  if ((held & ~(1 << load<i32>(requester, CTX_CLASS))) != 0) return false;
+  const lines = load<usize>(home, UNIT_LINE_CACHE);
+  return lines != 0 && load<u32>(lines, CACHE_CLOCK) < RANK_BASE - CLOCK_STEPS;
+}
+
+// @ts-ignore: decorator
+@inline
+function lastMemo(home: usize, requester: usize, rule: usize, page: u64): usize {
+  const start = load<u32>(requester, CTX_LAST_START);
+  return memoAt(load<usize>(home, UNIT_MEMOS), start, placeOf(rule, page), load<u32>(home, UNIT_MEMO_MASK), MEMO_BYTES);
+}
+
+// @ts-ignore: decorator
+@inline
+function guestMemo(home: usize, requester: usize, rule: usize, page: u64): usize {
+  const start = load<u32>(requester, CTX_FIRST_START);
+  const mask = load<u32>(home, UNIT_GUEST_MEMO_MASK);
+  return memoAt(load<usize>(home, UNIT_GUEST_MEMOS), start, placeOf(rule, page), mask, MEMO_GUEST_BYTES);
+}
+
+/** Whether a memo is that of the page's walk through its last stage, and its way is kept. */
+// @ts-ignore: decorator
+@inline
+function isKept(requester: usize, rule: usize, memo: usize, page: u64): bool {
+  const other = (load<u64>(memo, MEMO_ROOT) ^ load<u64>(requester, CTX_LAST_KEY)) | (load<u64>(memo, MEMO_PLACE) ^ placeOf(rule, page));
+  return other == 0 && load<u32>(memo, MEMO_TABLE) != 0;
+}
+
+/** The same of a guest's stage. */
+// @ts-ignore: decorator
+@inline
+function isKeptGuest(requester: usize, rule: usize, memo: usize, page: u64): bool {
+  const key = load<u64>(requester, CTX_GUEST_ROOT) | <u64>(load<i32>(requester, CTX_GUEST_LEVELS) - 1);
+  const host = load<u64>(requester, CTX_HOST_ROOT) | <u64>(load<i32>(requester, CTX_MODE) - 1);
+  const other = (load<u64>(memo, MEMO_ROOT) ^ key) | (load<u64>(memo, MEMO_HOST) ^ host) | (load<u64>(memo, MEMO_PLACE) ^ placeOf(rule, page));
+  return other == 0 && load<u32>(memo, MEMO_TABLE) != 0;
+}
+
+/** Step record of the level at which a way ends. */
+// @ts-ignore: decorator
+@inline
+function stepOf(rule: usize, memo: usize): usize {
+  return rule + RULE_STEPS + (<usize>load<u8>(memo, MEMO_LEVEL) << STEP_LOG2);
+}
+
+/** Where the entry after a way lies. */
+// @ts-ignore: decorator
+@inline
+function entryAt(memo: usize, step: usize, page: u64): usize {
+  const index = <u32>((page << 12) >> <u64>load<u32>(step, STEP_SHIFT)) & load<u32>(step, STEP_INDEX_MASK);
+  return load<u32>(memo, MEMO_TABLE) + (index << 3);
+}
+
+/** What a leaf of just its level's size allows at the end of a way; nothing if the entry is no such leaf. */
+// @ts-ignore: decorator
+@inline
+function allowedBy(rule: usize, step: usize, memo: usize, entry: u64): i32 {
+  if ((entry & load<u64>(rule, RULE_PRESENT)) == 0) return 0;
+  if ((entry & load<u64>(step, STEP_LEAF_MASK)) != load<u64>(step, STEP_LEAF_VALUE)) return 0;
+  const permissions = load<u64>(memo, MEMO_PERMISSIONS) & (entry ^ load<u64>(rule, RULE_PERM_XOR));
+  const read = load<u64>(rule, RULE_READ);
+  const write = load<u64>(rule, RULE_WRITE);
+  return <i32>((permissions & read) == read) | (<i32>((permissions & write) == write) << 1);
+}
+
+// @ts-ignore: decorator
+@inline
+function targetOf(rule: usize, entry: u64, sizeLog2: i32, page: u64): u64 {
+  const inside = (<u64>1 << <u64>(sizeLog2 - 12)) - 1;
+  return ((addressOf(rule, entry) >> 12) & ~inside) | (page & inside);
+}
+
+/** Counts the reads of the last stage by level. Returns their number. */
+// @ts-ignore: decorator
+@inline
+function countLast(requester: usize, memo: usize): i32 {
+  const key = <u32>load<u64>(requester, CTX_LAST_KEY);
+  const top = (key >> 1) & 7;
+  const counters = requester + CTX_COUNTERS + (C_READS << 3) + ((key & 1) << 6);
+  const level = <u32>load<u8>(memo, MEMO_LEVEL);
+  const last = counters + (level << 3);
+  for (let at = counters + (top << 3); at >= last; at -= 8) store<f64>(at, load<f64>(at) + 1);
+  return <i32>(top - level + 1);
+}
+
+/** Counts those of a guest's stage, the walks for its tables included. */
+// @ts-ignore: decorator
+@inline
+function countGuest(requester: usize, memo: usize): i32 {
+  const counters = requester + CTX_COUNTERS + (C_READS << 3);
+  const last = counters + (<usize>load<u8>(memo, MEMO_LEVEL) << 3);
+  for (let at = counters + ((load<u32>(requester, CTX_GUEST_LEVELS) - 1) << 3); at >= last; at -= 8) store<f64>(at, load<f64>(at) + 1);
+  for (let host = load<i32>(requester, CTX_MODE) - 1; host >= 0; host--) {
+    addTo(counters + (<usize>(host + 8) << 3), <f64>load<u8>(memo + host, MEMO_COUNTS));
+  }
+  return <i32>load<u8>(memo, MEMO_READS) + 1;
+}
+
+/** What reads cost, `lost` of which the line cache did not hold; counted. */
+// @ts-ignore: decorator
+@inline
+function paid(home: usize, requester: usize, reads: i32, lost: i32): f64 {
+  const counters = requester + CTX_COUNTERS;
+  const hits = <f64>(reads - lost);
+  const missed = <f64>lost;
+  addTo(counters + (C_LINE_HITS << 3), hits);
+  addTo(counters + (C_LINE_MISSES << 3), missed);
+  return hits * load<f64>(home, UNIT_LINE_PS) + missed * load<f64>(home, UNIT_MEMORY_PS);
+}
+
+/** Counts and renews the uses of the requester's device and PASID entries. */
+// @ts-ignore: decorator
+@inline
+function recall(home: usize, requester: usize): void {
+  let remembered = requester + CTX_COUNTERS + (C_REMEMBERED << 3);
+  renew(load<usize>(home, UNIT_DEVICE_CACHE), load<usize>(requester, CTX_DTE_STAMP));
+  if (load<i32>(requester, CTX_GUEST_LEVELS) != 0) {
+    renew(load<usize>(home, UNIT_PASID_CACHE), load<usize>(requester, CTX_PASID_STAMP));
+    remembered += 8;
+  }
+  addTo(remembered, 1);
+}
+
+/** Takes a walker for what was read, and fills the IOTLB with the result. Returns the end. */
+// @ts-ignore: decorator
+@inline
+function ended(home: usize, requester: usize, page: u64, atPs: f64, reads: i32, costPs: f64): f64 {
+  const counters = requester + CTX_COUNTERS;
+  addTo(counters + (C_LOOKUPS << 3), 1);
+  const arrivedPs = atPs + load<f64>(home, UNIT_HIT_PS);
+  const walker = freeWalker(home);
+  const startPs = takeStart(home, later(arrivedPs, load<f64>(walker)));
+  const donePs = startPs + load<f64>(home, UNIT_OVERHEAD_PS) + costPs;
+  store<f64>(walker, donePs);
+  addTo(counters + (C_WALK_PS << 3), donePs - startPs);
+  addTo(counters + (C_WALK_WAIT_PS << 3), startPs - arrivedPs);
+  addTo(counters + (C_DEPTH << 3) + (<usize>min(reads, DEPTH_SLOTS - 1) << 3), 1);
+  fill(home, requester, page, donePs);
+  return donePs;
+}
+
+// @ts-ignore: decorator
+@inline
+function fill(home: usize, requester: usize, page: u64, readyPs: f64): void {
+  const i = classAt(home, outSizeLog2);
+  const shift = <u64>(load<i32>(home + (i << 2), UNIT_CLASS_LOG2) - 12);
+  const key0 = (page >> shift) | (<u64>i << 60);
+  const key1 = load<u64>(requester, CTX_SPACE);
+  const cache = load<usize>(requester, CTX_CACHE);
+  const set = indexOf(cache, key0, key1) & load<u32>(cache, CACHE_MASK);
+  const at = insertPlain(cache, key0, key1, tagWith(key0, load<u32>(requester, CTX_SPACE_TAG)), set);
+  store<u64>(at, (outPage >> shift) << shift, SLOT_VALUE);
+  store<u64>(at, <u64>outPermissions, SLOT_META);
+  store<f64>(at, readyPs, SLOT_READY);
+}
