@@ -6,7 +6,7 @@ import {
   CACHE_CLOCK, CACHE_MASK, CACHE_REPLACEMENT, CACHE_RESIDENT, CTX_ALLOWED, CTX_CACHE, CTX_CLASS, CTX_COUNTERS, CTX_DTE_STAMP, CTX_FIRST_RULE,
   CTX_FIRST_START, CTX_GUEST_LEVELS, CTX_GUEST_ROOT, CTX_HOST_ROOT, CTX_LAST_KEY, CTX_LAST_RULE, CTX_LAST_START, CTX_MODE, CTX_PASID_STAMP,
   CTX_SPACE, CTX_SPACE_TAG, CTX_UNIT, C_DEPTH, C_LINE_HITS, C_LINE_MISSES, C_LOOKUPS, C_READS, C_REMEMBERED, C_WALK_PS,
-  C_WALK_WAIT_PS, DEPTH_SLOTS, REPLACE_FIFO, RULE_PERM_XOR, RULE_PRESENT, RULE_READ, RULE_STEPS, RULE_WRITE, SLOT_META, SLOT_READY,
+  C_WALK_WAIT_PS, DEPTH_SLOTS, REPLACE_FIFO, RULE_PERM_XOR, RULE_PRESENT, RULE_STEPS, SLOT_META, SLOT_READY,
   SLOT_VALUE, STEP_INDEX_MASK, STEP_LEAF_MASK, STEP_LEAF_VALUE, STEP_LOG2, STEP_SHIFT, UNIT_CLASS_LOG2, UNIT_DEVICE_CACHE,
   UNIT_FLAGS, UNIT_FLAG_BARE, UNIT_FLAG_NO_FRACTURE, UNIT_FLAG_PLAIN, UNIT_FLAG_UNIFIED, UNIT_GUEST_MEMOS, UNIT_GUEST_MEMO_MASK,
   UNIT_HISTORY, UNIT_HIT_PS, UNIT_LINE_CACHE, UNIT_LINE_PS, UNIT_MEMORY_PS, UNIT_MEMOS, UNIT_MEMO_MASK, UNIT_OVERHEAD_PS,
@@ -23,7 +23,7 @@ import { linePlace, takeLine } from './read';
 import { classAt } from './stages';
 import { addTo, outPage, outPermissions, outSizeLog2, result } from './state';
 import { freeWalker, later, takeStart } from './walkers';
-import { addressOf } from './word';
+import { accessOf, addressOf, targetOf } from './word';
 
 /** Not as remembered. Times are at least 0. */
 export const UNKNOWN: f64 = -0.75;
@@ -52,8 +52,8 @@ export function rememberedMiss(requester: usize, page: u64, access: i32, atPs: f
   const reads = countLast(requester, memo);
   const costPs = paid(home, requester, reads, lost);
   const size = load<i32>(step, STEP_SHIFT);
-  result(targetOf(rule, entry, size, page), size, allowed);
-  recall(home, requester);
+  result(targetOf(addressOf(rule, entry), size, page), size, allowed);
+  useContext(home, requester);
   return ended(home, requester, page, atPs, reads, costPs);
 }
 
@@ -70,7 +70,7 @@ function rememberedNested(requester: usize, page: u64, access: i32, atPs: f64): 
   const guestEntry = load<u64>(guestAt);
   const guestAllows = allowedBy(guestRule, guestStep, guest, guestEntry);
   const guestSize = load<i32>(guestStep, STEP_SHIFT);
-  const guestPage = targetOf(guestRule, guestEntry, guestSize, page);
+  const guestPage = targetOf(addressOf(guestRule, guestEntry), guestSize, page);
 
   const rule = load<usize>(requester, CTX_LAST_RULE);
   const memo = lastMemo(home, requester, rule, guestPage);
@@ -94,8 +94,8 @@ function rememberedNested(requester: usize, page: u64, access: i32, atPs: f64): 
   const costPs = guestPs + paid(home, requester, reads, lost);
   const size = load<i32>(step, STEP_SHIFT);
   const isWhole = (load<i32>(home, UNIT_FLAGS) & UNIT_FLAG_NO_FRACTURE) != 0 || size > guestSize;
-  result(targetOf(rule, entry, size, guestPage), isWhole ? guestSize : size, allowed);
-  recall(home, requester);
+  result(targetOf(addressOf(rule, entry), size, guestPage), isWhole ? guestSize : size, allowed);
+  useContext(home, requester);
   return ended(home, requester, page, atPs, guestReads + reads, costPs);
 }
 
@@ -167,17 +167,7 @@ function entryAt(memo: usize, step: usize, page: u64): usize {
 function allowedBy(rule: usize, step: usize, memo: usize, entry: u64): i32 {
   if ((entry & load<u64>(rule, RULE_PRESENT)) == 0) return 0;
   if ((entry & load<u64>(step, STEP_LEAF_MASK)) != load<u64>(step, STEP_LEAF_VALUE)) return 0;
-  const permissions = load<u64>(memo, MEMO_PERMISSIONS) & (entry ^ load<u64>(rule, RULE_PERM_XOR));
-  const read = load<u64>(rule, RULE_READ);
-  const write = load<u64>(rule, RULE_WRITE);
-  return <i32>((permissions & read) == read) | (<i32>((permissions & write) == write) << 1);
-}
-
-// @ts-ignore: decorator
-@inline
-function targetOf(rule: usize, entry: u64, sizeLog2: i32, page: u64): u64 {
-  const inside = (<u64>1 << <u64>(sizeLog2 - 12)) - 1;
-  return ((addressOf(rule, entry) >> 12) & ~inside) | (page & inside);
+  return accessOf(rule, load<u64>(memo, MEMO_PERMISSIONS) & (entry ^ load<u64>(rule, RULE_PERM_XOR)));
 }
 
 /** Counts the reads of the last stage by level. Returns their number. */
@@ -221,7 +211,7 @@ function paid(home: usize, requester: usize, reads: i32, lost: i32): f64 {
 /** Counts and renews the uses of the requester's device and PASID entries. */
 // @ts-ignore: decorator
 @inline
-function recall(home: usize, requester: usize): void {
+export function useContext(home: usize, requester: usize): void {
   let remembered = requester + CTX_COUNTERS + (C_REMEMBERED << 3);
   renew(load<usize>(home, UNIT_DEVICE_CACHE), load<usize>(requester, CTX_DTE_STAMP));
   if (load<i32>(requester, CTX_GUEST_LEVELS) != 0) {
@@ -245,13 +235,14 @@ function ended(home: usize, requester: usize, page: u64, atPs: f64, reads: i32, 
   addTo(counters + (C_WALK_PS << 3), donePs - startPs);
   addTo(counters + (C_WALK_WAIT_PS << 3), startPs - arrivedPs);
   addTo(counters + (C_DEPTH << 3) + (<usize>min(reads, DEPTH_SLOTS - 1) << 3), 1);
-  fill(home, requester, page, donePs);
+  fillUsual(home, requester, page, donePs);
   return donePs;
 }
 
+/** Fills the IOTLB, in LRU or FIFO order and all of it where the requester's last request hit, with the walk's result. */
 // @ts-ignore: decorator
 @inline
-function fill(home: usize, requester: usize, page: u64, readyPs: f64): void {
+export function fillUsual(home: usize, requester: usize, page: u64, readyPs: f64): void {
   const i = classAt(home, outSizeLog2);
   const shift = <u64>(load<i32>(home + (i << 2), UNIT_CLASS_LOG2) - 12);
   const key0 = (page >> shift) | (<u64>i << 60);

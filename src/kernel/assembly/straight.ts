@@ -3,7 +3,7 @@
 
 import {
   CTX_COUNTERS, C_READS, FAULT_GUEST_TABLE, FAULT_MEMORY, FAULT_NOT_PRESENT, MARK_BYTES, MARK_LOST, MARK_PERMISSIONS, MARK_READS,
-  MARK_TABLE, RULE_ADDRESS, RULE_ADDRESS_HIGH, RULE_ADDRESS_SHIFT, RULE_PERM_XOR, RULE_PRESENT, RULE_READ, RULE_STEPS, RULE_WRITE,
+  MARK_TABLE, RULE_ADDRESS, RULE_ADDRESS_HIGH, RULE_ADDRESS_SHIFT, RULE_PERM_XOR, RULE_PRESENT, RULE_STEPS,
   STEP_BITS, STEP_GO_MASK, STEP_GO_VALUE, STEP_INDEX_MASK, STEP_LEAF_MASK, STEP_LEAF_VALUE, STEP_LOG2, STEP_PERM_IGNORE, STEP_SHIFT,
   UNIT_GUEST_MEMOS, UNIT_GUEST_MEMO_MASK, UNIT_LINE_CACHE, UNIT_MARKS, UNIT_MEMOS, UNIT_MEMO_MASK, WINDOW_COUNT, WINDOW_LOG2,
   WINDOW_TABLE,
@@ -15,7 +15,7 @@ import {
 import { goes, guestMemoStart, learn, learnGuest, memoAt, memoKey, memoStart, placeOf } from './memo';
 import { bringLine, hitsLine, lineSet, renewOrBring, settle, windowed } from './read';
 import { addReads, ctx, fault, outPage, result, unit } from './state';
-import { LEAF, addressOf, after, finish, outOfRange } from './word';
+import { LEAF, accessOf, addressOf, after, finish, outOfRange, targetOf } from './word';
 
 export const ALL_PERMISSIONS: u64 = ~(<u64>0);
 /** An entry that is neither a plain pointer nor a plain leaf. */
@@ -121,12 +121,7 @@ function steps(marks: bool, stage: i32, rule: usize, level: i32, root: u64, gran
 @inline
 export function plainLeaf(rule: usize, step: usize, entry: u64, permissions: u64, page: u64): i32 {
   const size = load<i32>(step, STEP_SHIFT);
-  const inside = (<u64>1 << <u64>(size - 12)) - 1;
-  const target = addressOf(rule, entry) >> 12;
-  const read = load<u64>(rule, RULE_READ);
-  const write = load<u64>(rule, RULE_WRITE);
-  const granted = <i32>((permissions & read) == read) | (<i32>((permissions & write) == write) << 1);
-  return result((target & ~inside) | (page & inside), size, granted);
+  return result(targetOf(addressOf(rule, entry), size, page), size, accessOf(rule, permissions));
 }
 
 /** What a descent leaves to be done: the rest of the walk after an odd entry, or its fault. */

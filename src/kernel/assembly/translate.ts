@@ -5,7 +5,7 @@ import {
   CTX_ALLOWED, CTX_BDF, CTX_CACHE, CTX_CLASS, CTX_CLASS_KEY, CTX_CLASS_SHIFT, CTX_COUNTERS, CTX_DTE_STAMP, CTX_EPOCH, CTX_FAST,
   CTX_GUEST_LEVELS, CTX_GUEST_ROOT, CTX_HOST_ROOT, CTX_INDEX, CTX_L1, CTX_MODE, CTX_PASID, CTX_PASID_STAMP, CTX_SPACE,
   CTX_SPACE_TAG, CTX_UNIT, C_COLD, C_DEPTH, C_FAST, C_FAST_GUEST, C_FAULTS, C_HITS, C_L1_CLASS, C_LOOKUPS, C_MERGED,
-  C_NEGATIVE_FILLS, C_NEGATIVE_HITS, C_PREFETCH_HITS, C_REMEMBERED, C_UNTRANSLATED, C_WALK_PS, C_WALK_WAIT_PS, DEPTH_SLOTS, FAULT_ATS, FAULT_NOT_PRESENT, FAULT_READ,
+  C_NEGATIVE_FILLS, C_NEGATIVE_HITS, C_PREFETCH_HITS, C_UNTRANSLATED, C_WALK_PS, C_WALK_WAIT_PS, DEPTH_SLOTS, FAULT_ATS, FAULT_NOT_PRESENT, FAULT_READ,
   FAULT_USER, FAULT_WRITE, LOG_ACCESS, LOG_BDF, LOG_BYTES, LOG_CODE, LOG_DOMAIN, LOG_INDEX, LOG_PAGE, LOG_PASID,
   LOG_TIME, META_ALLOWED_SHIFT, META_NEGATIVE, META_PREFETCHED, REPLACE_FIFO, REPLACE_LRU, REPLACE_RANDOM, SLOT_BYTES, SLOT_KEY0, SLOT_KEY1, SLOT_META, SLOT_READY,
   SLOT_VALUE, TRACE_IOTLB_HIT, TRACE_IOTLB_NEGATIVE, UNIT_CLASSES, UNIT_CLASS_LOG2, UNIT_DEVICE_CACHE, UNIT_EPOCH, UNIT_FLAGS,
@@ -13,7 +13,7 @@ import {
   UNIT_L1_HIT_PS, UNIT_LOG, UNIT_LOG_ENTRIES, UNIT_LOG_HEAD, UNIT_LOG_OVERFLOW, UNIT_OVERHEAD_PS,
   UNIT_PASID_CACHE, UNIT_PREFETCH, UNIT_SHADOW,
 } from '../layout';
-import { find, findScanned, indexOf, insert, insertPlain, setOf, spaceTag, tagOf, tagWith, touch } from './cache';
+import { find, findScanned, indexOf, insert, setOf, spaceTag, tagOf, tagWith, touch } from './cache';
 import {
   ALLOWS_ATS, checkTranslated, entryAllows, guestLevels, guestRoot, hostRoot, mode, recall, recallSpace, renew,
   resolveContext, space,
@@ -21,7 +21,7 @@ import {
 import { missCause, shadowAccess } from './history';
 import { noteHost, prefetchAfter } from './prefetch';
 import { count, record } from './read';
-import { UNKNOWN, rememberedMiss } from './remembered';
+import { UNKNOWN, fillUsual, rememberedMiss, useContext } from './remembered';
 import {
   addTo, begin, costPs, ctx, fault, increment, nowPs, outPage, outPermissions, outSizeLog2, pageOf, reads, result, trace, unit,
 } from './state';
@@ -228,32 +228,18 @@ function isPlain(home: usize, requester: usize): bool {
  * leaves caches and counts as they would.
  */
 function plainMiss(home: usize, requester: usize, page: u64, access: i32, atPs: f64): f64 {
-  const counters = requester + CTX_COUNTERS;
-  const guest = load<i32>(requester, CTX_GUEST_LEVELS);
-  renew(load<usize>(home, UNIT_DEVICE_CACHE), load<usize>(requester, CTX_DTE_STAMP));
-  let remembered = counters + (C_REMEMBERED << 3);
-  if (guest != 0) {
-    renew(load<usize>(home, UNIT_PASID_CACHE), load<usize>(requester, CTX_PASID_STAMP));
-    remembered += 8;
-  }
-  addTo(remembered, 1);
-  addTo(counters + (C_LOOKUPS << 3), 1);
+  useContext(home, requester);
+  addTo(requester + CTX_COUNTERS + (C_LOOKUPS << 3), 1);
   const arrivedPs = atPs + load<f64>(home, UNIT_HIT_PS);
   const walker = freeWalker(home);
   const startPs = takeStart(home, later(arrivedPs, load<f64>(walker)));
   begin(home, requester, startPs); // walk-cache entries that come while it waits for a walker are there
   hitRecord = 0;
-  const code = plainStages(requester, guest, page);
+  const code = plainStages(requester, load<i32>(requester, CTX_GUEST_LEVELS), page);
   const donePs = endWalk(walker, arrivedPs, startPs);
   recallSpace();
   if (code != 0) return abort(code, page, access, donePs);
-  const i = classOf(outSizeLog2);
-  const shift = <u64>(load<i32>(home + (i << 2), UNIT_CLASS_LOG2) - 12);
-  const key0 = (page >> shift) | (<u64>i << 60);
-  const tag = tagWith(key0, load<u32>(requester, CTX_SPACE_TAG));
-  const cache = load<usize>(requester, CTX_CACHE);
-  const set = indexOf(cache, key0, space) & load<u32>(cache, CACHE_MASK);
-  put(insertPlain(cache, key0, space, tag, set), (outPage >> shift) << shift, <u64>outPermissions, donePs);
+  fillUsual(home, requester, page, donePs);
   return (outPermissions & access) == access ? donePs : denied(page, access, donePs);
 }
 

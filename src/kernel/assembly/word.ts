@@ -81,11 +81,23 @@ export function finish(rule: usize, level: i32, entry: u64, page: u64, permissio
     const run = <i32>ctz(kind == RULE_CONTIG_ONES ? ~field : field);
     size = 13 + run;
   }
-  const inside = (<u64>1 << <u64>(size - 12)) - 1;
-  const target = ((base >> 12) & ~inside) | (page & inside);
+  return result(targetOf(base, size, page), size, accessOf(rule, permissions));
+}
+
+/** The page that a leaf of 2^sizeLog2 bytes translates a page to. */
+// @ts-ignore: decorator
+@inline
+export function targetOf(base: u64, sizeLog2: i32, page: u64): u64 {
+  const inside = (<u64>1 << <u64>(sizeLog2 - 12)) - 1;
+  return ((base >> 12) & ~inside) | (page & inside);
+}
+
+/** Accesses (1 read, 2 write) that permissions of all entries of a walk allow. */
+// @ts-ignore: decorator
+@inline
+export function accessOf(rule: usize, permissions: u64): i32 {
   const read = load<u64>(rule, RULE_READ);
   const write = load<u64>(rule, RULE_WRITE);
-  const allowed = ((permissions & read) == read ? 1 : 0) | ((permissions & write) == write ? 2 : 0);
-  return result(target, size, allowed);
+  return <i32>((permissions & read) == read) | (<i32>((permissions & write) == write) << 1);
 }
 
