@@ -6,9 +6,11 @@ import { simulate } from '../../src/sim/simulate.ts';
 import type {
   AtsSpec,
   CacheSpec,
+  DeviceSpec,
   IotlbSpec,
   MrcSpec,
   NicTraffic,
+  PriSpec,
   RunSpec,
   TenantSpec,
   TraceRows,
@@ -107,6 +109,11 @@ const ATS: AtsSpec = {
   ...{ ...cacheSpec(16), leafLog2: [12, 21], allowed: true, requestPages: 2, outstanding: 8, invalidateQueue: 32 },
   ...{ lookupNs: 5, messageNs: 100, invalidateNs: 50, invalidateTimeoutNs: 90e9 },
 };
+const withAts = (devices: readonly DeviceSpec[]): DeviceSpec[] => devices.map((device) => ({ ...device, ats: ATS }));
+const PRI: PriSpec = {
+  ...{ outstanding: 8, groupPages: 4, gatherNs: 500, interruptNs: 1000, faultNs: 2000 },
+  ...{ reclaimPerSecond: 0, logEntries: 64 },
+};
 const NIC: NicTraffic = {
   ...{ model: 'nic', queues: 1, direction: 'both', offeredGbps: 0, mtuBytes: 1500, ringEntries: 64, bufferBytes: 2048 },
   ...{ descriptorBytes: 16, completionBytes: 16, descriptorBatch: 8, pollBatch: 16, flows: 1, burstPackets: 1 },
@@ -138,6 +145,11 @@ const SCENARIOS: readonly (readonly [name: string, spec: RunSpec])[] = [
   ['strict maps and unmaps from a trace', requests({ policy: 'strict', devices: replayed(trace(REQUESTS)) })],
   ['strict maps and unmaps in a guest', requests({ ...nested, policy: 'strict', devices: replayed(trace(REQUESTS)) })],
   ['nested, hardware-assisted', requests({ ...nested, mode: 'nested-hw', devices: one(MIB) })],
+  // The ATC's misses are all that the IOTLB sees, and do not depend on its capacity while one request is in flight.
+  ['ATS, two pages a request', requests({ devices: withAts(one(MIB)) })],
+  ['ATS in a guest', requests({ ...nested, devices: withAts(one(MIB)) })],
+  ['ATS, strict maps and unmaps', requests({ policy: 'strict', devices: withAts(replayed(trace(REQUESTS))) })],
+  ['ATS and PRI', requests({ devices: withAts(one(MIB)).map((device) => ({ ...device, pri: PRI })) })],
 ];
 const CAPACITIES = [1, 8, 30, 64, 200, 700];
 

@@ -107,12 +107,6 @@ function refuseUseless(specs: readonly RunSpec[], { sets }: MrcArguments): void 
     const wrong = organisationOf(machine);
     if (wrong !== undefined) throw new UserError(wrong);
   }
-  const ats = specs.flatMap(({ tenants }) => tenants).flatMap(({ devices }) => devices.filter((each) => each.ats));
-  if (ats.length > 0) {
-    throw new UserError(
-      `${ats[0].name}: what its own cache (ats) leaves for the IOTLB depends on the invalidations; leave ats out for mrc`,
-    );
-  }
   if (specs.every((spec) => spec.tenants.every((tenant) => tenant.mode === 'passthrough'))) {
     throw new UserError('every tenant passes through: nothing is translated, so there is no hit ratio');
   }
