@@ -1,6 +1,7 @@
 /** The sum rules of a result: what is counted in several ways must agree. Checked on every run in debug mode. */
 import {
   C_DTE_LOOKUPS,
+  C_L1_HITS,
   C_LOOKUPS,
   C_LOOKUPS_ALL,
   C_MISSES,
@@ -53,6 +54,7 @@ function brokenOfUnit(run: RunResult, unit: UnitResult): string[] {
     ['amd_iommu requests', pmu('mem_trans_total') + pmu('mem_pass_untrans'), c[C_TRANSLATED] + c[C_UNTRANSLATED]],
     ['amd_iommu table reads', pmu('page_tbl_read_tot'), reads],
     ['amd_iommu guest and nested reads', pmu('page_tbl_read_gst') + readsOf(c, 1), reads],
+    ['amd_iommu lookups in the shared IOTLB', sharedLookups(pmu), c[C_LOOKUPS] - c[C_L1_HITS]],
     ['amd_iommu device entries', pmu('mem_dte_hit') + pmu('mem_dte_mis'), c[C_DTE_LOOKUPS]],
     ['dmar lookups - hits = misses', pmu('iotlb_lookup') - pmu('iotlb_hit'), c[C_MISSES]],
     ['dmar requests', pmu('iommu_requests'), pmu('transaction')],
@@ -72,6 +74,15 @@ function brokenOfUnit(run: RunResult, unit: UnitResult): string[] {
 
 const walkCacheLookups = (pmu: (name: string) => number): number =>
   pmu('ss_nonleaf_lookup') + pmu('hpt_nonleaf_lookup') + pmu('fs_nonleaf_lookup');
+
+/** Hits of walk caches count with those of large leaves. */
+const sharedLookups = (pmu: (name: string) => number): number =>
+  pmu('mem_iommu_tlb_pte_hit') +
+  pmu('mem_iommu_tlb_pte_mis') +
+  pmu('mem_iommu_tlb_pde_hit') -
+  pmu('ss_nonleaf_hit') -
+  pmu('hpt_nonleaf_hit') -
+  pmu('fs_nonleaf_hit');
 
 /** In all levels and parts. */
 const iotlbHits = ({ caches }: UnitResult): number =>

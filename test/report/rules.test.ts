@@ -3,10 +3,20 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { C_CAPACITY, C_COLD, C_DTE_READS, C_HITS, C_MISSES, C_READS, C_UNTRANSLATED } from '../../src/kernel/layout.ts';
-import { METRICS } from '../../src/report/columns/files.ts';
+import {
+  C_CAPACITY,
+  C_COLD,
+  C_DTE_READS,
+  C_HITS,
+  C_L1_HITS,
+  C_MISSES,
+  C_READS,
+  C_UNTRANSLATED,
+} from '../../src/kernel/layout.ts';
+import { METRICS, SUMMARY_COLUMNS } from '../../src/report/columns/files.ts';
 import { pmuCountsOf } from '../../src/report/columns/pmu-counts.ts';
 import { PMU_EVENTS } from '../../src/report/columns/pmu.ts';
+import { totalsOf } from '../../src/report/columns/totals.ts';
 import { assertRules, brokenRules } from '../../src/report/rules.ts';
 import { loadScenario } from '../../src/scenario/load.ts';
 import { expand } from '../../src/scenario/expand.ts';
@@ -15,6 +25,7 @@ import type { RunSpec } from '../../src/spec.ts';
 import type { RunResult } from '../../src/stats/result.ts';
 import { kernelModule } from '../support/kernel.ts';
 import {
+  cacheSpec,
   deviceSpecs,
   machineSpec,
   nicTraffic,
@@ -141,6 +152,44 @@ describe('PMU events', () => {
     expect(value('page_tbl_read_tot') - value('page_tbl_read_gst') - value('page_tbl_read_nst')).toBe(reads(0));
     expect(value('ss_nonleaf_lookup')).toBeGreaterThan(100);
     expect(value('hpt_nonleaf_lookup')).toBeGreaterThan(100);
+  });
+
+  it('of AMD count what comes to the shared IOTLB, not what a first level hits', () => {
+    const l1 = { ...machineSpec().iotlb, l1: cacheSpec(24, 3) };
+    const devices = deviceSpecs(2, { traffic: uniformTraffic({ windowBytes: 1 << 18, outstanding: 4 }) });
+    const spec = runSpec({ machine: machineSpec({ iotlb: l1 }), tenants: [tenantSpec({ devices })] });
+    const run = simulate(spec, kernelModule);
+    const counts = pmuCountsOf(run, run.units[0]);
+    const of = (name: string): number => PMU_EVENTS.find((event) => event.name === name)!.value(counts);
+    const shared = run.units[0].caches.find((cache) => cache.name === 'iotlb')!;
+    expect(counts.counters[C_L1_HITS]).toBeGreaterThan(100);
+    expect(of('mem_iommu_tlb_pte_hit')).toBe(shared.hits);
+    expect(of('mem_iommu_tlb_pte_hit') + of('mem_iommu_tlb_pte_mis')).toBe(shared.lookups);
+    expect(of('UNC_IIO_IOMMU0.4K_HITS')).toBe(shared.hits + counts.counters[C_L1_HITS]);
+    expect(brokenRules(run)).toEqual([]);
+  });
+
+  it('tell leaves by their size, whatever sizes the IOTLB holds', () => {
+    const hits = (leafLog2: readonly number[]): number[] => {
+      const devices = deviceSpecs(1, { traffic: uniformTraffic({ windowBytes: 2 ** 32 }) });
+      const tenants = [tenantSpec({ devices, host: stageSpec('amd-v1', 4, 30), memoryBytes: 2 ** 33 })];
+      const iotlb = { ...machineSpec().iotlb, leafLog2 };
+      const run = simulate(runSpec({ machine: machineSpec({ iotlb }), tenants }), kernelModule);
+      const counts = pmuCountsOf(run, run.units[0]);
+      const totals = { run, totals: totalsOf(run, run.devices) };
+      const events = ['4K', '2M', '1G'].map((size) => {
+        return PMU_EVENTS.find(({ name }) => name === `UNC_IIO_IOMMU0.${size}_HITS`)!.value(counts);
+      });
+      const columns = ['4k', '2m', '1g'].map((size) => {
+        return SUMMARY_COLUMNS.find(({ name }) => name === `iotlb_hits_${size}`)!.value(totals);
+      });
+      expect(columns).toEqual(events);
+      return events.map((count) => Math.sign(count));
+    };
+    expect(hits([12, 21, 30])).toEqual([0, 0, 1]);
+    expect(hits([12, 30])).toEqual([0, 0, 1]);
+    expect(hits([12, 21])).toEqual([0, 1, 0]);
+    expect(hits([12])).toEqual([1, 0, 0]);
   });
 
   it('count the requests of every tenant', () => {

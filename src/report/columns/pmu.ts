@@ -4,7 +4,7 @@
  *
  * AMD: Linux drivers arch/x86/events/amd/iommu.c. Intel: drivers/iommu/intel/perfmon.c and the IIO event lists of
  * tools/perf/pmu-events/arch/x86/icelakex/uncore-io.json. Arm: drivers/perf/arm_smmuv3_pmu.c. Events whose hardware the
- * model does not have (interrupts, ATS, clocks) are left out.
+ * model does not have (interrupts, clocks, exclusion ranges, system management) are left out.
  */
 import {
   C_ATS_REQUESTS,
@@ -12,7 +12,7 @@ import {
   C_DTE_LOOKUPS,
   C_DTE_READS,
   C_FAULTS,
-  C_HITS,
+  C_L1_CLASS,
   C_LOOKUPS,
   C_LOOKUPS_ALL,
   C_MISSES,
@@ -29,13 +29,15 @@ import {
   C_PRI_REQUESTS,
 } from '../../kernel/layout.ts';
 import type { UnitResult } from '../../stats/result.ts';
-import { hitsOf, readsOf } from './totals.ts';
+import { hitsBetween, hitsOf, LEAF_1G, LEAF_2M, readsOf } from './totals.ts';
 
 export interface PmuCounts {
   /** Sum over the devices behind the unit. */
   readonly counters: Float64Array;
   /** Of these, the devices whose translations go through two stages. */
   readonly nested: Float64Array;
+  /** Leaf classes of the IOTLB. */
+  readonly leafLog2: readonly number[];
   readonly unit: UnitResult;
 }
 
@@ -63,7 +65,9 @@ const sumOf = (counters: Float64Array, from: number): number => {
 const requests = (c: Float64Array): number => c[C_TRANSLATED] + c[C_UNTRANSLATED];
 const tableReads = (c: Float64Array): number => readsOf(c, 0) + readsOf(c, 1);
 const structureReads = (c: Float64Array): number => c[C_DTE_READS] + c[C_PASID_READS];
-const largeHits = (c: Float64Array): number => hitsOf(c) - c[C_HITS];
+/** AMD's counters sit in the shared level (L2A, L2B): what a port's own TLB hits does not come there. */
+const sharedHits = (c: Float64Array, { leafLog2 }: PmuCounts, low: number, high: number): number =>
+  hitsBetween(c, leafLog2, low, high) - hitsBetween(c, leafLog2, low, high, C_L1_CLASS);
 const pwcLookups = (c: Float64Array, stage: number): number => sumOf(c, C_PWC_LOOKUPS + stage);
 const pwcHits = (c: Float64Array, stage: number): number => sumOf(c, C_PWC_HITS + stage);
 const pwcHitsAt = (c: Float64Array, level: number): number => c[C_PWC_HITS + level] + c[C_PWC_HITS + 8 + level];
@@ -95,11 +99,19 @@ const AMD: readonly PmuEvent[] = [
   amd(0x02, 0, 'mem_pass_pretrans', 'requests that arrived translated (ATS)', (c) => c[C_PRETRANSLATED]),
   amd(0x04, 0, 'mem_target_abort', 'requests aborted by a fault', (c) => c[C_FAULTS]),
   amd(0x05, 0, 'mem_trans_total', 'requests that needed translation', (c) => c[C_TRANSLATED]),
-  amd(0x06, 0, 'mem_iommu_tlb_pte_hit', 'first IOTLB lookups that hit a 4 KiB leaf', (c) => c[C_HITS]),
-  amd(0x07, 0, 'mem_iommu_tlb_pte_mis', 'first IOTLB lookups that missed', (c) => c[C_MISSES]),
-  amd(0x08, 0, 'mem_iommu_tlb_pde_hit', 'IOTLB hits of larger leaves, and walk-cache hits of both stages', (c) => {
-    return largeHits(c) + pwcHits(c, FIRST_STAGE) + pwcHits(c, SECOND_STAGE);
+  amd(0x06, 0, 'mem_iommu_tlb_pte_hit', 'lookups in the shared IOTLB that hit a 4 KiB leaf', (c, counts) => {
+    return sharedHits(c, counts, 0, LEAF_2M);
   }),
+  amd(0x07, 0, 'mem_iommu_tlb_pte_mis', 'first lookups that missed, of all leaf sizes', (c) => c[C_MISSES]),
+  amd(
+    0x08,
+    0,
+    'mem_iommu_tlb_pde_hit',
+    'lookups in the shared IOTLB that hit a larger leaf, and walk-cache hits of both stages',
+    (c, counts) => {
+      return sharedHits(c, counts, LEAF_2M, Infinity) + pwcHits(c, FIRST_STAGE) + pwcHits(c, SECOND_STAGE);
+    },
+  ),
   amd(0x09, 0, 'mem_iommu_tlb_pde_mis', 'walk-cache lookups of both stages that missed', (c) => {
     return (
       pwcLookups(c, FIRST_STAGE) + pwcLookups(c, SECOND_STAGE) - pwcHits(c, FIRST_STAGE) - pwcHits(c, SECOND_STAGE)
@@ -166,9 +178,15 @@ const DMAR: readonly PmuEvent[] = [
 const IIO: readonly PmuEvent[] = [
   iio(0x01, 0x40, 'UNC_IIO_IOMMU0.FIRST_LOOKUPS', 'first IOTLB lookups', (c) => c[C_LOOKUPS]),
   iio(0x02, 0x40, 'UNC_IIO_IOMMU0.ALL_LOOKUPS', 'all IOTLB lookups', (c) => c[C_LOOKUPS_ALL]),
-  iio(0x04, 0x40, 'UNC_IIO_IOMMU0.4K_HITS', 'first lookups that hit a 4 KiB leaf', (c) => c[C_HITS]),
-  iio(0x08, 0x40, 'UNC_IIO_IOMMU0.2M_HITS', 'the same, second leaf class (2 MiB)', (c) => c[C_HITS + 1]),
-  iio(0x10, 0x40, 'UNC_IIO_IOMMU0.1G_HITS', 'the same, third leaf class (1 GiB)', (c) => c[C_HITS + 2]),
+  iio(0x04, 0x40, 'UNC_IIO_IOMMU0.4K_HITS', 'first lookups that hit a 4 KiB leaf', (c, { leafLog2 }) => {
+    return hitsBetween(c, leafLog2, 0, LEAF_2M);
+  }),
+  iio(0x08, 0x40, 'UNC_IIO_IOMMU0.2M_HITS', 'the same, 2 MiB', (c, { leafLog2 }) => {
+    return hitsBetween(c, leafLog2, LEAF_2M, LEAF_1G);
+  }),
+  iio(0x10, 0x40, 'UNC_IIO_IOMMU0.1G_HITS', 'the same, 1 GiB', (c, { leafLog2 }) => {
+    return hitsBetween(c, leafLog2, LEAF_1G, Infinity);
+  }),
   iio(0x20, 0x40, 'UNC_IIO_IOMMU0.MISSES', 'first lookups that missed', (c) => c[C_MISSES]),
   iio(0x40, 0x40, 'UNC_IIO_IOMMU0.CTXT_CACHE_LOOKUPS', 'device-table cache lookups', (c) => c[C_DTE_LOOKUPS]),
   iio(0x80, 0x40, 'UNC_IIO_IOMMU0.CTXT_CACHE_HITS', 'device-table cache hits', (c) => c[C_DTE_HITS]),

@@ -39,6 +39,8 @@ export interface Totals {
   readonly measuredPs: number;
   readonly devices: number;
   readonly counters: Float64Array;
+  /** Of the IOTLB: what the counters of leaf classes are about. */
+  readonly leafLog2: readonly number[];
   readonly requests: number;
   readonly reads: number;
   readonly writes: number;
@@ -58,6 +60,7 @@ export function totalsOf(run: RunResult, devices: readonly DeviceResult[]): Tota
     measuredPs: run.measuredPs,
     devices: devices.length,
     counters: sumCounters(devices),
+    leafLog2: run.spec.machine.iotlb.leafLog2,
     requests: sum((device) => device.requests),
     reads: sum((device) => device.reads),
     writes: sum((device) => device.writes),
@@ -119,6 +122,24 @@ export function readsOf(counters: Float64Array, stage: 0 | 1): number {
 export function hitsOf(counters: Float64Array): number {
   return counters[C_HITS] + counters[C_HITS + 1] + counters[C_HITS + 2] + counters[C_HITS + 3];
 }
+
+/** Hits of the leaf classes from 2^lowLog2 bytes up to below 2^highLog2; `first`: C_HITS, or C_L1_CLASS for those of the first level. */
+export function hitsBetween(
+  counters: Float64Array,
+  leafLog2: readonly number[],
+  lowLog2: number,
+  highLog2: number,
+  first = C_HITS,
+): number {
+  return leafLog2.reduce(
+    (hits, log2, leaf) => hits + (log2 >= lowLog2 && log2 < highLog2 ? counters[first + leaf] : 0),
+    0,
+  );
+}
+
+/** Leaf sizes as PMUs tell them apart, log2 of bytes; what lies between counts as the smaller. */
+export const LEAF_2M = 21;
+export const LEAF_1G = 30;
 
 const bytesOf = (t: Totals): number => t.readBytes + t.writeBytes;
 const dmaApiPs = ({ driver }: Totals): number =>
@@ -278,6 +299,17 @@ export const DETAIL_COLUMNS: readonly TotalsColumn[] = [
   ),
   measure('walk_wait_ns_mean', 'ns', 'walk wait ns', 'Wait of a walk for a walker', 'waiting time / walks', (t) =>
     ns(ratio(t.counters[C_WALK_WAIT_PS], t.counters[C_WALKS])),
+  ),
+  ...(
+    [
+      ['4k', '4 KiB', 0, LEAF_2M],
+      ['2m', '2 MiB', LEAF_2M, LEAF_1G],
+      ['1g', '1 GiB', LEAF_1G, Infinity],
+    ] as const
+  ).map(([name, size, low, high]) =>
+    count(`iotlb_hits_${name}`, `First lookups that hit an entry of ${size}`, 'counted', (t) =>
+      hitsBetween(t.counters, t.leafLog2, low, high),
+    ),
   ),
   counter('iotlb_l1_hits', C_L1_HITS, 'Hits in the first-level IOTLB (part of iotlb_hits)'),
   counter('iotlb_misses_merged', C_MERGED, 'Misses that waited for a walk already in flight'),

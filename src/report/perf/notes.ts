@@ -19,10 +19,11 @@ export const REFERENCES: Readonly<Record<Pmu, readonly string[]>> = {
 const DEFINITIONS: Readonly<Record<string, string>> = {
   mem_trans_total: 'all devices behind the unit, without devid= filter',
   mem_iommu_tlb_pte_hit:
-    'the 4 KiB class of the shared IOTLB; hits in the TLBs of PCIe ports may pass by it (inferred)',
+    'the 4 KiB class of the shared IOTLB, on both sides; hits in the TLBs of PCIe ports pass by it (inferred)',
   mem_iommu_tlb_pte_mis:
     'lookups of the walker that prefetches may be in it (on in Genoa: 7 pages, Turin: 1; inferred)',
-  mem_iommu_tlb_pde_hit: 'leaves of 2 MiB and 1 GiB together with upper levels, on both sides',
+  mem_iommu_tlb_pde_hit:
+    'leaves of 2 MiB and 1 GiB together with upper levels, on both sides; large host leaves of nested walks may be in it (inferred), hits of the nested TLB are not',
   mem_iommu_tlb_pde_mis:
     'leaves of 2 MiB and 1 GiB together with upper levels; the model counts walk-cache misses only',
   page_tbl_read_tot: 'reads of the prefetching walker are in it (inferred); the model counts reads of demanded walks',
