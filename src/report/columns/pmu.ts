@@ -98,7 +98,13 @@ const AMD: readonly PmuEvent[] = [
   amd(0x01, 0, 'mem_pass_untrans', 'requests passed untranslated', (c) => c[C_UNTRANSLATED]),
   amd(0x02, 0, 'mem_pass_pretrans', 'requests that arrived translated (ATS)', (c) => c[C_PRETRANSLATED]),
   amd(0x04, 0, 'mem_target_abort', 'requests aborted by a fault', (c) => c[C_FAULTS]),
-  amd(0x05, 0, 'mem_trans_total', 'requests that needed translation', (c) => c[C_TRANSLATED]),
+  amd(
+    0x05,
+    0,
+    'mem_trans_total',
+    'requests that needed translation; with ATS, the pages that are asked for',
+    (c) => c[C_TRANSLATED],
+  ),
   amd(0x06, 0, 'mem_iommu_tlb_pte_hit', 'lookups in the shared IOTLB that hit a 4 KiB leaf', (c, counts) => {
     return sharedHits(c, counts, 0, LEAF_2M);
   }),
@@ -144,7 +150,13 @@ const hostLookups = (c: Float64Array): number => pwcLookups(c, SECOND_STAGE);
 const hostHits = (c: Float64Array): number => pwcHits(c, SECOND_STAGE);
 
 const DMAR: readonly PmuEvent[] = [
-  dmar(0x002, 0, 'iommu_requests', 'requests, translated or passed', requests),
+  dmar(
+    0x002,
+    0,
+    'iommu_requests',
+    'requests, translated or passed untranslated; with ATS, the pages that are asked for',
+    requests,
+  ),
   dmar(0x001, 1, 'iommu_mrds', 'entries read from page tables, device table and PASID tables', (c) => {
     return tableReads(c) + structureReads(c);
   }),
@@ -230,7 +242,13 @@ const IIO: readonly PmuEvent[] = [
 ];
 
 const ARM: readonly PmuEvent[] = [
-  smmu(0x1, 0, 'transaction', 'requests, translated or passed', requests),
+  smmu(
+    0x1,
+    0,
+    'transaction',
+    'requests, translated or passed untranslated; with ATS, the pages that are asked for',
+    requests,
+  ),
   smmu(0x2, 0, 'tlb_miss', 'first IOTLB lookups that missed', (c) => c[C_MISSES]),
   smmu(0x3, 0, 'config_cache_miss', 'device-table and PASID cache lookups that missed', (c) => {
     return c[C_DTE_LOOKUPS] - c[C_DTE_HITS] + c[C_PASID_LOOKUPS] - c[C_PASID_HITS];

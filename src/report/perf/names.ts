@@ -64,8 +64,15 @@ const IIO_CODES: Readonly<Record<string, string>> = {
   '64,32': 'UNC_IIO_IOMMU0.MISSES',
   '64,64': 'UNC_IIO_IOMMU0.CTXT_CACHE_LOOKUPS',
   '64,128': 'UNC_IIO_IOMMU0.CTXT_CACHE_HITS',
+  '65,1': 'UNC_IIO_IOMMU1.PWT_CACHE_LOOKUPS',
+  '65,32': 'UNC_IIO_IOMMU1.PWC_CACHE_FILLS',
   '65,64': 'UNC_IIO_IOMMU1.NUM_MEM_ACCESSES',
   '65,192': 'UNC_IIO_IOMMU1.NUM_MEM_ACCESSES',
+};
+
+/** Sapphire Rapids and later have another name for the same event and umask. */
+const RENAMED: Readonly<Record<string, string>> = {
+  'UNC_IIO_IOMMU1.SLPWC_CACHE_LOOKUPS': 'UNC_IIO_IOMMU1.PWT_CACHE_LOOKUPS',
 };
 
 const SMMU_CODES = [
@@ -90,7 +97,8 @@ export function iommuEvent(text: string): IommuEvent | undefined {
 }
 
 /** Names without a PMU, as of the vendor's event lists; `name=` terms rename events and are taken as they are. */
-function bareEvent(text: string): IommuEvent | undefined {
+function bareEvent(name: string): IommuEvent | undefined {
+  const text = RENAMED[name.toUpperCase()] ?? name;
   const known = PMU_EVENTS.find(({ name }) => name.toLowerCase() === text.toLowerCase());
   if (known !== undefined) return { pmu: known.pmu, name: known.name, filters: [] };
   if (/^unc_iio_/i.test(text)) return { pmu: 'uncore_iio', name: text.toUpperCase(), filters: [] };
@@ -127,6 +135,6 @@ function codeName(pmu: Pmu, values: ReadonlyMap<string, string>): string | undef
 }
 
 function spelling(pmu: Pmu, name: string): string {
-  const lower = name.toLowerCase();
+  const lower = (RENAMED[name.toUpperCase()] ?? name).toLowerCase();
   return PMU_EVENTS.find((event) => event.pmu === pmu && event.name.toLowerCase() === lower)?.name ?? name;
 }

@@ -49,9 +49,18 @@ class ReplayDevice implements DeviceModel {
   }
 
   start(): void {
-    for (const [first, pages] of unmappedRuns(this.rows)) {
-      this.mapper.mapStaticAt(first, this.mapper.allocate(pages), pages, PROT_READ | PROT_WRITE);
-    }
+    for (const [first, pages] of unmappedRuns(this.rows)) this.mapBefore(first, pages);
+  }
+
+  /** Where another device of the domain has mapped a part already, the map fails as a whole: then what is left of it. */
+  private mapBefore(first: number, pages: number): void {
+    const physicalPage = this.mapper.allocate(pages);
+    if (this.mapper.mapStaticAt(first, physicalPage, pages, PROT_READ | PROT_WRITE)) return;
+    this.mapper.free(physicalPage, pages);
+    if (pages === 1) return;
+    const half = pages >> 1;
+    this.mapBefore(first, half);
+    this.mapBefore(first + half, pages - half);
   }
 
   nextBurst(nowPs: number, burst: Burst): boolean {
