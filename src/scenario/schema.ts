@@ -436,7 +436,7 @@ const run = z.strictObject({
     .optional(),
   quantumNs: quantity('ns', { min: 100, max: 1e9 }, 'Length of the steps between which effects cross units').optional(),
   intervalNs: quantity('ns', { min: 0, max: MAX_NS }, 'Interval of timeline.csv; 0 = none').optional(),
-  missCauses: flag('Split capacity from conflict misses').optional(),
+  missCauses: flag('Tell why lookups miss: cold, capacity, conflict, invalidated').optional(),
   debug: flag('Check the sum rules while running (slow)').optional(),
 });
 

@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { C_MISSES } from '../../src/kernel/layout.ts';
 import { METRICS, RESULT_FILES, SUMMARY_COLUMNS } from '../../src/report/columns/files.ts';
+import { totalsOf } from '../../src/report/columns/totals.ts';
 import { simulate } from '../../src/sim/simulate.ts';
 import { kernelModule } from '../support/kernel.ts';
-import { runSpec } from '../support/spec.mjs';
+import { runLimits, runSpec } from '../support/spec.mjs';
 
 /** Scripts of users rely on these, in this order; more may stand between or after them, none may go. */
 const PROMISED = `scenario point seed tenant_mode sim_duration_ns requests requests_translated requests_untranslated
@@ -25,6 +27,16 @@ describe('summary.csv', () => {
   it('has every promised column in the promised order', () => {
     const names = SUMMARY_COLUMNS.map((column) => column.name);
     expect(names.filter((name) => PROMISED.includes(name))).toEqual(PROMISED);
+  });
+
+  it.each([true, false])('has causes of misses only where they are told: %s', (missCauses) => {
+    const run = simulate(runSpec({ run: runLimits({ requests: 500, missCauses }) }), kernelModule);
+    const row = { run, totals: totalsOf(run, run.devices) };
+    const causes = ['cold', 'capacity', 'conflict', 'invalidated'].map((cause) => {
+      return SUMMARY_COLUMNS.find(({ name }) => name === `iotlb_misses_${cause}`)!.value(row) as number | undefined;
+    });
+    if (missCauses) expect(causes.reduce<number>((sum, count) => sum + count!, 0)).toBe(row.totals.counters[C_MISSES]);
+    else expect(causes).toEqual([undefined, undefined, undefined, undefined]);
   });
 
   it('offers its numbers, and only these, as metrics', () => {

@@ -1,6 +1,6 @@
 /** Why IOTLB lookups miss. */
 import type { Chart, Drawing } from './chart.ts';
-import { type Dataset, meanOf, type Point, possible, spreadNote } from './dataset.ts';
+import { type Dataset, meanOf, metric, type Point, possible, spreadNote } from './dataset.ts';
 import { number } from './metrics.ts';
 import { type Part, stacked } from './stacked.ts';
 import { colour } from './theme.ts';
@@ -15,7 +15,9 @@ const CAUSES: readonly (Part & { readonly column: string })[] = [
 ];
 
 function draw(data: Dataset): Drawing | undefined {
-  const shown = data.detailed.filter((point) => meanOf(point, 'iotlb_lookups') > 0);
+  const shown = data.detailed.filter((point) => {
+    return meanOf(point, 'iotlb_lookups') > 0 && metric(point, CAUSES[0].column) !== undefined;
+  });
   if (!shown.some((point) => causesOf(point).some((value) => value > 0))) return undefined;
   const bars = shown.map((point) => ({ label: point.label, values: causesOf(point) }));
   return {

@@ -41,6 +41,8 @@ export interface Totals {
   readonly counters: Float64Array;
   /** Of the IOTLB: what the counters of leaf classes are about. */
   readonly leafLog2: readonly number[];
+  /** Whether causes of misses were told. */
+  readonly missCauses: boolean;
   readonly requests: number;
   readonly reads: number;
   readonly writes: number;
@@ -61,6 +63,7 @@ export function totalsOf(run: RunResult, devices: readonly DeviceResult[]): Tota
     devices: devices.length,
     counters: sumCounters(devices),
     leafLog2: run.spec.machine.iotlb.leafLog2,
+    missCauses: run.spec.run.missCauses,
     requests: sum((device) => device.requests),
     reads: sum((device) => device.reads),
     writes: sum((device) => device.writes),
@@ -167,6 +170,12 @@ const count = (
 });
 const counter = (name: string, slot: number, meaning: string): TotalsColumn =>
   count(name, meaning, 'counted', (t) => t.counters[slot]);
+/** Empty where causes are not told: a 0 would be a count. */
+const cause = (name: string, slot: number, meaning: string): TotalsColumn => ({
+  ...counter(name, slot, meaning),
+  formula: 'counted; empty with run.missCauses: false',
+  value: ({ missCauses, counters }) => (missCauses ? counters[slot] : undefined),
+});
 const measure = (
   name: string,
   unit: string,
@@ -195,10 +204,10 @@ export const TRANSLATION_COLUMNS: readonly TotalsColumn[] = [
     'iotlb_hits / iotlb_lookups',
     (t) => ratio(hitsOf(t.counters), t.counters[C_LOOKUPS]),
   ),
-  counter('iotlb_misses_cold', C_COLD, 'Misses of pages never seen before'),
-  counter('iotlb_misses_capacity', C_CAPACITY, 'Misses that a fully associative LRU cache of the same size has too'),
-  counter('iotlb_misses_conflict', C_CONFLICT, 'Misses that it would not have'),
-  counter('iotlb_misses_invalidated', C_INVALIDATED, 'Misses of entries that an invalidation removed'),
+  cause('iotlb_misses_cold', C_COLD, 'Misses of pages never seen before'),
+  cause('iotlb_misses_capacity', C_CAPACITY, 'Misses that a fully associative LRU cache of the same size has too'),
+  cause('iotlb_misses_conflict', C_CONFLICT, 'Misses that it would not have'),
+  cause('iotlb_misses_invalidated', C_INVALIDATED, 'Misses of entries that an invalidation removed'),
   counter('walks', C_WALKS, 'Page-table walks'),
   count('walk_reads', 'Table entries read by walks', 'walk_reads_stage1 + walk_reads_stage2', walkReads),
   count('walk_reads_stage1', "Of these from guest's (first-stage) tables", 'sum over levels', (t) =>
