@@ -26,7 +26,7 @@ const LEAST_ROWS = 4;
 function draw(data: Dataset): Drawing | undefined {
   const [across, up] = numericPaths(data.points);
   if (across === undefined || up === undefined) return undefined;
-  const [x, y] = [sweepAxis(data.points)!, sweepAxis(data.points, across)!];
+  const [x, y] = [sweepAxis(data.points, across)!, sweepAxis(data.points, up)!];
   if (y.values.length < LEAST_ROWS) return undefined;
   const name = data.table.find((column) => data.points.some((point) => metric(point, column) !== undefined));
   if (name === undefined) return undefined;

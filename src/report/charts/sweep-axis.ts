@@ -7,6 +7,8 @@ export interface SweepAxis {
   readonly path: string;
   /** `iotlb.entries`, `offeredGbps (Gbit/s)` */
   readonly title: string;
+  /** Numbers that change with it, named in the same way. */
+  readonly together: readonly string[];
   /** Steps are factors: 64, 128, 256. */
   readonly isLog: boolean;
   readonly values: readonly number[];
@@ -21,21 +23,25 @@ export interface SweepSeries {
 }
 
 const LABEL_CHARACTERS = 36;
+/** A series whose points change nothing but the axis. */
+const UNCHANGED = 'unchanged';
 /** From so many values on, a varied number is an axis. */
 const LEAST_VALUES = 3;
 
-/** The varied number with most values; undefined when none has enough of them. */
-export function sweepAxis(points: readonly Point[], without?: string): SweepAxis | undefined {
-  const best = numericPaths(points).filter((path) => path !== without)[0];
+/** The varied number with most values, or the given one; undefined when none has enough of them. */
+export function sweepAxis(points: readonly Point[], path?: string): SweepAxis | undefined {
+  const best = path ?? numericPaths(points)[0];
   if (best === undefined) return undefined;
   const values = distinct(points, best);
+  const together = followers(points, best);
   return {
     path: best,
     title: axisName(best),
+    together: together.filter((other) => distinct(points, other).length > 1).map(axisName),
     isLog: isGeometric(values),
     values,
     text: valueText(best),
-    series: seriesAlong(points, best),
+    series: seriesAlong(points, best, together),
   };
 }
 
@@ -46,14 +52,36 @@ function isGeometric(values: readonly number[]): boolean {
   return first > 0 && last / first >= 8 && last - before >= 3 * (second - first);
 }
 
-/** Paths with enough different numbers, those with most first. */
+/**
+ * Paths with enough different numbers, those with most first. Every point has a place on such an axis: cases of which only
+ * some set the number are compared as they are. Of numbers that change together (a count, and each one's share) the first
+ * stands for all.
+ */
 export function numericPaths(points: readonly Point[]): string[] {
   const paths = [...new Set(points.flatMap((point) => Object.keys(point.values)))];
-  return paths
+  const numbers = paths
+    .filter((path) => points.every((point) => typeof point.values[path] === 'number'))
     .map((path) => ({ path, count: distinct(points, path).length }))
     .filter(({ count }) => count >= LEAST_VALUES)
     .sort((a, b) => b.count - a.count)
     .map(({ path }) => path);
+  return numbers.filter((path, i) => !numbers.slice(0, i).some((before) => follows(points, path, before)));
+}
+
+/** Other numbers of which each value of `path` has one. */
+function followers(points: readonly Point[], path: string): string[] {
+  const others = Object.entries(points[0].values).filter(([, value]) => typeof value === 'number');
+  return others.map(([other]) => other).filter((other) => other !== path && follows(points, other, path));
+}
+
+/** Each value of the number `leader` has one value of `path`. */
+function follows(points: readonly Point[], path: string, leader: string): boolean {
+  const known = new Map<Value | undefined, Value | undefined>();
+  for (const { values } of points) {
+    if (!known.has(values[leader])) known.set(values[leader], values[path]);
+    else if (known.get(values[leader]) !== values[path]) return false;
+  }
+  return true;
 }
 
 function distinct(points: readonly Point[], path: string): number[] {
@@ -82,24 +110,30 @@ export const valueText =
   (value: number): string =>
     unitOf(path) === 'bytes' ? bytesText(value) : number(value);
 
-function seriesAlong(points: readonly Point[], path: string): SweepSeries[] {
-  const groups = new Map<string, { names: string[]; points: { x: number; point: Point }[] }>();
+function seriesAlong(points: readonly Point[], path: string, together: readonly string[]): SweepSeries[] {
+  const groups = new Map<string, { names: Set<string>; rest: string; points: { x: number; point: Point }[] }>();
   for (const point of points) {
-    const { [path]: x, ...rest } = point.values;
+    const { [path]: x, ...others } = point.values;
     if (typeof x !== 'number') continue;
+    const rest = Object.entries(others).filter(([other]) => !together.includes(other));
     const key = JSON.stringify(rest);
-    if (!groups.has(key)) groups.set(key, { names: [withoutValue(point.name, path), restText(rest)], points: [] });
+    if (!groups.has(key)) groups.set(key, { names: new Set(), rest: restText(rest), points: [] });
+    groups.get(key)!.names.add(withoutValue(point.name, path));
     groups.get(key)!.points.push({ x, point });
   }
-  const all = [...groups.values()];
-  const names = new Set(all.map((group) => group.names[0]));
-  // Names of points without the axis tell the series apart unless a scenario names its points by hand.
-  const which = names.size === all.length ? 0 : 1;
-  const labels = uniqueLabels(
-    all.map((group) => group.names[which]),
-    LABEL_CHARACTERS,
-  );
-  return all.map((group, i) => ({ name: labels[i], points: group.points.sort((a, b) => a.x - b.x) }));
+  const labels = seriesLabels([...groups.values()]);
+  return [...groups.values()].map((group, i) => ({
+    name: labels[i],
+    points: group.points.sort((a, b) => a.x - b.x),
+  }));
+}
+
+/** What all points of a series are called, without the axis; where a scenario names its points by hand, their other values. */
+function seriesLabels(groups: readonly { readonly names: ReadonlySet<string>; readonly rest: string }[]): string[] {
+  const names = new Set(groups.flatMap((group) => [...group.names]));
+  const areShared = groups.every((group) => group.names.size === 1) && names.size === groups.length;
+  const labels = groups.map((group) => (areShared ? [...group.names][0] : group.rest));
+  return groups.length === 1 ? labels : uniqueLabels(labels.map((label) => label || UNCHANGED), LABEL_CHARACTERS);
 }
 
 /** `on windowBytes=64KiB` → `on` */
@@ -111,8 +145,8 @@ function withoutValue(name: string, path: string): string {
     .join(' ');
 }
 
-function restText(rest: Readonly<Record<string, Value>>): string {
-  return Object.entries(rest)
+function restText(rest: readonly (readonly [string, Value])[]): string {
+  return rest
     .map(([path, value]) => `${path.split('.').at(-1)}=${typeof value === 'number' ? valueText(path)(value) : value}`)
     .join(' ');
 }
