@@ -61,10 +61,11 @@ function said(text: string, points: readonly PointResults[]): string {
 /** Three digits are enough to read. */
 const round = (factor: number): number => Number(factor.toPrecision(3));
 
-function percent(factor: number): string {
-  const change = Math.round((factor - 1) * 1000) / 10;
-  return `${change < 0 ? '−' : '+'}${shortNumber(Math.abs(change))} %`;
-}
+const percent = (factor: number): string => `${signed(Math.round((factor - 1) * 1000) / 10)} %`;
+
+/** `+1.2`, `−3`; no change has no sign. */
+const signed = (change: number): string => `${signOf(change)}${shortNumber(Math.abs(change))}`;
+const signOf = (change: number): string => (change === 0 ? '' : change < 0 ? '−' : '+');
 
 const subject = (column: SummaryColumn, point: string): string => `${column.name}${point === '' ? '' : ` of ${point}`}`;
 
@@ -83,7 +84,8 @@ function comparison(
   const both = `${subject(column, ofName)}: ${text(of)}, against ${text(against)} of ${againstName}`;
   if (of === undefined || against === undefined) return `${both}.`;
   const difference = of.mean - against.mean;
-  const sign = difference < 0 ? '−' : '+';
+  if (difference === 0) return `${both}: no difference.`;
+  const sign = signOf(difference);
   const size = amountText({ mean: Math.abs(difference), half: 0 }, column.unit, largest);
   return `${both}: ${sign}${size}${relative(of.mean, against.mean)}.`;
 }
@@ -93,8 +95,7 @@ function relative(value: number, base: number): string {
   if (base === 0) return '';
   const factor = value / base;
   if (factor >= 2) return `, ${shortNumber(factor)} times`;
-  const percent = (factor - 1) * 100;
-  return `, ${percent < 0 ? '−' : '+'}${shortNumber(Math.abs(Math.round(percent * 100) / 100))} %`;
+  return `, ${signed(Math.round((factor - 1) * 10_000) / 100)} %`;
 }
 
 /** Names the first point, in order, on the other side of `limit` than the first point that has a value. */

@@ -2,7 +2,7 @@
 import type { RunFolder, RunPoint } from './compare-read.ts';
 import { type Difference, difference } from './compare-statistics.ts';
 import { csvTable } from './csv.ts';
-import { estimateText } from './format.ts';
+import { estimateText, signedFixed } from './format.ts';
 import { SUMMARY_COLUMNS } from './columns/files.ts';
 import { type Estimate, estimate } from './statistics.ts';
 import { drawTable, tableWidth, type TextColumn } from './table.ts';
@@ -151,7 +151,7 @@ function percentText({ values, differences }: MetricComparison, place: number): 
   const share = relative(values[0], differences[place - 1]);
   if (share === undefined) return '';
   const percent = share * 100;
-  return `${percent < 0 ? '−' : '+'}${Math.abs(percent).toFixed(Math.abs(percent) >= 100 ? 0 : 1)}`;
+  return signedFixed(percent, Math.abs(percent) >= 100 ? 0 : 1);
 }
 
 /** Difference as a part of the first side's mean; undefined against zero. */

@@ -43,6 +43,12 @@ export function shortNumber(value: number): string {
   return Number.isInteger(value) ? String(value) : decimal(value, 4);
 }
 
+/** A difference: `+1.20`, `−3.00`; what rounds to zero has no sign. */
+export function signedFixed(value: number, decimals: number): string {
+  const text = Math.abs(value).toFixed(decimals);
+  return Number(text) === 0 ? text : `${value < 0 ? '−' : '+'}${text}`;
+}
+
 /** By the rounded value: 999999.96 is a million to the reader. */
 const prefixOf = (value: number): readonly [string, number] =>
   PREFIXES.find(([, size]) => Math.abs(Number(value.toPrecision(6))) >= size) ?? ['', 1];

@@ -1,14 +1,15 @@
 /** The result table for a terminal of 80 columns, with published numbers beside the simulated ones where there are any. */
 import Table from 'cli-table3';
-import { estimateText, shortNumber } from './format.ts';
+import { estimateText, shortNumber, signedFixed } from './format.ts';
 import { metricColumn, metricOf, type PointResults } from './points.ts';
 import type { Estimate } from './statistics.ts';
-import { clipped, textColumns, visible } from './visible.ts';
+import { textColumns, visible } from './visible.ts';
+import { inLines } from './wrap.ts';
 
 const WIDTH = 80;
 /** Points that a person reads; the others are in the file. */
 const ROWS = 60;
-/** Columns of a point's name; longer ones are cut. */
+/** Columns of a point's name; longer ones take several lines. */
 const NAME = 40;
 
 export const DEFAULT_TABLE: readonly string[] = [
@@ -39,7 +40,7 @@ export function resultTable(
   measured: readonly Measured[] = [],
 ): string {
   const points = all.slice(0, ROWS);
-  const names = { heading: 'point', cells: points.map((point) => clipped(visible(point.name), NAME)) };
+  const names = { heading: 'point', cells: points.map(({ name }) => inLines(visible(name), NAME)) };
   const columns = metrics.flatMap((metric) => metricColumns(metric, points, measured));
   const first = points.length === 1 && points[0].name === '' ? [] : [names];
   const { kept, dropped } = fit(first, columns);
@@ -80,13 +81,12 @@ function metricColumns(metric: string, points: readonly PointResults[], measured
 
 function errorText(simulated: Estimate | undefined, measured: number | undefined): string {
   if (simulated === undefined || measured === undefined || measured === 0) return '';
-  const percent = (simulated.mean / measured - 1) * 100;
-  return `${percent < 0 ? '−' : '+'}${Math.abs(percent).toFixed(2)}`;
+  return signedFixed((simulated.mean / measured - 1) * 100, 2);
 }
 
-/** Widest cell, or widest word of the heading, which may take several lines. */
+/** Widest line of a cell, or widest word of the heading, which may take several lines. */
 function width({ heading, cells }: TextColumn): number {
-  return Math.max(...[...heading.split(' '), ...cells].map(textColumns));
+  return Math.max(...[...heading.split(' '), ...cells.flatMap((cell) => cell.split('\n'))].map(textColumns));
 }
 
 /** Columns of the terminal that a table takes. */

@@ -2,10 +2,10 @@
 import { estimateText, shortNumber } from './format.ts';
 import { curve } from './sparkline.ts';
 import { drawTable, type TextColumn } from './table.ts';
-import { clipped, visible } from './visible.ts';
+import { visible } from './visible.ts';
 import { metricEstimate, type Verdict } from './whatif-goals.ts';
 import { isUnlimited, lastWord, type SearchCase, type WhatifResult, whatifSentences } from './whatif.ts';
-import { wrapped } from './wrap.ts';
+import { inLines, wrapped } from './wrap.ts';
 
 const ROWS = 24;
 const NAME = 30;
@@ -66,7 +66,7 @@ function frontierTable(result: WhatifResult): string {
     ({ answer }: SearchCase) =>
       estimateText(answer === undefined ? undefined : metricEstimate(metric, answer.samples));
   const columns: TextColumn[] = [
-    { heading: 'case', cells: cases.map(({ name }) => clipped(visible(name), NAME)) },
+    { heading: 'case', cells: cases.map(({ name }) => inLines(visible(name), NAME)) },
     {
       heading: `${edgesOf(cases)} ${lastWord(path)}`.trim(),
       cells: cases.map((one) => (isUnlimited(one) ? 'any' : cell(one.answer?.x))),

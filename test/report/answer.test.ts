@@ -117,6 +117,22 @@ describe('where a value crosses a limit', () => {
   });
 });
 
+describe('no difference', () => {
+  const twin = point('twin', [{ gbps: 100 }]);
+
+  it('has no sign in a sentence of the scenario', () => {
+    expect(say({ says: 'by {throughput_gbps @ twin vs fast}' }, fast, twin)).toEqual(['by 0 %']);
+    const near = point('near', [{ gbps: 100.01 }]);
+    expect(say({ says: 'by {throughput_gbps @ near vs fast}' }, fast, near)).toEqual(['by 0 %']);
+  });
+
+  it('is said in words in a comparison', () => {
+    expect(say({ metric: 'throughput_gbps', of: 'twin', against: 'fast' }, fast, twin)).toEqual([
+      'throughput_gbps of twin: 100 Gbit/s, against 100 Gbit/s of fast: no difference.',
+    ]);
+  });
+});
+
 describe('where one case overtakes another', () => {
   const series = (name: string, values: readonly number[]) =>
     values.map((gbps, i) => point(`${name} cores=${2 ** i}`, [{ gbps }]));

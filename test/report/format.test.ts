@@ -1,6 +1,6 @@
 /** Numbers for people; those of files are in csv.test.ts. */
 import { describe, expect, it } from 'vitest';
-import { amountText, estimateText, shortNumber } from '../../src/report/format.ts';
+import { amountText, estimateText, shortNumber, signedFixed } from '../../src/report/format.ts';
 
 describe('a number for people', () => {
   it.each([
@@ -48,4 +48,15 @@ describe('a value in a sentence', () => {
   it('has the unit of its mean for the interval too', () => {
     expect(amountText({ mean: 16_870_000, half: 20_000 }, 'ns/GB')).toBe('16.87 ± 0.02 ms/GB');
   });
+});
+
+describe('a difference with fixed decimals', () => {
+  it.each([
+    [1.25, 1, '+1.3'],
+    [-29.1, 1, '−29.1'],
+    [0, 1, '0.0'],
+    [-0.04, 1, '0.0'],
+    [0.004, 2, '0.00'],
+    [-100, 0, '−100'],
+  ])('%d to %d', (value, decimals, text) => expect(signedFixed(value, decimals)).toBe(text));
 });

@@ -40,6 +40,27 @@ describe('the result table', () => {
     expect(text).toContain('123456');
   });
 
+  it('shows long names whole, over several lines', () => {
+    const names = ['16GiB', '64GiB'].map((size) => `nested 4K host entries=2048 memoryBytes=${size}`);
+    const lines = resultTable(
+      ['iotlb_hit_ratio'],
+      names.map((name) => point(name, [{ hits: 750 }])),
+    ).split('\n');
+    const first = lines.map((line) => line.split('│')[1]?.trim());
+    expect(first.slice(-5, -1)).toEqual([
+      'nested 4K host entries=2048',
+      'memoryBytes=16GiB',
+      'nested 4K host entries=2048',
+      'memoryBytes=64GiB',
+    ]);
+    expect(widest(lines.join('\n'))).toBeLessThanOrEqual(80);
+  });
+
+  it('cuts only words that fit no line', () => {
+    const text = resultTable(['faults'], [point(`a ${'x'.repeat(90)}`, [{}])]);
+    expect(text).toContain(`│ ${'x'.repeat(39)}… │`);
+  });
+
   it('lets no name act on the terminal', () => {
     expect(resultTable(['faults'], [point('a\u001b[31mb\nc', [{}])])).toContain('a?[31mb?c');
   });
@@ -54,6 +75,11 @@ describe('published numbers', () => {
     expect(text).toMatch(/│ a +│ +0\.525 │ +0\.5 │ +\+5\.00 │/);
     expect(text).toMatch(/│ b +│ +0\.76 │ +0\.8 │ +−5\.00 │/);
     expect(text).toMatch(/│ c +│ +0\.001 │ +│ +│/);
+  });
+
+  it('have no sign where there is no error', () => {
+    const text = resultTable(['iotlb_hit_ratio'], [point('a', [{ hits: 500 }])], [measured]);
+    expect(text).toMatch(/│ +0\.5 │ +0\.5 │ +0\.00 │/);
   });
 
   it('are compared in one sentence, with the worst point', () => {

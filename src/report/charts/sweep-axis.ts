@@ -133,7 +133,12 @@ function seriesLabels(groups: readonly { readonly names: ReadonlySet<string>; re
   const names = new Set(groups.flatMap((group) => [...group.names]));
   const areShared = groups.every((group) => group.names.size === 1) && names.size === groups.length;
   const labels = groups.map((group) => (areShared ? [...group.names][0] : group.rest));
-  return groups.length === 1 ? labels : uniqueLabels(labels.map((label) => label || UNCHANGED), LABEL_CHARACTERS);
+  return groups.length === 1
+    ? labels
+    : uniqueLabels(
+        labels.map((label) => label || UNCHANGED),
+        LABEL_CHARACTERS,
+      );
 }
 
 /** `on windowBytes=64KiB` → `on` */

@@ -207,7 +207,10 @@ function caption(
 ): string {
   const bands = rows.some((row) => row.low !== undefined) ? '; bands are 95 % intervals over the seeds' : '';
   const marks = source === undefined ? '' : `; hollow circles are published measurements (${source})`;
-  const others = axis.together.length === 0 ? '' : `, with which ${axis.together.join(' and ')} change${axis.together.length === 1 ? 's' : ''}`;
+  const others =
+    axis.together.length === 0
+      ? ''
+      : `, with which ${axis.together.join(' and ')} change${axis.together.length === 1 ? 's' : ''}`;
   return `${metrics.map(({ title }) => title).join('; ')}: against ${axis.title}${others}${bands}${marks}.`;
 }
 

@@ -5,9 +5,10 @@ import type { Cell, Drawing, Row } from '../charts/chart.ts';
 import type { Dataset, Point } from '../charts/dataset.ts';
 import { metric } from '../charts/dataset.ts';
 import { escapeXml as escape } from '../charts/escape.ts';
-import { amount, axisTitle, metricText, type MetricText, number, percent } from '../charts/metrics.ts';
+import { amount, axisTitle, metricText, type MetricText, number } from '../charts/metrics.ts';
 import { SLIM, WIDE } from '../charts/sizes.ts';
 import { COLOURS, config } from '../charts/theme.ts';
+import { signedFixed } from '../format.ts';
 import type { Measured } from '../table.ts';
 import { assumptionsOf } from './assumptions.ts';
 import type { ResultSet } from './load.ts';
@@ -144,7 +145,7 @@ function resultCells(data: Dataset, point: Point, text: MetricText): string[] {
   if (expected === undefined || value === undefined || expected === 0) return [shown, '', ''];
   const error = value.mean / expected - 1;
   const cell = amount({ mean: expected, half: 0, count: 1 }, { ...text, unit: '' });
-  return [shown, cell, `${error < 0 ? '−' : '+'}${percent(Math.abs(error))}`];
+  return [shown, cell, `${signedFixed(error * 100, 2)} %`];
 }
 
 /** Words of ordinary length are not broken; a table may not grow as wide as others. */

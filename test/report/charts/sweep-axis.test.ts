@@ -62,7 +62,9 @@ describe('numbers that change together', () => {
 it('crosses numbers that vary apart', () => {
   const points = pointsOf(
     Object.fromEntries(
-      [1, 2, 4].flatMap((ways) => [8, 16, 32, 64].map((sets) => [`${ways} ${sets}`, { 'a.ways': ways, 'a.sets': sets }])),
+      [1, 2, 4].flatMap((ways) =>
+        [8, 16, 32, 64].map((sets) => [`${ways} ${sets}`, { 'a.ways': ways, 'a.sets': sets }]),
+      ),
     ),
   );
   expect(numericPaths(points)).toEqual(['a.sets', 'a.ways']);
