@@ -61,7 +61,6 @@ async function parser(argv: readonly string[]) {
     .usage('$0 <command>\n\nSimulates DMA through IOMMUs: what translation costs, one stage and nested.')
     .command((await commandsFor(argv)) as CommandModule[])
     .demandCommand(1, 1, 'expected a command; nestwalk --help shows them all', 'expected one command')
-    .recommendCommands()
     .strict()
     .version(programVersion())
     // terminal.ts reads it: colours are decided before the first line is printed.
@@ -76,20 +75,26 @@ async function parser(argv: readonly string[]) {
     .exitProcess(false)
     // yargs runs the command even so when this returns.
     .fail((message, error) => {
-      throw error ?? new UserError(withHint(message));
+      throw error ?? new UserError(plainer(message, argv));
     });
   return withCompletion(program);
 }
 
-/** yargs names unknown flags but none that was meant. */
-function withHint(message: string): string {
+/** yargs says what is wrong, but not what was meant, or where it is explained. */
+function plainer(message: string, [command = '']: readonly string[]): string {
+  const isCommand = COMMANDS.has(command);
+  const help = `; nestwalk ${isCommand ? `${command} ` : ''}--help shows what there is`;
+  if (!isCommand && /^\w/.test(command)) {
+    return `unknown command ${JSON.stringify(command)}${didYouMean(command, COMMANDS.keys()) || help}`;
+  }
+  if (message.startsWith('Not enough non-option arguments'))
+    return `${command}: something to work on is missing${help}`;
+  const flag = /^Not enough arguments following: (\S+)$/.exec(message)?.[1];
+  if (flag !== undefined) return `--${flag}: expected a value${help}`;
+  if (!message.startsWith('Unknown argument')) return message;
   const word = /^Unknown argument: (\S+)$/.exec(message)?.[1];
-  return word === undefined
-    ? message
-    : `${message}${didYouMean(
-        word,
-        FLAGS.filter((flag) => flag !== word),
-      )}`;
+  const others = FLAGS.filter((known) => known !== word);
+  return `${message}${(word !== undefined && didYouMean(word, others)) || help}`;
 }
 
 function explain(error: unknown, argv: readonly string[]): number {
@@ -103,7 +108,7 @@ function explain(error: unknown, argv: readonly string[]): number {
     return EXIT_USER;
   }
   if (error instanceof Error && error.name === 'YError') {
-    noteMistake(error.message);
+    noteMistake(plainer(error.message, argv));
     return EXIT_USER;
   }
   note(colours.red('This is a bug in nestwalk. Please report it with the command that shows it:'));

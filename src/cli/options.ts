@@ -39,7 +39,7 @@ export function scenarioOptions<T>(yargs: Argv<T>) {
 /** Arguments of commands that run one. */
 export function workOptions<T>(yargs: Argv<T>) {
   return scenarioOptions(yargs)
-    .option('out', { describe: 'folder for results', type: 'string', requiresArg: true, default: 'results' })
+    .option('out', { ...folder('folder for results'), default: 'results' })
     .option('threads', {
       describe: 'worker threads',
       type: 'string',
@@ -53,6 +53,18 @@ export function workOptions<T>(yargs: Argv<T>) {
     .option('progress', { describe: 'show progress', type: 'boolean', default: true })
     .option('report', { describe: 'write report.html and charts/', type: 'boolean', default: true });
 }
+
+/** A flag that names a folder. "" would be the folder at hand, which nobody means who has left a variable unset. */
+export const folder = (describe: string) => ({
+  describe,
+  type: 'string' as const,
+  requiresArg: true,
+  coerce: (value: string | string[] | undefined): string | undefined => {
+    if (Array.isArray(value)) throw new UserError('--out: given more than once');
+    if (value === '') throw new UserError('--out: "" is not a folder; expected a name, or . for the folder at hand');
+    return value;
+  },
+});
 
 /** A flag that may be given several times; yargs gives a list, a single text or nothing. */
 export const repeatable = (describe: string) => ({

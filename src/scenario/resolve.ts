@@ -36,6 +36,7 @@ import {
   type TenantInput,
   type TrafficInput,
 } from './schema.ts';
+import { sourcesOf } from './sources.ts';
 import { show } from './units.ts';
 
 /** Everything of a RunSpec but names and seed. */
@@ -50,7 +51,7 @@ const PAGE = 4096;
 
 export function resolvePoint(input: ScenarioInput, report: Report): ResolvedPoint {
   const preset = presetByName(input.machine?.preset ?? 'generic');
-  const machine = resolveMachine(preset, input.machine ?? {}, tenantCopies(input), report);
+  const machine = resolveMachine(preset, input, report);
   const tenants = resolveTenants(input, machine, preset, report);
   return { machine, os: resolveOs(preset, input), tenants, run: resolveRun(input.run, report) };
 }
@@ -61,8 +62,10 @@ function tenantCopies({ tenants }: ScenarioInput): TenantCopies {
   return Object.entries(tenants).map(([name, { count = 1 }]) => ({ name, count }));
 }
 
-function resolveMachine(preset: Preset, input: MachineInput, tenants: TenantCopies, report: Report): MachineSpec {
+function resolveMachine(preset: Preset, scenario: ScenarioInput, report: Report): MachineSpec {
   const base = preset.machine;
+  const input = scenario.machine ?? {};
+  const tenants = tenantCopies(scenario);
   const cache = (path: string, from: PresetCache, over: CacheInput | undefined) =>
     resolveCache(`machine.${path}`, from, over, report);
   const shared = (path: string, from: PresetCache, over: SharedCacheInput | undefined) =>
@@ -88,7 +91,7 @@ function resolveMachine(preset: Preset, input: MachineInput, tenants: TenantCopi
     eventLogEntries: input.eventLogEntries ?? base.eventLogEntries,
     memoryBytes: input.memoryBytes ?? base.memoryBytes,
     estimates: preset.estimates,
-    sources: Object.entries(preset.sources).map(([path, source]) => ({ path, source })),
+    sources: sourcesOf(preset, scenario),
   };
 }
 
@@ -366,7 +369,10 @@ function resolveStage(
     report(`${path}.format`, `${format} is no ${stage} table; expected ${others.map(([name]) => name).join(' or ')}`);
   }
   if (!facts.levels.includes(levels)) {
-    report(`${path}.levels`, `${format} has ${facts.levels.join(', ')} levels, not ${levels}`);
+    report(
+      `${path}.levels`,
+      `${format} has ${facts.levels.join(', ').replace(/, (?=\d+$)/, ' or ')} levels, not ${levels}`,
+    );
   }
   const leafLog2 = Math.round(Math.log2(leafBytes));
   if (!facts.leafLog2.includes(leafLog2) || 2 ** leafLog2 !== leafBytes) {

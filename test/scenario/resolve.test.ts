@@ -36,6 +36,24 @@ describe('presets', () => {
     expect(scenario.points[0].machine.estimates.length).toBeGreaterThan(0);
   });
 
+  it('lend no value of the scenario their source, but keep its estimates estimates', () => {
+    const own = tenant(
+      `  h: { mode: host, devices: { d: { ${WINDOW} } } }`,
+      'preset: amd-rome, walkers: 3, link: { gbps: 50Gbps }',
+    );
+    const { sources, estimates } = load(own).points[0].machine;
+    const preset = presetByName('amd-rome');
+    expect(sources.filter(({ source }) => source === 'the scenario').map(({ path }) => path)).toEqual([
+      'machine.link.gbps',
+    ]);
+    expect(sources.filter(({ source }) => source !== 'the scenario')).toHaveLength(Object.keys(preset.sources).length);
+    expect(estimates).toContain('machine.walkers');
+    const all = load(own.replace('link: { gbps: 50Gbps }', 'memoryBytes: 64GiB')).points[0].machine.sources;
+    expect(all.filter(({ path }) => path === 'machine.memoryBytes')).toEqual([
+      { path: 'machine.memoryBytes', source: 'the scenario' },
+    ]);
+  });
+
   it('fit the published latency of pcie-bench', () => {
     const { latency, iotlb, link } = presetByName('pcie-bench-broadwell').machine;
     const linkNs = ((link.readRequestBytes + link.completionHeaderBytes + 64) * 8) / link.gbps;

@@ -67,8 +67,10 @@ async function pagetable(args: PagetableArguments): Promise<void> {
     line++;
     if (text.trim() !== '') await execute(host, args, text, `${args.file}:${line}`, tally);
   }
-  if (args.check) print(`${tally.records} records, ${tally.different} with differences`);
+  if (args.check && tally.records > 0) print(`${tally.records} records, ${tally.different} with differences`);
   if (tally.mistakes.length > 0) throw new UserError(shortened(tally.mistakes));
+  // A check of nothing must not look like one that was passed.
+  if (tally.records === 0) throw new UserError(`${args.file}: no records; expected a JSON object a line`);
   if (tally.different > 0) throw new GoalMissed();
 }
 
@@ -153,7 +155,8 @@ function openFile(file: string): NodeJS.ReadableStream {
   try {
     closeSync(openSync(file, 'r'));
   } catch (error) {
-    throw new UserError(`${file}: ${(error as Error).message}`);
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new UserError(`${file}: ${code === 'ENOENT' ? 'no such file' : message}`);
   }
   return createReadStream(file);
 }
@@ -164,7 +167,8 @@ function isGzip(file: string): boolean {
   try {
     return readSync(handle, start, 0, 2, 0) === 2 && start.readUInt16BE(0) === GZIP_MAGIC;
   } catch (error) {
-    throw new UserError(`${file}: ${(error as Error).message}`); // a folder, for example
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new UserError(`${file}: ${code === 'EISDIR' ? 'is a folder; expected a file of records' : message}`);
   } finally {
     closeSync(handle);
   }

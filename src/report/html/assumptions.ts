@@ -12,7 +12,8 @@ export interface Assumption {
 
 /** All values of machine, os, run and tenants, in the order of the manifest; those that differ between points say so. */
 export function assumptionsOf(points: readonly ManifestPoint[]): Assumption[] {
-  const { estimates, sources } = points[0].machine;
+  const { estimates } = points[0].machine;
+  const sources = points.flatMap(({ machine }) => machine.sources);
   const values = new Map<string, Set<string>>();
   for (const point of points) {
     for (const [path, value] of leavesOf(point)) {
@@ -53,8 +54,20 @@ type Leaf = readonly [path: string, value: string];
 
 function leavesOf({ machine, os, tenants, run }: ManifestPoint): Leaf[] {
   const { estimates: _, sources: __, ...values } = machine;
-  const list = tenants.map(({ name, ...tenant }): Leaf[] => leaves(`tenants.${name}`, withDevices(tenant)));
+  const list = alike(tenants).map(([name, tenant]): Leaf[] => leaves(`tenants.${name}`, tenant));
   return [...leaves('machine', values), ...leaves('os', os), ...list.flat(), ...leaves('run', run)];
+}
+
+/** Tenants that differ in nothing but name and number stand in one line, as devices do. */
+function alike(tenants: ManifestPoint['tenants']): [string, object][] {
+  const kinds = new Map<string, { count: number; tenant: object; name: string }>();
+  for (const { name, ...tenant } of tenants) {
+    const shown = withDevices(tenant);
+    const key = JSON.stringify(shown);
+    const old = kinds.get(key);
+    kinds.set(key, { count: (old?.count ?? 0) + 1, tenant: old?.tenant ?? shown, name: old?.name ?? name });
+  }
+  return [...kinds.values()].map(({ name, count, tenant }) => [name, count === 1 ? tenant : { count, ...tenant }]);
 }
 
 /** Devices that differ in nothing but name and number stand in one line. */
