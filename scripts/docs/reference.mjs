@@ -1,7 +1,13 @@
 // Pages of docs/reference/: path → text. The test that compares them with the files calls the same function.
 import { PMU_EVENTS } from '../../dist/src/report/columns/pmu.js';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { RESULT_FILES } from '../../dist/src/report/columns/files.js';
 import { scenarioJsonSchema } from '../../dist/src/scenario/schema.js';
+import { assumptionsOf } from '../../dist/src/report/html/assumptions.js';
+import { loadScenario } from '../../dist/src/scenario/load.js';
+import { PRESETS } from '../../dist/src/scenario/presets/index.js';
 import { main } from '../../dist/src/cli/main.js';
 import { code, fenced, table } from './markdown.mjs';
 
@@ -12,6 +18,7 @@ export async function referencePages() {
     'docs/reference/README.md': indexPage(),
     'docs/reference/CLI.md': await commandPage(),
     'docs/reference/SCENARIO.md': scenarioPage(),
+    'docs/reference/PRESETS.md': presetPage(),
     'docs/reference/COLUMNS.md': columnPage(),
     'docs/reference/PMU.md': pmuPage(),
   };
@@ -24,6 +31,7 @@ ${NOTE}
 
 - [CLI.md](CLI.md): commands and flags
 - [SCENARIO.md](SCENARIO.md): every value of a scenario file
+- [PRESETS.md](PRESETS.md): every value of each preset, with its source, or marked as an estimate
 - [COLUMNS.md](COLUMNS.md): every column of the result files
 - [PMU.md](PMU.md): simulated PMU events, their codes and how each is counted
 `;
@@ -69,6 +77,91 @@ async function help(command) {
 
 // ---- Scenario files ----------------------------------------------------------------------------------------------------------
 
+/** The least that a scenario has to say, with a device of each kind: what it resolves to are the defaults. */
+const LEAST = (preset) => `question: What are the defaults?
+machine: { preset: ${preset} }
+tenants:
+  NAME:
+    mode: host
+    devices:
+      uniform: { traffic: { model: uniform, windowBytes: 4KiB, transferBytes: 64 } }
+      sequential: { traffic: { model: sequential, windowBytes: 4KiB, transferBytes: 64 } }
+      zipf: { traffic: { model: zipf, exponent: 1, windowBytes: 4KiB, transferBytes: 64 } }
+      nic: { traffic: { model: nic }, ats: {}, pri: {} }
+run: { requests: 1 }
+`;
+
+function resolved(preset) {
+  const folder = mkdtempSync(join(tmpdir(), 'nestwalk-defaults-'));
+  try {
+    writeFileSync(join(folder, 'least.yaml'), LEAST(preset));
+    const loaded = loadScenario(join(folder, 'least.yaml'));
+    if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
+    return loaded.scenario.points[0];
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const { run: DEFAULT_RUN, tenants: DEFAULT_TENANTS } = resolved('generic');
+/** The probe says them, or they follow from what stands before. */
+const GIVEN = /^run\.(requests|durationNs)$|\.devices\.NAME\.(unit|bdf)$/;
+/** Those that the resolved values do not show in the words of the scenario. */
+const SAID = {
+  'run.seed': '1',
+  'run.seeds': '1',
+  'tenants.NAME.count': '1, without a number in its name',
+  'tenants.NAME.devices.NAME.count': '1, without a number in its name',
+  'tenants.NAME.domain': 'device',
+  'tenants.NAME.memoryBytes': '4 GiB for a VM; hosts share half of machine.memoryBytes',
+  'tenants.NAME.host.leafBytes': '4 KiB',
+  'tenants.NAME.guest.leafBytes': '4 KiB',
+  'tenants.NAME.guest.format': 'amd-v2',
+  'tenants.NAME.devices.NAME.traffic(sequential).strideBytes': 'transferBytes',
+  'tenants.NAME.devices.NAME.traffic(nic).pollBatch': '64, or ringEntries if fewer',
+  'tenants.NAME.devices.NAME.traffic(nic).descriptorBatch': '8, or ringEntries if fewer',
+  'tenants.NAME.devices.NAME.traffic(replay).outstanding': '0',
+  'tenants.NAME.host.levels': 'amd-v1 3, amd-v2 4',
+  'tenants.NAME.guest.levels': 'amd-v1 3, amd-v2 4',
+};
+
+/** What a value is when a scenario leaves it out; '' where that is said in its meaning. */
+function defaultText(path) {
+  if (SAID[path] !== undefined) return SAID[path];
+  if (/\.link\./.test(path) && path.startsWith('tenants')) return 'machine.link';
+  if (/^(machine|os)\./.test(path)) return path === 'machine.preset' ? 'generic' : '';
+  const [tenant] = DEFAULT_TENANTS;
+  const kind = /\.traffic\((\w+)\)/.exec(path)?.[1] ?? 'nic';
+  const device = tenant.devices.find(({ name }) => name === kind);
+  const words = path
+    .replace(/^tenants\.NAME\.devices\.NAME\.traffic\(\w+\)/, 'device.traffic')
+    .replace(/^tenants\.NAME\.devices\.NAME/, 'device')
+    .replace(/^tenants\.NAME/, 'tenant')
+    .split('.');
+  const value = words.reduce((part, word) => part?.[word], { run: DEFAULT_RUN, tenant, device });
+  if (value === undefined || value === -1 || GIVEN.test(path)) return '';
+  if (Array.isArray(value)) return value.every((item) => typeof item === 'number') ? value.join(', ') : '';
+  return typeof value === 'object' ? '' : path.endsWith('.ways') && value === 512 ? 'full' : String(value);
+}
+
+function presetPage() {
+  const sections = PRESETS.map(({ name, title }) => {
+    const rows = assumptionsOf([resolved(name)])
+      .filter(({ path }) => /^(machine|os)\./.test(path) && path !== 'machine.preset')
+      .map(({ path, value, source, isEstimate }) => [code(path), value, isEstimate ? '**estimate**' : source]);
+    return `## ${name}\n\n${title}.\n\n${table(['path', 'value', 'source'], rows)}`;
+  });
+  return `# Presets
+
+${NOTE}
+
+What a scenario leaves out of \`machine\` and \`os\` comes from its preset. Nobody published the values marked as estimates: change them with
+\`--set\` to see what they decide.
+
+${sections.join('\n\n')}
+`;
+}
+
 function scenarioPage() {
   const schema = scenarioJsonSchema();
   const sections = Object.entries(schema.properties).map(([name, part]) => sectionOf(name, part, schema));
@@ -77,8 +170,8 @@ function scenarioPage() {
 ${NOTE}
 
 YAML or JSON. Paths are as \`--set\`, \`--vary\` and \`--find\` take them; \`NAME\` stands for a name of your own. Quantities are
-numbers in the unit of their key, or text with a unit, such as \`4KiB\`, \`2us\` or \`100Gbps\`. What a scenario leaves out comes from
-its preset. Editors complete and check files that begin with
+numbers in the unit of their key, or text with a unit, such as \`4KiB\`, \`2us\` or \`100Gbps\`. What a scenario leaves out
+of \`machine\` and \`os\` comes from its [preset](PRESETS.md), the rest has the defaults below. Editors complete and check files that begin with
 \`# yaml-language-server: $schema=…/docs/scenario.schema.json\`; \`nestwalk check\` says every mistake with its place.
 
 ${sections.join('\n\n')}
@@ -89,7 +182,7 @@ function sectionOf(name, part, schema) {
   const rows = leaves(name, part, schema.required?.includes(name) === true).filter(
     ([path]) => !/\.level[2-9]/.test(path),
   );
-  return `## ${name}\n\n${table(['path', 'value', 'meaning'], rows)}`;
+  return `## ${name}\n\n${table(['path', 'value', 'default', 'meaning'], rows)}`;
 }
 
 /** A row for every value below a path. */
@@ -100,7 +193,11 @@ function leaves(path, part, required = false) {
     );
     return [...(part.description === undefined ? [] : [row(path, part, required)]), ...below];
   }
-  if (typeof part.additionalProperties === 'object') return leaves(`${path}.NAME`, part.additionalProperties);
+  if (typeof part.additionalProperties === 'object') {
+    const name = path === 'sweep.vary' ? 'PATH' : 'NAME';
+    const { description } = part;
+    return leaves(`${path}.${name}`, { ...(description && { description }), ...part.additionalProperties });
+  }
   const item = part.items;
   if (item?.properties !== undefined) return leaves(`${path}[]`, item);
   const variants = (part.anyOf ?? part.oneOf)?.filter((each) => each.properties !== undefined);
@@ -120,6 +217,7 @@ function row(path, part, required) {
   return [
     code(path.replace('.level1', '.levelN')),
     `${valueText(part)}${required ? ', required' : ''}`,
+    required ? '' : defaultText(path),
     part.description ?? '',
   ];
 }

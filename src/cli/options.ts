@@ -39,7 +39,13 @@ export function scenarioOptions<T>(yargs: Argv<T>) {
 /** Arguments of commands that run one. */
 export function workOptions<T>(yargs: Argv<T>) {
   return scenarioOptions(yargs)
-    .option('out', { ...folder('folder for results'), default: 'results' })
+    .option('out', {
+      describe: 'folder for results',
+      type: 'string',
+      requiresArg: true,
+      default: 'results',
+      coerce: (value: string | string[]) => folderName('--out', value),
+    })
     .option('threads', {
       describe: 'worker threads',
       type: 'string',
@@ -54,17 +60,12 @@ export function workOptions<T>(yargs: Argv<T>) {
     .option('report', { describe: 'write report.html and charts/', type: 'boolean', default: true });
 }
 
-/** A flag that names a folder. "" would be the folder at hand, which nobody means who has left a variable unset. */
-export const folder = (describe: string) => ({
-  describe,
-  type: 'string' as const,
-  requiresArg: true,
-  coerce: (value: string | string[] | undefined): string | undefined => {
-    if (Array.isArray(value)) throw new UserError('--out: given more than once');
-    if (value === '') throw new UserError('--out: "" is not a folder; expected a name, or . for the folder at hand');
-    return value;
-  },
-});
+/** The value of a flag that names a folder. "" would be the folder at hand: a variable that was left unset. */
+export function folderName(flag: string, value: string | readonly string[]): string {
+  if (typeof value !== 'string') throw new UserError(`${flag}: given more than once`);
+  if (value === '') throw new UserError(`${flag}: "" is not a folder; expected a name, or . for the folder at hand`);
+  return value;
+}
 
 /** A flag that may be given several times; yargs gives a list, a single text or nothing. */
 export const repeatable = (describe: string) => ({

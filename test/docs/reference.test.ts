@@ -25,6 +25,18 @@ describe('docs/reference', () => {
     }
   });
 
+  it('says what every value is that a scenario leaves out', () => {
+    const scenario = pages['docs/reference/SCENARIO.md'];
+    expect(scenario).toMatch(/traffic\(nic\)\.ringEntries` \| [^|]* \| 1024 \|/);
+    expect(scenario).toMatch(/NAME\.ats\.entries` \| [^|]* \| 512 \|/);
+    expect(scenario).toMatch(/`run\.quantumNs` \| [^|]* \| 20000 \|/);
+    const presets = pages['docs/reference/PRESETS.md'];
+    expect(presets).toMatch(
+      /## amd-rome[^]*`machine\.iotlb` \| 1024 entries, 8 ways, lru, modulo \| \*\*estimate\*\* \|/,
+    );
+    expect(presets).toMatch(/`os\.viommu\.domainIds` \| 65536 \| Linux/);
+  });
+
   it('has as many cells in every row as in its heading', () => {
     const cells = (line: string): number => line.replaceAll('\\|', '').split('|').length;
     for (const page of Object.values(pages)) {

@@ -5,7 +5,7 @@ import type { Report } from '../../report/html/report.ts';
 import { sha256 } from '../../report/manifest.ts';
 import { UserError } from '../../scenario/problem.ts';
 import { relativePath } from '../invocation.ts';
-import { folder } from '../options.ts';
+import { folderName } from '../options.ts';
 import { print } from '../terminal.ts';
 
 interface ReportArguments {
@@ -24,10 +24,13 @@ export const reportCommand: CommandModule<object, ReportArguments> = {
         array: true,
         demandOption: true,
       })
-      .option(
-        'out',
-        folder('folder for report.html and charts/ [default: that of the results; results/reports/… for several]'),
-      )
+      .option('out', {
+        describe: 'folder for report.html and charts/ [default: that of the results; results/reports/… for several]',
+        type: 'string',
+        requiresArg: true,
+        coerce: (value: string | string[] | undefined) =>
+          value === undefined ? undefined : folderName('--out', value),
+      })
       .example('$0 report results/nested-cost/0123456789ab', '')
       .example('$0 report results/nic-modes/* --out side-by-side', ''),
   handler: async ({ directories, out }) => {

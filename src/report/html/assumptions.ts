@@ -1,5 +1,5 @@
 /** What a result rests on: every resolved value, with its source, or marked as an estimate. */
-import { bytesText, number } from '../charts/metrics.ts';
+import { bytesText } from '../charts/metrics.ts';
 import type { ManifestPoint } from './manifest-file.ts';
 
 export interface Assumption {
@@ -55,8 +55,18 @@ type Leaf = readonly [path: string, value: string];
 function leavesOf({ machine, os, tenants, run }: ManifestPoint): Leaf[] {
   const { estimates: _, sources: __, ...values } = machine;
   const list = alike(tenants).map(([name, tenant]): Leaf[] => leaves(`tenants.${name}`, tenant));
-  return [...leaves('machine', values), ...leaves('os', os), ...list.flat(), ...leaves('run', run)];
+  const all = [...leaves('machine', values), ...leaves('os', os), ...list.flat(), ...leaves('run', run)];
+  return all.map(([path, value]) => [scenarioPath(path), value]);
 }
+
+/** Where a scenario says the value: lists count from 0, a scenario's levels from 1, and it calls leaves by their bytes. */
+const scenarioPath = (path: string): string =>
+  path
+    .replace(
+      /^(machine\.walkCaches\.\w+)\.(\d+)/,
+      (_, stage: string, level: string) => `${stage}.level${Number(level) + 1}`,
+    )
+    .replace(/^(tenants\..*\.(?:host|guest))\.leafLog2$/, '$1.leafBytes');
 
 /** Tenants that differ in nothing but name and number stand in one line, as devices do. */
 function alike(tenants: ManifestPoint['tenants']): [string, object][] {
@@ -100,7 +110,8 @@ function scalar(path: string, value: unknown): string {
   if (typeof value !== 'number') return String(value);
   if (path.endsWith('Bytes')) return bytesText(value);
   if (path.endsWith('leafLog2')) return bytesText(Math.round(Math.exp(value * Math.LN2)));
-  return Math.abs(value) < 1e6 ? number(value) : String(value);
+  // In full: the reader compares it with its source. Twelve digits are more than anyone sets.
+  return String(Number(value.toPrecision(12)));
 }
 
 interface Cache {

@@ -38,6 +38,22 @@ it('keeps tenants apart that differ', () => {
   expect(paths).not.toContain('tenants.p-0.count');
 });
 
+it('shows numbers in full, under the paths of a scenario', () => {
+  const point = pointWith(1);
+  const cache = { entries: 64, ways: 8, replacement: 'lru', index: 'modulo' };
+  const machine = { ...point.machine, units: 65536, walkCaches: { host: [cache], guest: [] }, link: { gbps: 57.88 } };
+  const tenants = [{ ...point.tenants[0], host: { levels: 3, leafLog2: 21 }, devices: [] }];
+  const shown = assumptionsOf([{ ...point, machine, tenants } as unknown as ManifestPoint]);
+  expect(shown.map(({ path, value }) => `${path} ${value}`)).toEqual(
+    expect.arrayContaining([
+      'machine.units 65536',
+      'machine.walkCaches.host.level1 64 entries, 8 ways, lru, modulo',
+      'machine.link.gbps 57.88',
+      'tenants.p-0.host.leafBytes 2 MiB',
+    ]),
+  );
+});
+
 it('takes the sources of all points', () => {
   const own = { path: 'machine.units', source: 'the scenario' };
   const other = pointWith(1);
