@@ -55,7 +55,7 @@ describe('mrc', () => {
     ],
     [
       'machine.iotlb.partition.minimum.host=2',
-      /512 entries, fully associative, lru, ways\s+divided: .*for\s+all\s+tenants/s,
+      /512 entries, fully associative, lru, ways\s+divided:\s.*for\s+all\s+tenants/s,
     ],
     // All that the device's own cache misses; what that holds depends on no capacity.
     ['tenants.host.devices.accelerator.ats.entries=64', /512 entries.*\s+[1-9][\d.]* %\s+of\s+lookups/s],

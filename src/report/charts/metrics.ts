@@ -8,6 +8,7 @@ const TITLES: Readonly<Record<string, string>> = {
   reads_per_walk: 'Table reads a walk',
   walk_ns_mean: 'Length of a walk, mean',
   walk_wait_ns_mean: 'Wait for a walker, mean',
+  page_fault_ns_mean: 'Page fault, mean',
   translation_ns_mean: 'Translation latency, mean',
   translation_ns_p50: 'Translation latency, median',
   translation_ns_p99: 'Translation latency, p99',

@@ -43,7 +43,7 @@ it('shows numbers in full, under the paths of a scenario', () => {
   const cache = { entries: 64, ways: 8, replacement: 'lru', index: 'modulo' };
   const machine = { ...point.machine, units: 65536, walkCaches: { host: [cache], guest: [] }, link: { gbps: 57.88 } };
   const tenants = [{ ...point.tenants[0], host: { levels: 3, leafLog2: 21 }, devices: [] }];
-  const shown = assumptionsOf([{ ...point, machine, tenants } as unknown as ManifestPoint]);
+  const shown = assumptionsOf([{ ...point, machine, tenants }]);
   expect(shown.map(({ path, value }) => `${path} ${value}`)).toEqual(
     expect.arrayContaining([
       'machine.units 65536',
