@@ -87,7 +87,7 @@ describe('compare', () => {
   it.each([
     [['results/none'], /no such folder; expected results\/<scenario>\/<run-id>/],
     [['FEW', '--point', 'x'], /--point x: no run has a point of this name/],
-    [['FEW'], /only the point "" is there to compare; expected a second run, or --perf file/],
+    [['FEW'], /only one point is there to compare; expected a second run, or --perf file/],
     [['CASES', '--base', 'mode=hots'], /did you mean "mode=host"/],
     [['FEW', 'MANY', '--base', ''], /--base: names a point of one run/],
     [['FEW', 'CASES'], /the runs have no point of the same name/],

@@ -148,7 +148,7 @@ function pointsOf(folder: RunFolder, { point, base }: CompareArguments): Group {
   if (ordered.length < 2) {
     const only = show(ordered[0]?.name ?? '');
     throw new UserError(
-      `${folder.path}: only the point ${only} is there to compare; expected a second run, or --perf file`,
+      `${folder.path}: only ${only === '""' ? 'one point' : `the point ${only}`} is there to compare; expected a second run, or --perf file`,
     );
   }
   return { name: '', sides: ordered.map((each) => ({ label: each.name, folder, point: each })) };
