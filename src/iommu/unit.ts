@@ -9,6 +9,8 @@ import {
   CACHE_FILLS,
   C_ATC_HITS,
   C_ATC_LOOKUPS,
+  C_ALIKE,
+  C_ALIKE_END,
   C_DEPTH,
   C_DTE_HITS,
   C_DTE_LOOKUPS,
@@ -66,6 +68,7 @@ import {
   UNIT_FLAG_PLAIN,
   UNIT_FLAG_STRAIGHT,
   UNIT_FLAG_UNIFIED,
+  UNIT_FLAG_USUAL,
   UNIT_FLAG_WATCHED,
   UNIT_GUEST_MEMOS,
   UNIT_GUEST_MEMO_MASK,
@@ -217,6 +220,8 @@ function flagsOf({ iotlb, lineCache, walkCaches, nestedTlb, prefetchPages = 0 }:
   const isCached = isStraight && caches.every((spec) => spec.entries === 0 || isPlain(spec));
   const isNegative = iotlb.negative === true;
   const fillsOne = isStraight && iotlb.split === undefined && iotlb.partition === undefined && !isNegative;
+  const isOrdered = iotlb.replacement === 'lru' || iotlb.replacement === 'fifo';
+  const isUsual = isBare && fillsOne && isOrdered && lineCache.entries > 0;
   return (
     (iotlb.fracture ? 0 : UNIT_FLAG_NO_FRACTURE) |
     (isNegative ? UNIT_FLAG_NEGATIVE : 0) |
@@ -224,6 +229,7 @@ function flagsOf({ iotlb, lineCache, walkCaches, nestedTlb, prefetchPages = 0 }:
     (isBare ? UNIT_FLAG_BARE : 0) |
     (isCached ? UNIT_FLAG_CACHED : 0) |
     (fillsOne ? UNIT_FLAG_PLAIN : 0) |
+    (isUsual ? UNIT_FLAG_USUAL : 0) |
     (iotlb.split === undefined ? UNIT_FLAG_UNIFIED : 0)
   );
 }
@@ -364,6 +370,7 @@ export class IommuUnit {
     this.put(UNIT_HISTORY, this.regions.take(slots * HISTORY_SLOT_BYTES * 2));
     this.put(UNIT_HISTORY_MASK, HISTORY_START_SLOTS - 1);
     this.put(UNIT_HISTORY_LIMIT, slots);
+    this.put(UNIT_FLAGS, this.flags & ~UNIT_FLAG_USUAL);
     for (const { spec, classes } of iotlbParts(this.machine.iotlb)) {
       const { entries, ways, replacement, partition } = spec;
       const isShadow = ways === entries && replacement === 'lru' && partition === undefined;
@@ -385,7 +392,11 @@ export class IommuUnit {
 
   /** Makes every hit go the general way, which counts stale uses. */
   private watch(): void {
-    this.put(UNIT_FLAGS, this.kernel.view.getUint32(this.pointer + UNIT_FLAGS, true) | UNIT_FLAG_WATCHED);
+    this.put(UNIT_FLAGS, this.flags | UNIT_FLAG_WATCHED);
+  }
+
+  private get flags(): number {
+    return this.kernel.view.getUint32(this.pointer + UNIT_FLAGS, true);
   }
 
   /** A requester: (device, PASID), with a first-level IOTLB of its own where the machine has one. Returns its context. */
@@ -452,6 +463,7 @@ export class IommuUnit {
 
   /** Counters of one requester (C_* of kernel/layout.ts), with what the kernel's few counts imply added where it belongs. */
   counters(ctx: number): Float64Array {
+    this.kernel.exports.settleMisses(ctx);
     const all = this.liveCounters(ctx).slice();
     for (let i = 0; i < 3; i++) {
       const host = all[C_FAST + i];
@@ -473,6 +485,7 @@ export class IommuUnit {
     for (const c of [C_DTE_LOOKUPS, C_DTE_HITS]) all[c] += host + guest;
     for (const c of [C_PASID_LOOKUPS, C_PASID_HITS]) all[c] += guest;
     all.fill(0, C_REMEMBERED, C_REMEMBERED + 2);
+    all.fill(0, C_ALIKE, C_ALIKE_END);
     return all;
   }
 

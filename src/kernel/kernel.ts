@@ -46,6 +46,8 @@ export interface KernelExports {
 
   /** One request; the time at which its translation is done, or -1 - time when it was aborted (lastFault says why). */
   readonly translate: (ctx: number, page: number, access: number, nowPs: number) => number;
+  /** Brings a requester's counters up to date: misses that are alike (C_ALIKE of layout.ts) are counted together. */
+  readonly settleMisses: (ctx: number) => void;
   /** Commands; entries dropped. `pagesLog2` 52 = the whole address space, `pasid` -1 = host addresses. */
   invalidatePages(unit: number, domain: number, pasid: number, page: number, pagesLog2: number, flags: number): number;
   invalidateDevice(unit: number, bdf: number): number;

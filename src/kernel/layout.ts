@@ -210,8 +210,7 @@ export const C_CAPACITY = 13;
 export const C_CONFLICT = 14;
 export const C_INVALIDATED = 15;
 export const C_WALKS = 16; // *
-export const C_WALK_PS = 17; // Σ walk latency without waiting for a walker
-export const C_WALK_WAIT_PS = 18; // Σ waiting for a walker or its start interval
+export const C_NEGATIVE_HITS = 17; // first lookups that found a not-present entry, ready (they count as hits) or not (as merged)
 export const C_DTE_LOOKUPS = 19;
 export const C_DTE_HITS = 20;
 export const C_DTE_READS = 21;
@@ -256,7 +255,18 @@ export const C_PRI_FAULTS = 104; // page faults, told by an answer
 export const C_PREFETCHES = 109; // translations that walks brought into the IOTLB beside the one they were for
 export const C_PREFETCH_HITS = 110; // first lookups that found such a one, each at its first use
 export const C_NEGATIVE_FILLS = 111; // walks whose not-present result went into the IOTLB
-export const C_NEGATIVE_HITS = 112; // first lookups that found such a one, ready (they count as hits) or not (as merged)
+export const C_WALK_PS = 112; // Σ walk latency without waiting for a walker
+export const C_WALK_WAIT_PS = 113; // Σ waiting for a walker or its start interval
+/**
+ * Misses that are alike (assembly/alike.ts): one after the other they take the same reads of tables, of which only the last may be lost to
+ * the line cache. A miss counts one up, beside the two sums before, in one line of memory; `settleMisses` counts what it stands for.
+ */
+export const C_ALIKE = 114; // u32: what they have in common, 0 = there were none
+export const C_ALIKE_COUNT = 115; // 3 slots: those of which the line cache missed none, one, two
+export const C_ALIKE_PS = 118; // 2 slots: cost of the last stage's reads, none or one lost
+export const C_ALIKE_READS = 120; // u64: MEMO_COUNTS of the guest's way
+export const C_ALIKE_GUEST_PS = 121; // 2 slots: cost of the guest stage's
+export const C_ALIKE_END = 123;
 export const C_L1_CLASS = 105; // 4 slots: of the hits by leaf class, those of the first level
 export const C_STALE = 98; // IOTLB hits on entries whose page was already unmapped, but not yet invalidated
 export const C_READS = 32; // 16 slots: [stage 0 = guest/first, 1 = host/second][level 0..7]
@@ -398,6 +408,7 @@ export const UNIT_FLAG_PLAIN = 16; // STRAIGHT, and the IOTLB is one cache that 
 export const UNIT_FLAG_NEGATIVE = 32; // not-present results go into the IOTLB too
 export const UNIT_FLAG_UNIFIED = 64; // the IOTLB is one cache for leaves of all sizes
 export const UNIT_FLAG_CACHED = 128; // STRAIGHT, and what there is of walk caches and nested TLB is plain (CACHE_PLAIN)
+export const UNIT_FLAG_USUAL = 256; // BARE and PLAIN, a line cache, an IOTLB in LRU or FIFO order, no history: assembly/remembered.ts
 
 export const KEY_GUEST_LOG2 = 40; // bit of KEY1: translated by a guest table (PASID valid)
 

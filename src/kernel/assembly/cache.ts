@@ -13,6 +13,7 @@ import {
 import { enterIndex, findIndexed, moveNewest, moveOldest, unindex } from './indexed';
 import { setWithin, victimWithin } from './partition';
 import { random } from './random';
+import { increment } from './state';
 
 /** The part of a tag that its address space gives (MurmurHash3's multiplier). */
 // @ts-ignore: decorator
@@ -269,31 +270,32 @@ function treeVictim(cache: usize, first: u32, ways: u32): u32 {
 /** Takes a slot for a key that the caller knows to be absent, and writes its keys. Returns the slot's record. */
 export function insert(cache: usize, key0: u64, key1: u64, tag: u32, set: u32): usize {
   const isPlain = load<usize>(cache, CACHE_TABLE) == 0 && load<i32>(cache, CACHE_REPLACEMENT) <= REPLACE_FIFO;
-  return isPlain ? insertPlain(cache, key0, key1, tag, set) : insertAny(cache, key0, key1, tag, set);
+  return isPlain ? insertPlain(cache, key0, key1, tag, set * load<u32>(cache, CACHE_PAD), false) : insertAny(cache, key0, key1, tag, set);
 }
 
-/** Scanned sets in LRU or FIFO order: what most caches are, in one go. */
+/**
+ * Scanned sets in LRU or FIFO order, from this slot on: what most caches are, in one go. `isLike`: the cache holds no other leaf class
+ * than the key's, so that nobody has to wait for the old key.
+ */
 // @ts-ignore: decorator
 @inline
-export function insertPlain(cache: usize, key0: u64, key1: u64, tag: u32, set: u32): usize {
+export function insertPlain(cache: usize, key0: u64, key1: u64, tag: u32, first: u32, isLike: bool): usize {
   const pad = load<u32>(cache, CACHE_PAD);
-  const first = set * pad;
   const slot = first + (pad == 8 ? leastOfEight(cache, first) : leastStamp(cache, first, pad));
   const at = load<usize>(cache, CACHE_TAGS) + (slot << 2);
   const record = load<usize>(cache, CACHE_SLOTS) + slot * SLOT_BYTES;
   if (load<u32>(at) == 0) addResident(cache, key0, 1);
   else {
-    store<f64>(cache, load<f64>(cache, CACHE_EVICTIONS) + 1, CACHE_EVICTIONS);
-    const old = load<u64>(record, SLOT_KEY0);
-    if (old >> 60 != key0 >> 60) {
-      addResident(cache, old, -1);
+    increment(cache + CACHE_EVICTIONS);
+    if (!isLike) {
+      addResident(cache, load<u64>(record, SLOT_KEY0), -1);
       addResident(cache, key0, 1);
     }
   }
   store<u32>(at, tag);
   store<u64>(record, key0, SLOT_KEY0);
   store<u64>(record, key1, SLOT_KEY1);
-  store<f64>(cache, load<f64>(cache, CACHE_FILLS) + 1, CACHE_FILLS);
+  increment(cache + CACHE_FILLS);
   stamp(cache, slot);
   return record;
 }

@@ -1,5 +1,6 @@
 // What the kernel exports to TypeScript (kernel/kernel.ts declares it).
 
+export { settleMisses } from './alike';
 export { cacheAccess, cacheRemove } from './cache';
 export { queuePages, queueProcess, queueWait } from './commands';
 export { driverMap, driverUnmap } from './driver';

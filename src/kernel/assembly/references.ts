@@ -8,6 +8,7 @@ import {
   ENGINE_REFERENCES, ENGINE_REFERENCE_COUNT, FAULT_READ, FAULT_WRITE, REFERENCE_ENTRIES, REFERENCE_HIGH_LOG2, REFERENCE_LOW,
   REFERENCE_UNFILLED, REFERENCE_UPPER, REFERENCE_WHAT, REFERENCE_WHO, UNIT_CLASS_LOG2,
 } from '../layout';
+import { settleMisses } from './alike';
 import { outFault, outSizeLog2, pageOf } from './state';
 import { translate, translateAts } from './translate';
 import { classOf } from './stages';
@@ -28,6 +29,7 @@ export function translateAside(engine: usize, ctx: usize, page: f64, op: i32, at
   const untranslated = countOf(ctx, C_UNTRANSLATED);
   const fills = upperFills(ctx);
   const done = translate(ctx, page, op, atPs);
+  settleMisses(ctx);
   if (countOf(ctx, C_LOOKUPS) != lookups) {
     // Permission is looked at when the entry is there; all other faults leave none.
     const filled = done >= 0 || outFault == FAULT_READ || outFault == FAULT_WRITE;

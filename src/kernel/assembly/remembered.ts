@@ -3,32 +3,42 @@
 // anything is changed but the recency of lines, which the walk that is then made would renew in the same order.
 
 import {
-  CACHE_CLOCK, CACHE_MASK, CACHE_REPLACEMENT, CACHE_RESIDENT, CTX_ALLOWED, CTX_CACHE, CTX_CLASS, CTX_COUNTERS, CTX_DTE_STAMP, CTX_FIRST_RULE,
+  CACHE_CLOCK, CACHE_MASK, CACHE_PAD, CACHE_RESIDENT, CTX_ALLOWED, CTX_CACHE, CTX_CLASS, CTX_CLASS_KEY, CTX_CLASS_SHIFT, CTX_DTE_STAMP, CTX_FIRST_RULE,
   CTX_FIRST_START, CTX_GUEST_LEVELS, CTX_GUEST_ROOT, CTX_HOST_ROOT, CTX_LAST_KEY, CTX_LAST_RULE, CTX_LAST_START, CTX_MODE, CTX_PASID_STAMP,
-  CTX_SPACE, CTX_SPACE_TAG, CTX_UNIT, C_DEPTH, C_LINE_HITS, C_LINE_MISSES, C_LOOKUPS, C_READS, C_REMEMBERED, C_WALK_PS,
-  C_WALK_WAIT_PS, DEPTH_SLOTS, REPLACE_FIFO, RULE_PERM_XOR, RULE_PRESENT, RULE_STEPS, SLOT_META, SLOT_READY,
+  CTX_SPACE, CTX_SPACE_TAG, CTX_UNIT, C_ALIKE_COUNT, C_ALIKE_GUEST_PS, C_ALIKE_PS, C_WALK_PS, C_WALK_WAIT_PS,
+  RULE_PERM_XOR, RULE_PRESENT, RULE_STEPS, SLOT_META, SLOT_READY,
   SLOT_VALUE, STEP_INDEX_MASK, STEP_LEAF_MASK, STEP_LEAF_VALUE, STEP_LOG2, STEP_SHIFT, UNIT_CLASS_LOG2, UNIT_DEVICE_CACHE,
-  UNIT_FLAGS, UNIT_FLAG_BARE, UNIT_FLAG_NO_FRACTURE, UNIT_FLAG_PLAIN, UNIT_FLAG_UNIFIED, UNIT_GUEST_MEMOS, UNIT_GUEST_MEMO_MASK,
-  UNIT_HISTORY, UNIT_HIT_PS, UNIT_LINE_CACHE, UNIT_LINE_PS, UNIT_MEMORY_PS, UNIT_MEMOS, UNIT_MEMO_MASK, UNIT_OVERHEAD_PS,
+  UNIT_FLAGS, UNIT_FLAG_NO_FRACTURE, UNIT_FLAG_USUAL, UNIT_GUEST_MEMOS, UNIT_GUEST_MEMO_MASK,
+  UNIT_HIT_PS, UNIT_LINE_CACHE, UNIT_MEMOS, UNIT_MEMO_MASK, UNIT_OVERHEAD_PS,
   UNIT_PASID_CACHE,
 } from '../layout';
 import {
-  MEMO_BYTES, MEMO_COUNTS, MEMO_FIRST, MEMO_GUEST_BYTES, MEMO_GUEST_FIRST, MEMO_HOST, MEMO_LEVEL, MEMO_PERMISSIONS, MEMO_PLACE,
-  MEMO_READS, MEMO_ROOT, MEMO_TABLE,
+  MEMO_BYTES, MEMO_FIRST, MEMO_GUEST_BYTES, MEMO_GUEST_FIRST, MEMO_HOST, MEMO_LEVEL, MEMO_PERMISSIONS, MEMO_PLACE, MEMO_ROOT, MEMO_TABLE,
 } from '../layout-memo';
+import { alike, alikeNested } from './alike';
 import { RANK_BASE, indexOf, insertPlain, tagWith } from './cache';
 import { renew } from './context';
 import { holds, isOnWay, memoAt, placeOf, renewLines } from './memo';
 import { linePlace, takeLine } from './read';
 import { classAt } from './stages';
-import { addTo, outPage, outPermissions, outSizeLog2, result } from './state';
+import { addTo, increment, outPage, outPermissions, outSizeLog2, result } from './state';
 import { freeWalker, later, takeStart } from './walkers';
 import { accessOf, addressOf, targetOf } from './word';
+
+/** First slot of the set in which the short way (translate.ts) did not find what it looked for, and the tag of that. */
+let absentFirst: u32 = 0;
+let absentTag: u32 = 0;
+
+// @ts-ignore: decorator
+@inline
+export function noteAbsent(first: u32, tag: u32): void {
+  absentFirst = first;
+  absentTag = tag;
+}
 
 /** Not as remembered. Times are at least 0. */
 export const UNKNOWN: f64 = -0.75;
 
-const USUAL = UNIT_FLAG_BARE | UNIT_FLAG_PLAIN | UNIT_FLAG_UNIFIED;
 /** More than the clocks of caches advance by in one walk. */
 const CLOCK_STEPS: u32 = 4096;
 
@@ -49,12 +59,13 @@ export function rememberedMiss(requester: usize, page: u64, access: i32, atPs: f
 
   renewLines(memo, memo + MEMO_FIRST, lines);
   const lost = takeLine(lines, linePlace(lines, at), at);
-  const reads = countLast(requester, memo);
-  const costPs = paid(home, requester, reads, lost);
+  const counters = alike(requester, memo);
+  increment(counters + (C_ALIKE_COUNT << 3) + (lost << 3));
+  const costPs = load<f64>(counters + (lost << 3), C_ALIKE_PS << 3);
   const size = load<i32>(step, STEP_SHIFT);
   result(targetOf(addressOf(rule, entry), size, page), size, allowed);
   useContext(home, requester);
-  return ended(home, requester, page, atPs, reads, costPs);
+  return ended(home, requester, counters, page, atPs, costPs);
 }
 
 /** The same for a guest's page behind host tables: two ways, and the leaves at their ends. */
@@ -87,30 +98,28 @@ function rememberedNested(requester: usize, page: u64, access: i32, atPs: f64): 
   const guestLost = takeLine(lines, guestPlace, guestAt);
   renewLines(memo, memo + MEMO_FIRST, lines);
   const lost = takeLine(lines, linePlace(lines, at), at);
-  const guestReads = countGuest(requester, guest);
-  const reads = countLast(requester, memo);
+  const counters = alikeNested(requester, memo, guest, load<u32>(requester, CTX_GUEST_LEVELS));
+  increment(counters + (C_ALIKE_COUNT << 3) + ((lost + guestLost) << 3));
   // One sum after the other, as two stages add them: costs need not be whole picoseconds.
-  const guestPs = paid(home, requester, guestReads, guestLost);
-  const costPs = guestPs + paid(home, requester, reads, lost);
+  const costPs = load<f64>(counters + (guestLost << 3), C_ALIKE_GUEST_PS << 3) + load<f64>(counters + (lost << 3), C_ALIKE_PS << 3);
   const size = load<i32>(step, STEP_SHIFT);
   const isWhole = (load<i32>(home, UNIT_FLAGS) & UNIT_FLAG_NO_FRACTURE) != 0 || size > guestSize;
   result(targetOf(addressOf(rule, entry), size, guestPage), isWhole ? guestSize : size, allowed);
   useContext(home, requester);
-  return ended(home, requester, page, atPs, guestReads + reads, costPs);
+  return ended(home, requester, counters, page, atPs, costPs);
 }
 
-/** Whether unit and IOTLB are of the plain kind, the requester may do that, and what it misses can be in no other place. */
+/** Whether the unit is of the plain kind, the requester may do that, and what it misses can be in no other place. */
 // @ts-ignore: decorator
 @inline
 function isUsual(home: usize, requester: usize, access: i32): bool {
-  if ((load<i32>(home, UNIT_FLAGS) & USUAL) != USUAL || load<usize>(home, UNIT_HISTORY) != 0) return false;
+  if ((load<i32>(home, UNIT_FLAGS) & UNIT_FLAG_USUAL) == 0) return false;
   if ((load<i32>(requester, CTX_ALLOWED) & access) != access) return false;
   const cache = load<usize>(requester, CTX_CACHE);
-  if (load<i32>(cache, CACHE_REPLACEMENT) > REPLACE_FIFO) return false;
   const held = i32x4.bitmask(i32x4.ne(v128.load(cache, CACHE_RESIDENT), i32x4.splat(0)));
   if ((held & ~(1 << load<i32>(requester, CTX_CLASS))) != 0) return false;
   const lines = load<usize>(home, UNIT_LINE_CACHE);
-  return lines != 0 && load<u32>(lines, CACHE_CLOCK) < RANK_BASE - CLOCK_STEPS;
+  return load<u32>(lines, CACHE_CLOCK) < RANK_BASE - CLOCK_STEPS;
 }
 
 // @ts-ignore: decorator
@@ -170,63 +179,18 @@ function allowedBy(rule: usize, step: usize, memo: usize, entry: u64): i32 {
   return accessOf(rule, load<u64>(memo, MEMO_PERMISSIONS) & (entry ^ load<u64>(rule, RULE_PERM_XOR)));
 }
 
-/** Counts the reads of the last stage by level. Returns their number. */
-// @ts-ignore: decorator
-@inline
-function countLast(requester: usize, memo: usize): i32 {
-  const key = <u32>load<u64>(requester, CTX_LAST_KEY);
-  const top = (key >> 1) & 7;
-  const counters = requester + CTX_COUNTERS + (C_READS << 3) + ((key & 1) << 6);
-  const level = <u32>load<u8>(memo, MEMO_LEVEL);
-  const last = counters + (level << 3);
-  for (let at = counters + (top << 3); at >= last; at -= 8) store<f64>(at, load<f64>(at) + 1);
-  return <i32>(top - level + 1);
-}
-
-/** Counts those of a guest's stage, the walks for its tables included. */
-// @ts-ignore: decorator
-@inline
-function countGuest(requester: usize, memo: usize): i32 {
-  const counters = requester + CTX_COUNTERS + (C_READS << 3);
-  const last = counters + (<usize>load<u8>(memo, MEMO_LEVEL) << 3);
-  for (let at = counters + ((load<u32>(requester, CTX_GUEST_LEVELS) - 1) << 3); at >= last; at -= 8) store<f64>(at, load<f64>(at) + 1);
-  for (let host = load<i32>(requester, CTX_MODE) - 1; host >= 0; host--) {
-    addTo(counters + (<usize>(host + 8) << 3), <f64>load<u8>(memo + host, MEMO_COUNTS));
-  }
-  return <i32>load<u8>(memo, MEMO_READS) + 1;
-}
-
-/** What reads cost, `lost` of which the line cache did not hold; counted. */
-// @ts-ignore: decorator
-@inline
-function paid(home: usize, requester: usize, reads: i32, lost: i32): f64 {
-  const counters = requester + CTX_COUNTERS;
-  const hits = <f64>(reads - lost);
-  const missed = <f64>lost;
-  addTo(counters + (C_LINE_HITS << 3), hits);
-  addTo(counters + (C_LINE_MISSES << 3), missed);
-  return hits * load<f64>(home, UNIT_LINE_PS) + missed * load<f64>(home, UNIT_MEMORY_PS);
-}
-
-/** Counts and renews the uses of the requester's device and PASID entries. */
+/** Renews the uses of the requester's device and PASID entries. */
 // @ts-ignore: decorator
 @inline
 export function useContext(home: usize, requester: usize): void {
-  let remembered = requester + CTX_COUNTERS + (C_REMEMBERED << 3);
   renew(load<usize>(home, UNIT_DEVICE_CACHE), load<usize>(requester, CTX_DTE_STAMP));
-  if (load<i32>(requester, CTX_GUEST_LEVELS) != 0) {
-    renew(load<usize>(home, UNIT_PASID_CACHE), load<usize>(requester, CTX_PASID_STAMP));
-    remembered += 8;
-  }
-  addTo(remembered, 1);
+  if (load<i32>(requester, CTX_GUEST_LEVELS) != 0) renew(load<usize>(home, UNIT_PASID_CACHE), load<usize>(requester, CTX_PASID_STAMP));
 }
 
 /** Takes a walker for what was read, and fills the IOTLB with the result. Returns the end. */
 // @ts-ignore: decorator
 @inline
-function ended(home: usize, requester: usize, page: u64, atPs: f64, reads: i32, costPs: f64): f64 {
-  const counters = requester + CTX_COUNTERS;
-  addTo(counters + (C_LOOKUPS << 3), 1);
+function ended(home: usize, requester: usize, counters: usize, page: u64, atPs: f64, costPs: f64): f64 {
   const arrivedPs = atPs + load<f64>(home, UNIT_HIT_PS);
   const walker = freeWalker(home);
   const startPs = takeStart(home, later(arrivedPs, load<f64>(walker)));
@@ -234,7 +198,6 @@ function ended(home: usize, requester: usize, page: u64, atPs: f64, reads: i32, 
   store<f64>(walker, donePs);
   addTo(counters + (C_WALK_PS << 3), donePs - startPs);
   addTo(counters + (C_WALK_WAIT_PS << 3), startPs - arrivedPs);
-  addTo(counters + (C_DEPTH << 3) + (<usize>min(reads, DEPTH_SLOTS - 1) << 3), 1);
   fillUsual(home, requester, page, donePs);
   return donePs;
 }
@@ -243,13 +206,19 @@ function ended(home: usize, requester: usize, page: u64, atPs: f64, reads: i32, 
 // @ts-ignore: decorator
 @inline
 export function fillUsual(home: usize, requester: usize, page: u64, readyPs: f64): void {
-  const i = classAt(home, outSizeLog2);
-  const shift = <u64>(load<i32>(home + (i << 2), UNIT_CLASS_LOG2) - 12);
-  const key0 = (page >> shift) | (<u64>i << 60);
-  const key1 = load<u64>(requester, CTX_SPACE);
   const cache = load<usize>(requester, CTX_CACHE);
-  const set = indexOf(cache, key0, key1) & load<u32>(cache, CACHE_MASK);
-  const at = insertPlain(cache, key0, key1, tagWith(key0, load<u32>(requester, CTX_SPACE_TAG)), set);
+  const key1 = load<u64>(requester, CTX_SPACE);
+  let shift = <u64>load<u32>(requester, CTX_CLASS_SHIFT);
+  let key0 = (page >> shift) | load<u64>(requester, CTX_CLASS_KEY);
+  const isLike = outSizeLog2 - 12 == <i32>shift;
+  if (!isLike) {
+    const i = classAt(home, outSizeLog2);
+    shift = <u64>(load<i32>(home + (i << 2), UNIT_CLASS_LOG2) - 12);
+    key0 = (page >> shift) | (<u64>i << 60);
+    const first = (indexOf(cache, key0, key1) & load<u32>(cache, CACHE_MASK)) * load<u32>(cache, CACHE_PAD);
+    noteAbsent(first, tagWith(key0, load<u32>(requester, CTX_SPACE_TAG)));
+  }
+  const at = insertPlain(cache, key0, key1, absentTag, absentFirst, isLike);
   store<u64>(at, (outPage >> shift) << shift, SLOT_VALUE);
   store<u64>(at, <u64>outPermissions, SLOT_META);
   store<f64>(at, readyPs, SLOT_READY);

@@ -5,7 +5,7 @@ import {
   CTX_ALLOWED, CTX_BDF, CTX_CACHE, CTX_CLASS, CTX_CLASS_KEY, CTX_CLASS_SHIFT, CTX_COUNTERS, CTX_DTE_STAMP, CTX_EPOCH, CTX_FAST,
   CTX_GUEST_LEVELS, CTX_GUEST_ROOT, CTX_HOST_ROOT, CTX_INDEX, CTX_L1, CTX_MODE, CTX_PASID, CTX_PASID_STAMP, CTX_SPACE,
   CTX_SPACE_TAG, CTX_UNIT, C_COLD, C_DEPTH, C_FAST, C_FAST_GUEST, C_FAULTS, C_HITS, C_L1_CLASS, C_LOOKUPS, C_MERGED,
-  C_NEGATIVE_FILLS, C_NEGATIVE_HITS, C_PREFETCH_HITS, C_UNTRANSLATED, C_WALK_PS, C_WALK_WAIT_PS, DEPTH_SLOTS, FAULT_ATS, FAULT_NOT_PRESENT, FAULT_READ,
+  C_NEGATIVE_FILLS, C_NEGATIVE_HITS, C_PREFETCH_HITS, C_REMEMBERED, C_UNTRANSLATED, C_WALK_PS, C_WALK_WAIT_PS, DEPTH_SLOTS, FAULT_ATS, FAULT_NOT_PRESENT, FAULT_READ,
   FAULT_USER, FAULT_WRITE, LOG_ACCESS, LOG_BDF, LOG_BYTES, LOG_CODE, LOG_DOMAIN, LOG_INDEX, LOG_PAGE, LOG_PASID,
   LOG_TIME, META_ALLOWED_SHIFT, META_NEGATIVE, META_PREFETCHED, REPLACE_FIFO, REPLACE_LRU, REPLACE_RANDOM, SLOT_BYTES, SLOT_KEY0, SLOT_KEY1, SLOT_META, SLOT_READY,
   SLOT_VALUE, TRACE_IOTLB_HIT, TRACE_IOTLB_NEGATIVE, UNIT_CLASSES, UNIT_CLASS_LOG2, UNIT_DEVICE_CACHE, UNIT_EPOCH, UNIT_FLAGS,
@@ -21,7 +21,7 @@ import {
 import { missCause, shadowAccess } from './history';
 import { noteHost, prefetchAfter } from './prefetch';
 import { count, record } from './read';
-import { UNKNOWN, fillUsual, rememberedMiss, useContext } from './remembered';
+import { UNKNOWN, fillUsual, noteAbsent, rememberedMiss, useContext } from './remembered';
 import {
   addTo, begin, costPs, ctx, fault, increment, nowPs, outPage, outPermissions, outSizeLog2, pageOf, reads, result, trace, unit,
 } from './state';
@@ -104,7 +104,10 @@ function shortHit(noted: bool, home: usize, requester: usize, page: u64, access:
   let hits = i32x4.bitmask(i32x4.eq(wanted, v128.load(tags)));
   while (hits == 0) {
     way += 4;
-    if (way >= pad) return ABSENT;
+    if (way >= pad) {
+      noteAbsent(first, tag);
+      return ABSENT;
+    }
     hits = i32x4.bitmask(i32x4.eq(wanted, v128.load(tags + (way << 2))));
   }
   const slot = first + way + <u32>ctz(hits);
@@ -116,8 +119,7 @@ function shortHit(noted: bool, home: usize, requester: usize, page: u64, access:
   const allowed = load<i32>(at, SLOT_META) & load<i32>(requester, CTX_ALLOWED);
   if ((allowed & access) != access) return NOT_FOUND;
   if (load<i32>(cache, CACHE_REPLACEMENT) == REPLACE_LRU) renew(cache, load<usize>(cache, CACHE_STAMPS) + (slot << 2));
-  renew(load<usize>(home, UNIT_DEVICE_CACHE), load<usize>(requester, CTX_DTE_STAMP));
-  if (load<i32>(requester, CTX_GUEST_LEVELS) != 0) renew(load<usize>(home, UNIT_PASID_CACHE), load<usize>(requester, CTX_PASID_STAMP));
+  useContext(home, requester);
   increment(load<usize>(requester, CTX_FAST));
   if (noted) {
     hitRecord = at;
@@ -229,7 +231,9 @@ function isPlain(home: usize, requester: usize): bool {
  */
 function plainMiss(home: usize, requester: usize, page: u64, access: i32, atPs: f64): f64 {
   useContext(home, requester);
-  addTo(requester + CTX_COUNTERS + (C_LOOKUPS << 3), 1);
+  const counters = requester + CTX_COUNTERS;
+  addTo(counters + (C_LOOKUPS << 3), 1);
+  addTo(counters + (C_REMEMBERED << 3) + (load<i32>(requester, CTX_GUEST_LEVELS) != 0 ? 8 : 0), 1);
   const arrivedPs = atPs + load<f64>(home, UNIT_HIT_PS);
   const walker = freeWalker(home);
   const startPs = takeStart(home, later(arrivedPs, load<f64>(walker)));
