@@ -30,8 +30,11 @@ const PAGES = PLACES.map(([upper, middle, last]) => (upper * 512 + middle) * 512
 /** Present, and what else makes an entry lead elsewhere or allow less: AMD's own format, x86's. */
 const BITS = { v1: [0n, 61n, 62n, 13n], v2: [0n, 1n, 2n, 13n] };
 
-/** Reads by stage and level, of the line cache, and walks by length. */
+/** Look-ups, reads by stage and level, of the line cache, and walks by length. */
 const COUNTS = [
+  [L.C_LOOKUPS, 1],
+  [L.C_MERGED, 1],
+  [L.C_DTE_LOOKUPS, 8],
   [L.C_READS, 16],
   [L.C_LINE_HITS, 2],
   [L.C_DEPTH, L.DEPTH_SLOTS],
@@ -273,6 +276,25 @@ describe('remembered ways of walks', () => {
       }),
       { numRuns: 25 },
     );
+  });
+
+  it('count what they read where a guest’s tables come to lie behind smaller leaves and back', () => {
+    const world = worldOf({ lineCache: lru(2048, 8), iotlb: { leafLog2: [12], fracture: true, entries: 1 } });
+    const [guest, host] = mappedOf(world, [4, 21, 12]);
+    const split = world.hostTable(4);
+    const behind = host.table.lookup(GUEST_BASE_PAGE);
+    expect(split.mapSize(GUEST_BASE_PAGE, behind, 12, 512, READ_WRITE)).toBe(0);
+    const [leafAt, pointerAt] = [host.table, split].map(
+      (table) => wayTo(world, { ...host, table }, GUEST_BASE_PAGE)[2],
+    );
+    const leaf = world.kernel.view.getBigUint64(leafAt, true);
+    let atPs = 0;
+    for (const isSplit of [false, true, false]) {
+      const entry = isSplit ? world.kernel.view.getBigUint64(pointerAt, true) : leaf;
+      world.kernel.view.setBigUint64(leafAt, entry, true);
+      for (let i = 0; i < 12; i++) compare(world, guest.requester, PAGES[i % 3], READ_WRITE, (atPs += 1e6));
+    }
+    compareCounts(world, [guest.requester]);
   });
 
   it('renew the device and PASID entries of their requesters, as the next device that takes a place shows', () => {

@@ -4,9 +4,9 @@
 
 import {
   CTX_COUNTERS, CTX_LAST_KEY, CTX_UNIT, C_ALIKE, C_ALIKE_COUNT, C_ALIKE_GUEST_PS, C_ALIKE_PS, C_ALIKE_READS, C_DEPTH, C_LINE_HITS,
-  C_LINE_MISSES, C_LOOKUPS, C_READS, C_REMEMBERED, DEPTH_SLOTS, UNIT_LINE_PS, UNIT_MEMORY_PS,
+  C_LINE_MISSES, C_LOOKUPS, C_READS, C_REMEMBERED, UNIT_LINE_PS, UNIT_MEMORY_PS,
 } from '../layout';
-import { MEMO_COUNTS, MEMO_LEVEL, MEMO_READS } from '../layout-memo';
+import { MEMO_COUNTS, MEMO_LEVEL } from '../layout-memo';
 import { addTo } from './state';
 
 /** C_ALIKE: `ALIKE_ANY`, the last stage's top level << 1 | stage, and the level of its leaf; of a guest's stage before: */
@@ -15,7 +15,6 @@ const ALIKE_LEVEL = 4;
 const ALIKE_NESTED: u32 = 1 << 30;
 const ALIKE_GUEST_LEVEL = 7; // of the guest's leaf
 const ALIKE_GUEST_LEVELS = 10; // of the guest's table
-const ALIKE_GUEST_READS = 13; // reads of the guest's stage, all but the leaf
 
 /** The requester's misses are like this one from now on. Returns its counters. */
 // @ts-ignore: decorator
@@ -33,7 +32,7 @@ export function alike(requester: usize, memo: usize): usize {
 export function alikeNested(requester: usize, memo: usize, guest: usize, guestLevels: u32): usize {
   const counters = requester + CTX_COUNTERS;
   const guests = (<u32>load<u8>(guest, MEMO_LEVEL) << ALIKE_GUEST_LEVEL) | (guestLevels << ALIKE_GUEST_LEVELS);
-  const what = ALIKE_ANY | ALIKE_NESTED | lastOf(requester, memo) | guests | (<u32>load<u8>(guest, MEMO_READS) << ALIKE_GUEST_READS);
+  const what = ALIKE_ANY | ALIKE_NESTED | lastOf(requester, memo) | guests;
   const reads = load<u64>(guest, MEMO_COUNTS);
   const other = <u64>(load<u32>(counters, C_ALIKE << 3) ^ what) | (load<u64>(counters, C_ALIKE_READS << 3) ^ reads);
   if (other != 0) begin(requester, what, reads);
@@ -54,7 +53,7 @@ function begin(requester: usize, what: u32, reads: u64): void {
   store<u32>(counters, what, C_ALIKE << 3);
   store<u64>(counters, reads, C_ALIKE_READS << 3);
   price(home, counters + (C_ALIKE_PS << 3), lastReads(what));
-  if ((what & ALIKE_NESTED) != 0) price(home, counters + (C_ALIKE_GUEST_PS << 3), guestReads(what));
+  if ((what & ALIKE_NESTED) != 0) price(home, counters + (C_ALIKE_GUEST_PS << 3), guestReads(what, reads));
 }
 
 /** What a stage's reads cost, none or one of which the line cache did not hold. */
@@ -68,8 +67,11 @@ function lastReads(what: u32): f64 {
   return <f64>(((what >> 1) & 7) - ((what >> ALIKE_LEVEL) & 7) + 1);
 }
 
-function guestReads(what: u32): f64 {
-  return <f64>(((what >> ALIKE_GUEST_READS) & 255) + 1);
+/** Reads of a guest's stage: of host tables, and of one entry of the guest's own at each level. */
+function guestReads(what: u32, ofHost: u64): f64 {
+  let reads = ((what >> ALIKE_GUEST_LEVELS) & 7) - ((what >> ALIKE_GUEST_LEVEL) & 7);
+  for (let rest = ofHost; rest != 0; rest >>= 8) reads += <u32>rest & 255;
+  return <f64>reads;
 }
 
 /** Counts what the requester's misses since the last time stand for. */
@@ -83,13 +85,13 @@ export function settleMisses(requester: usize): void {
   if (misses == 0) return;
   memory.fill(count, 0, 24);
   const nested = (what & ALIKE_NESTED) != 0;
-  const reads = lastReads(what) + (nested ? guestReads(what) : 0);
+  const reads = lastReads(what) + (nested ? guestReads(what, load<u64>(counters, C_ALIKE_READS << 3)) : 0);
   const lost = once + 2 * twice;
   addTo(counters + (C_LOOKUPS << 3), misses);
   addTo(counters + (C_REMEMBERED << 3) + (nested || (what & 1) == 0 ? 8 : 0), misses);
   addTo(counters + (C_LINE_HITS << 3), misses * reads - lost);
   addTo(counters + (C_LINE_MISSES << 3), lost);
-  addTo(counters + (C_DEPTH << 3) + (<usize>min(<i32>reads, DEPTH_SLOTS - 1) << 3), misses);
+  addTo(counters + (C_DEPTH << 3) + (<usize>reads << 3), misses); // at most 41: five levels over six
   addReads(counters, what & 1, (what >> ALIKE_LEVEL) & 7, (what >> 1) & 7, misses);
   if (nested) settleGuest(counters, what, misses);
 }
