@@ -29,6 +29,7 @@ import {
   stageSpec,
   tenantSpec,
   uniformTraffic,
+  withoutWalkCaches,
 } from '../support/spec.mjs';
 
 const MIB = 1 << 20;
@@ -142,6 +143,13 @@ const SCENARIOS: readonly (readonly [name: string, spec: RunSpec])[] = [
   ],
   ['three devices, open loop', requests({ devices: openLoop(3, MIB / 2) })],
   ['nested, two devices, open loop', requests({ ...nested, devices: openLoop(2, MIB) })],
+  [
+    'leaves of two sizes, no walk caches, recorded behind one entry',
+    requests(
+      { host: stageSpec('amd-v1', 4, 21), devices: one(2 * MIB + MIB / 4) },
+      { ...withoutWalkCaches, lineCache: cacheSpec(16_384, 8), iotlb: iotlb(cacheSpec(1, 1)) },
+    ),
+  ],
   ['strict maps and unmaps from a trace', requests({ policy: 'strict', devices: replayed(trace(REQUESTS)) })],
   ['strict maps and unmaps in a guest', requests({ ...nested, policy: 'strict', devices: replayed(trace(REQUESTS)) })],
   ['nested, hardware-assisted', requests({ ...nested, mode: 'nested-hw', devices: one(MIB) })],
@@ -165,7 +173,7 @@ describe.each(SCENARIOS)('%s', (_, spec) => {
 });
 
 describe('every number of ways', () => {
-  const cases = [SCENARIOS[0], SCENARIOS[5], SCENARIOS[7], SCENARIOS[9]];
+  const cases = [SCENARIOS[0], SCENARIOS[5], SCENARIOS[7], SCENARIOS[10]];
 
   it.each(cases)('for 1, 7 and 16 sets: %s', (_, spec) => {
     const [{ sets }] = curvesOf(spec, { ...mrc, setCounts: [1, 7, 16] });
@@ -193,7 +201,7 @@ describe('every number of ways', () => {
 });
 
 describe('behind a first level', () => {
-  it.each([SCENARIOS[0], SCENARIOS[7], SCENARIOS[9], SCENARIOS[10]])('%s', (_, spec) => {
+  it.each([SCENARIOS[0], SCENARIOS[7], SCENARIOS[10], SCENARIOS[11]])('%s', (_, spec) => {
     const behind = (entries: number): IotlbSpec => iotlb(cacheSpec(entries), { l1: cacheSpec(16, 4) });
     const [{ full }] = curvesOf(withIotlb(spec, behind(64)));
     const curve = new HitCurve(full[0], 1);
