@@ -371,7 +371,7 @@ export class ReferenceUnit {
 
   private found(entry: Entry<Leaf>, donePs: number, isFirst: boolean): { entry: Entry<Leaf>; donePs: number } {
     const { causes } = this.iotlb[entry.leafClass];
-    causes?.use(entry);
+    if (!isFirst) causes?.use(entry);
     const { readyPs, cause, unmappedPs = Infinity } = entry.value;
     if (unmappedPs <= this.now) this.count(L.C_STALE);
     if (readyPs <= donePs) {

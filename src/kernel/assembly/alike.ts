@@ -3,7 +3,7 @@
 // counts one up, and `settleMisses` counts the rest: eleven counters in seven lines of memory less for each.
 
 import {
-  CTX_COUNTERS, CTX_LAST_KEY, CTX_UNIT, C_ALIKE, C_ALIKE_COUNT, C_ALIKE_GUEST_PS, C_ALIKE_PS, C_ALIKE_READS, C_DEPTH, C_LINE_HITS,
+  CTX_COUNTERS, CTX_GUEST_LEVELS, CTX_LAST_KEY, CTX_UNIT, C_ALIKE, C_ALIKE_COUNT, C_ALIKE_GUEST_PS, C_ALIKE_PS, C_ALIKE_READS, C_DEPTH, C_LINE_HITS,
   C_LINE_MISSES, C_LOOKUPS, C_READS, C_REMEMBERED, UNIT_LINE_PS, UNIT_MEMORY_PS,
 } from '../layout';
 import { MEMO_COUNTS, MEMO_LEVEL } from '../layout-memo';
@@ -29,9 +29,10 @@ export function alike(requester: usize, memo: usize): usize {
 /** The same of one through two stages. */
 // @ts-ignore: decorator
 @inline
-export function alikeNested(requester: usize, memo: usize, guest: usize, guestLevels: u32): usize {
+export function alikeNested(requester: usize, memo: usize, guest: usize): usize {
   const counters = requester + CTX_COUNTERS;
-  const guests = (<u32>load<u8>(guest, MEMO_LEVEL) << ALIKE_GUEST_LEVEL) | (guestLevels << ALIKE_GUEST_LEVELS);
+  const levels = load<u32>(requester, CTX_GUEST_LEVELS);
+  const guests = (<u32>load<u8>(guest, MEMO_LEVEL) << ALIKE_GUEST_LEVEL) | (levels << ALIKE_GUEST_LEVELS);
   const what = ALIKE_ANY | ALIKE_NESTED | lastOf(requester, memo) | guests;
   const reads = load<u64>(guest, MEMO_COUNTS);
   const other = <u64>(load<u32>(counters, C_ALIKE << 3) ^ what) | (load<u64>(counters, C_ALIKE_READS << 3) ^ reads);

@@ -89,10 +89,13 @@ export function noteDropped(key0: u64, key1: u64): void {
   if (marked != 0) store<u64>(slot, marked | DROPPED, 8);
 }
 
-/** A hit: the shadow cache sees it too, and it counts as stale if its page was unmapped before the request came. */
-export function shadowAccess(key0: u64, key1: u64): void {
+/**
+ * A hit: the shadow cache sees it too, if it came to the shared level, whose twin it is; and it counts as stale if its page was unmapped
+ * before the request came.
+ */
+export function shadowAccess(key0: u64, key1: u64, inL1: bool): void {
   if (load<i32>(unit, UNIT_UNMAPPED) != 0 && unmappedAt(key0, key1) <= nowPs) count(C_STALE);
-  shadowLookup(key0, key1);
+  if (!inL1) shadowLookup(key0, key1);
 }
 
 /** When the page of an entry that is cached was unmapped; Infinity: it was not. */

@@ -98,7 +98,7 @@ function rememberedNested(requester: usize, page: u64, access: i32, atPs: f64): 
   const guestLost = takeLine(lines, guestPlace, guestAt);
   renewLines(memo, memo + MEMO_FIRST, lines);
   const lost = takeLine(lines, linePlace(lines, at), at);
-  const counters = alikeNested(requester, memo, guest, load<u32>(requester, CTX_GUEST_LEVELS));
+  const counters = alikeNested(requester, memo, guest);
   increment(counters + (C_ALIKE_COUNT << 3) + ((lost + guestLost) << 3));
   // One sum after the other, as two stages add them: costs need not be whole picoseconds.
   const costPs = load<f64>(counters + (guestLost << 3), C_ALIKE_GUEST_PS << 3) + load<f64>(counters + (lost << 3), C_ALIKE_PS << 3);

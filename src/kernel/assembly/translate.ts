@@ -347,7 +347,7 @@ function found(page: u64, access: i32, ps: f64, inL1: bool): f64 {
   const meta = load<u64>(hitRecord, SLOT_META);
   const ready = load<f64>(hitRecord, SLOT_READY);
   const size = load<i32>(unit + (hitClass << 2), UNIT_CLASS_LOG2);
-  shadowAccess(load<u64>(hitRecord), load<u64>(hitRecord, 8));
+  shadowAccess(load<u64>(hitRecord), load<u64>(hitRecord, 8), inL1);
   const inside = (<u64>1 << <u64>(size - 12)) - 1;
   result(load<u64>(hitRecord, SLOT_VALUE) | (page & inside), size, <i32>meta & 3);
   let done = nowPs + ps;
