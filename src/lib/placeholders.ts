@@ -24,6 +24,16 @@ function parse(text: string): Placeholder | undefined {
   return { metric, tenant, point, other, kind };
 }
 
+/** A column of the result table: `metric`, or `metric of tenant`; undefined for a text that has no such form. */
+export function tableMetric(text: string): Pick<Placeholder, 'metric' | 'tenant'> | undefined {
+  const parsed = parse(text);
+  return parsed?.kind === 'value' && parsed.point === undefined ? parsed : undefined;
+}
+
+/** As a table, a chart and the manifest call it. */
+export const tableName = ({ metric, tenant }: Pick<Placeholder, 'metric' | 'tenant'>): string =>
+  tenant === undefined ? metric : `${metric} of ${tenant}`;
+
 /** Placeholders of a sentence in order; undefined for one that has no such form. */
 export function placeholders(text: string): (Placeholder | undefined)[] {
   return [...text.matchAll(BRACES)].map(([, inner]) => parse(inner));

@@ -1,4 +1,5 @@
 /** Results by point: what the table and the answer read. */
+import { tableMetric } from '../lib/placeholders.ts';
 import type { RunSpec } from '../spec.ts';
 import type { RunResult } from '../stats/result.ts';
 import type { Cell, Column } from './columns/column.ts';
@@ -65,6 +66,26 @@ export function metricOf(point: PointResults, column: SummaryColumn, tenant?: st
       ? point.rows.map((row) => row[column.name])
       : (point.ofTenants?.find((each) => each.tenant === tenant && each.metric === column.name)?.cells ?? []);
   return estimate(cells.filter((value) => typeof value === 'number'));
+}
+
+/** What the columns of a table ask of single tenants. */
+export function tenantColumns(table: readonly string[]): TenantMetric[] {
+  return table.flatMap((name) => {
+    const { metric, tenant } = tableMetric(name) ?? {};
+    return metric === undefined || tenant === undefined ? [] : [{ metric, tenant }];
+  });
+}
+
+/** A column of the table: `metric`, or `metric of tenant`. */
+export interface TableColumn {
+  readonly column: SummaryColumn;
+  readonly tenant: string | undefined;
+}
+
+/** Throws RangeError as metricColumn does. */
+export function tableColumn(name: string): TableColumn {
+  const { metric, tenant } = tableMetric(name) ?? { metric: name, tenant: undefined };
+  return { column: metricColumn(metric), tenant };
 }
 
 /** The rows of summary.csv as objects, for --json: numbers as numbers, null for no value. */

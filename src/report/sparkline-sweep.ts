@@ -1,6 +1,6 @@
 /** How metrics go along a varied quantity, for a terminal: one curve, or a sparkline for each case. */
 import { shortNumber } from './format.ts';
-import { metricColumn, metricOf, type PointResults } from './points.ts';
+import { metricOf, type PointResults, tableColumn } from './points.ts';
 import { curve, sparkline } from './sparkline.ts';
 import { clipped, padded, visible } from './visible.ts';
 
@@ -56,8 +56,8 @@ function seriesAlong(path: string, points: readonly PointResults[]): Series[] {
 }
 
 function valuesOf({ points }: Series, metric: string): (number | undefined)[] {
-  const column = metricColumn(metric);
-  return points.map(({ point }) => metricOf(point, column)?.mean);
+  const { column, tenant } = tableColumn(metric);
+  return points.map(({ point }) => metricOf(point, column, tenant)?.mean);
 }
 
 /** A metric that is the same everywhere has nothing to draw. */

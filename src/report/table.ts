@@ -1,7 +1,7 @@
 /** The result table for a terminal of 80 columns, with published numbers beside the simulated ones where there are any. */
 import Table from 'cli-table3';
 import { estimateText, shortNumber, signedFixed } from './format.ts';
-import { metricColumn, metricOf, type PointResults } from './points.ts';
+import { metricColumn, metricOf, type PointResults, type SummaryColumn, tableColumn } from './points.ts';
 import type { Estimate } from './statistics.ts';
 import { textColumns, visible } from './visible.ts';
 import { inLines } from './wrap.ts';
@@ -64,9 +64,9 @@ export function drawTable(columns: readonly TextColumn[], texts: number): string
 }
 
 function metricColumns(metric: string, points: readonly PointResults[], measured: readonly Measured[]): TextColumn[] {
-  const column = metricColumn(metric);
-  const values = points.map((point) => metricOf(point, column));
-  const simulated = { heading: column.heading ?? column.name, cells: values.map(estimateText) };
+  const { column, tenant } = tableColumn(metric);
+  const values = points.map((point) => metricOf(point, column, tenant));
+  const simulated = { heading: headingOf(column, tenant), cells: values.map(estimateText) };
   const published = measured.find((candidate) => candidate.metric === metric);
   if (published === undefined || !points.some(({ name }) => Object.hasOwn(published.points, name))) return [simulated];
   const expected = points.map(({ name }) =>
@@ -78,6 +78,9 @@ function metricColumns(metric: string, points: readonly PointResults[], measured
     { heading: 'error %', cells: expected.map((value, i) => errorText(values[i], value)) },
   ];
 }
+
+const headingOf = ({ name, heading = name }: SummaryColumn, tenant: string | undefined): string =>
+  tenant === undefined ? heading : `${heading} of ${tenant}`;
 
 function errorText(simulated: Estimate | undefined, measured: number | undefined): string {
   if (simulated === undefined || measured === undefined || measured === 0) return '';

@@ -2,7 +2,7 @@
  * Scenario file → checked scenario with all its points, or every mistake in it at once.
  */
 import type { z } from 'zod';
-import { placeholders } from '../lib/placeholders.ts';
+import { placeholders, tableMetric, tableName } from '../lib/placeholders.ts';
 import { join, parseText, parseValue, type Places, type Raw, type RawDocument, type RawMap } from './document.ts';
 import { findScenario, readText, slug } from './files.ts';
 import { explain } from './messages.ts';
@@ -34,7 +34,7 @@ export interface Scenario {
   readonly question: string;
   readonly points: readonly ScenarioPoint[];
   readonly seeds: readonly number[];
-  /** Columns of summary.csv for the result table; empty = the default ones. */
+  /** Columns of the result table, those of summary.csv or `metric of tenant`; empty = the default ones. */
   readonly table: readonly string[];
   readonly answers: readonly AnswerInput[];
   readonly measured: readonly MeasuredInput[];
@@ -160,7 +160,7 @@ class Loader {
       question: input.question.trim(),
       points,
       seeds: seedsOf(input.run),
-      table: input.table ?? [],
+      table: (input.table ?? []).flatMap((name) => tableMetric(name) ?? []).map(tableName),
       answers: (input.answer ?? []).filter((answer) => pointsOf(answer).every(known)),
       measured: input.measured ?? [],
     };
@@ -386,7 +386,7 @@ class Loader {
   private checkMetrics(input: ScenarioInput, metrics: readonly string[] | undefined, finder: PlaceFinder): void {
     if (metrics === undefined) return;
     const used = [
-      ...(input.table ?? []).map((metric, i) => [`table.${i}`, metric] as const),
+      ...(input.table ?? []).map((name, i) => [`table.${i}`, tableMetric(name)?.metric ?? name] as const),
       ...(input.answer ?? []).flatMap((answer, i) => this.answerMetrics(answer, i, finder)),
       ...(input.measured ?? []).map(({ metric }, i) => [`measured.${i}.metric`, metric] as const),
     ];
@@ -413,22 +413,25 @@ class Loader {
     return found.flatMap((each) => (each === undefined ? [] : [[`answer.${i}.says`, each.metric] as const]));
   }
 
-  /** Placeholders of single tenants. Those of a group with a count are called name-0, name-1, …; a sweep may change the count. */
+  /** What is asked of single tenants. Those of a group with a count are called name-0, name-1, …; a sweep may change the count. */
   private checkTenants(input: ScenarioInput, notByTenant: readonly string[], finder: PlaceFinder): void {
     const names = Object.entries(input.tenants).map(([name, { count }]) => (count === undefined ? name : `${name}-0`));
     const isCopy = (name: string): boolean =>
       /-\d+$/.test(name) && Object.hasOwn(input.tenants, name.replace(/-\d+$/, ''));
-    for (const [i, { says }] of (input.answer ?? []).entries()) {
-      for (const each of placeholders(says ?? '')) {
-        if (each?.tenant === undefined) continue;
-        const { tenant, metric } = each;
-        if (!names.includes(tenant) && !isCopy(tenant)) {
-          const hint = didYouMean(tenant, names) || `; expected one of ${names.join(', ')}`;
-          this.add(finder.problem(`answer.${i}.says`, `no tenant is called ${show(tenant)}${hint}`));
-        }
-        if (notByTenant.includes(metric))
-          this.add(finder.problem(`answer.${i}.says`, `${show(metric)} is not counted by tenant`));
+    const asked = [
+      ...(input.table ?? []).map((name, i) => [`table.${i}`, tableMetric(name)] as const),
+      ...(input.answer ?? []).flatMap(({ says }, i) =>
+        placeholders(says ?? '').map((each) => [`answer.${i}.says`, each] as const),
+      ),
+    ];
+    for (const [path, each] of asked) {
+      if (each?.tenant === undefined) continue;
+      const { tenant, metric } = each;
+      if (!names.includes(tenant) && !isCopy(tenant)) {
+        const hint = didYouMean(tenant, names) || `; expected one of ${names.join(', ')}`;
+        this.add(finder.problem(path, `no tenant is called ${show(tenant)}${hint}`));
       }
+      if (notByTenant.includes(metric)) this.add(finder.problem(path, `${show(metric)} is not counted by tenant`));
     }
   }
 

@@ -490,7 +490,12 @@ export const scenarioSchema = z.strictObject({
   tenants: z.record(anyName, tenant).describe('Tenants by name'),
   run,
   sweep: sweep.optional(),
-  table: z.array(text('Column of summary.csv')).min(1).max(12).describe('Columns of the result table').optional(),
+  table: z
+    .array(text('Column of summary.csv, or "metric of tenant" for that column of one tenant'))
+    .min(1)
+    .max(12)
+    .describe('Columns of the result table and of the charts side by side')
+    .optional(),
   answer: z.array(answer).max(12).describe('Sentences that answer the question').optional(),
   measured: z.array(measured).max(12).describe('Published numbers to print beside the simulated ones').optional(),
 });

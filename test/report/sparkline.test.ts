@@ -69,6 +69,15 @@ describe('the sketch of a sweep', () => {
     expect([widest(text) <= 80, text.includes('●')]).toEqual([true, true]);
   });
 
+  it('is a curve of a single tenant, where the table is', () => {
+    const points = [1, 2, 3, 4].map((entries) => ({
+      ...at('', entries, 20),
+      ofTenants: [{ metric: 'iotlb_hit_ratio', tenant: 'quiet', cells: [entries / 4] }],
+    }));
+    const text = sweepSketch(points, ['iotlb_hit_ratio', 'iotlb_hit_ratio of quiet']);
+    expect(text.split('\n')[0]).toBe('iotlb_hit_ratio of quiet by entries');
+  });
+
   it('is a sparkline for each of several cases, by rising x', () => {
     const points = [64, 16, 32, 128].flatMap((x) => [at(`on entries=${x}`, x, x), at(`off entries=${x}`, x, 500)]);
     expect(sweepSketch(points, ['iotlb_hit_ratio', 'throughput_gbps']).split('\n').slice(0, 3)).toEqual([

@@ -16,6 +16,14 @@ describe('the result table', () => {
     expect(text).toMatch(/│ off +│ +– │/);
   });
 
+  it('shows columns of single tenants, named after them', () => {
+    const ofTenants = [{ metric: 'iotlb_hit_ratio', tenant: 'quiet', cells: [0.4, 0.4] }];
+    const points = [{ ...point('warm', [{ hits: 20 }]), ofTenants }];
+    const text = resultTable(['iotlb_hit_ratio', 'iotlb_hit_ratio of quiet'], points);
+    expect(text).toMatch(/│ warm +│ +0\.02 │ +0\.4 │/);
+    expect(text).toContain('quiet');
+  });
+
   it('leaves out the column of names when there is one nameless point', () => {
     expect(resultTable(['iotlb_hit_ratio'], [point('', [{ hits: 750 }])])).not.toContain('point');
   });

@@ -4,7 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import type { CommandModule } from 'yargs';
 import { answerSentences, tenantMetrics } from '../../report/answer.ts';
 import { runId } from '../../report/manifest.ts';
-import { byPoint, type PointResults, summaryObjects } from '../../report/points.ts';
+import { byPoint, type PointResults, summaryObjects, tenantColumns } from '../../report/points.ts';
 import { probeWritable, removeLeftovers, runDirectory, writeRunDirectory } from '../../report/run-directory.ts';
 import { sweepSketch } from '../../report/sparkline-sweep.ts';
 import { agreement, DEFAULT_TABLE, resultTable } from '../../report/table.ts';
@@ -138,7 +138,7 @@ export async function report(
   instead?: Instead,
 ): Promise<void> {
   const version = programVersion();
-  const points = byPoint(results, tenantMetrics(scenario.answers));
+  const points = byPoint(results, [...tenantMetrics(scenario.answers), ...tenantColumns(scenario.table)]);
   const answers = [
     ...answerSentences(scenario.answers, points),
     ...scenario.measured.map((measured) => agreement(measured, points)).filter((text) => text !== undefined),

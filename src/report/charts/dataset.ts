@@ -56,7 +56,7 @@ export interface Point {
   readonly label: string;
   readonly values: Readonly<Record<string, Value>>;
   readonly mode: string;
-  /** Columns of summary.csv: mean and 95 % interval over the seeds. No entry = no value. */
+  /** Columns of summary.csv, and of tenants those that the table shows: mean and 95 % interval over the seeds. No entry = no value. */
   readonly metrics: ReadonlyMap<string, Estimate>;
   readonly seeds: number;
   readonly walks: readonly WalkCount[];

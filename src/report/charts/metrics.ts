@@ -1,4 +1,5 @@
 /** How columns of summary.csv are called on axes, and how their numbers are written. */
+import { tableMetric } from '../../lib/placeholders.ts';
 import { SUMMARY_COLUMNS } from '../columns/files.ts';
 import { decimal, shortNumber } from '../format.ts';
 import type { Estimate } from '../statistics.ts';
@@ -59,12 +60,14 @@ const MILLISECONDS = { unit: 'ms', scale: 1e-6 };
 const LONG_TIMES =
   /^(cpu_ns_(total|map|unmap|wait|lock)|hypervisor_cpu_ns|sim_duration_ns|warmup_ns|stale_ns_(mean|max))$/;
 
-/** Title and unit of a column; a name that is no column stands for itself. */
+/** Title and unit of a column of the table, of the run or of a tenant; a name that is no column stands for itself. */
 export function metricText(name: string): MetricText {
-  const column = SUMMARY_COLUMNS.find((candidate) => candidate.name === name);
+  const { metric, tenant } = tableMetric(name) ?? { metric: name, tenant: undefined };
+  const column = SUMMARY_COLUMNS.find((candidate) => candidate.name === metric);
   const unit = column?.unit ?? '';
-  const scaled = LONG_TIMES.test(name) ? MILLISECONDS : (SCALED[unit] ?? { unit, scale: 1 });
-  return { name, title: titleOf(name, column?.meaning), ...scaled };
+  const scaled = LONG_TIMES.test(metric) ? MILLISECONDS : (SCALED[unit] ?? { unit, scale: 1 });
+  const title = titleOf(metric, column?.meaning);
+  return { name, title: tenant === undefined ? title : `${tenant}: ${title}`, ...scaled };
 }
 
 /** Some meanings only continue that of the column before. */

@@ -5,7 +5,9 @@ import type { Bucket, CapacityRow, Dataset, Interval, Point, Tenant, WalkCount }
 import { spread } from '../charts/dataset.ts';
 import { WIDE_POINTS } from '../charts/layout.ts';
 import { uniqueLabels } from '../charts/text-width.ts';
+import { tableName } from '../../lib/placeholders.ts';
 import { SUMMARY_COLUMNS } from '../columns/files.ts';
+import { tenantColumns, type TenantMetric } from '../points.ts';
 import { type Estimate, estimate } from '../statistics.ts';
 import { DEFAULT_TABLE, type Measured } from '../table.ts';
 import { type ManifestFile, readManifest } from './manifest-file.ts';
@@ -144,7 +146,11 @@ function pointsOf(set: ResultSet): LoadedPoint[] {
   };
   read('walks.csv', ['measure', 'stage', 'level', 'depth', 'count'], detailed(addWalk));
   read('latency.csv', ['latency', 'low_ns', 'high_ns', 'count'], detailed(addLatency));
-  read('tenants.csv', ['tenant', 'tenant_mode'], detailed(addTenant));
+  const asked = tenantColumns(set.manifest.table);
+  read('tenants.csv', ['tenant', 'tenant_mode'], (draft, record) => {
+    if (kept.has(draft)) addTenant(draft, record);
+    addAsked(draft, record, asked);
+  });
   read('timeline.csv', ['time_ns', 'requests', 'bytes', 'iotlb_hits', 'iotlb_misses'], detailed(addInterval));
   if ('mrc.csv' in set.manifest.files) read('mrc.csv', MRC_COLUMNS, detailed(addCapacity));
   const values = new Map(set.manifest.points.map((point) => [point.point, point.values]));
@@ -171,13 +177,14 @@ function readSummary({ directory, manifest }: ResultSet, drafts: Map<string, Dra
 }
 
 function addNumbers(columns: Map<string, number[]>, record: Record, names: readonly string[]): void {
-  for (const name of names) {
-    const value = record.number(name);
-    if (value === undefined) continue;
-    const list = columns.get(name);
-    if (list === undefined) columns.set(name, [value]);
-    else list.push(value);
-  }
+  for (const name of names) addNumber(columns, name, record.number(name));
+}
+
+function addNumber(columns: Map<string, number[]>, name: string, value: number | undefined): void {
+  if (value === undefined) return;
+  const list = columns.get(name);
+  if (list === undefined) columns.set(name, [value]);
+  else list.push(value);
 }
 
 function addWalk({ walks }: Draft, record: Record): void {
@@ -199,6 +206,14 @@ function addTenant({ tenants }: Draft, record: Record): void {
   const name = record.text('tenant');
   if (!tenants.has(name)) tenants.set(name, { mode: record.text('tenant_mode'), columns: new Map() });
   addNumbers(tenants.get(name)!.columns, record, TENANT_NUMBERS);
+}
+
+/** Tenants' numbers that the table shows stand beside those of the run, under the names that it gives them. */
+function addAsked({ columns }: Draft, record: Record, asked: readonly TenantMetric[]): void {
+  const tenant = record.text('tenant');
+  for (const one of asked) {
+    if (one.tenant === tenant && record.has(one.metric)) addNumber(columns, tableName(one), record.number(one.metric));
+  }
 }
 const TENANT_NUMBERS = ['throughput_gbps', 'translation_ns_mean', 'translation_ns_p99', 'iotlb_hit_ratio'];
 

@@ -83,6 +83,16 @@ describe('the page', () => {
     expect(hashes(again.charts)).toEqual(hashes(charts));
   });
 
+  it('shows columns of single tenants, of every point, in table and charts', async () => {
+    const points = Array.from({ length: 60 }, (_, i) => ({ name: `point ${i}` }));
+    const folder = resultFolder('tenants', { points, tenants: ['a', 'b'], table: ['throughput_gbps of b'] });
+    const html = bodyOf(await page(folder));
+    const results = html.slice(html.indexOf('id="results"'), html.indexOf('</section>', html.indexOf('id="results"')));
+    expect(results).toContain('>b: Throughput (Gbit/s)<');
+    expect(results.split('<td dir="auto">39.5</td>').length - 1).toBe(60);
+    expect(html).toMatch(/Bars in 1 panels[^"]*point 0, b: Throughput: 39\.5 Gbit\/s/);
+  });
+
   it('marks published values and their differences', () => {
     expect(body).toMatch(/>published<\/th><th scope="col" dir="auto">difference</);
     expect(body).toContain('<td dir="auto">0.9</td>');
