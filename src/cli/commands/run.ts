@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { arch, cpus, freemem, hostname, platform, release } from 'node:os';
-import { basename, dirname, join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { CommandModule } from 'yargs';
 import { answerSentences, tenantMetrics } from '../../report/answer.ts';
 import { runId } from '../../report/manifest.ts';
@@ -12,7 +12,6 @@ import { jsonText, visible } from '../../report/visible.ts';
 import { wrapped } from '../../report/wrap.ts';
 import { estimateRun, refusals } from '../../scenario/estimate.ts';
 import { expand } from '../../scenario/expand.ts';
-import { bundledScenarios, packageRoot } from '../../scenario/files.ts';
 import type { Scenario } from '../../scenario/load.ts';
 import { UserError } from '../../scenario/problem.ts';
 import { attachTraces } from '../../scenario/traces.ts';
@@ -23,6 +22,7 @@ import { heading } from '../heading.ts';
 import { Interrupted, onInterrupt } from '../interrupt.ts';
 import { many } from '../../lib/many.ts';
 import { programCommand, relativePath } from '../invocation.ts';
+import { isBundled, nextStep, shellWord } from '../next-step.ts';
 import { loadOrFail, type WorkArguments, workOptions } from '../options.ts';
 import { lengthWarning, needOf } from '../plan.ts';
 import { createProgress } from '../progress.ts';
@@ -149,7 +149,12 @@ export async function report(
   const directory = writeOrFail(args.out, input);
   if (args.report) await addReport(directory);
   if (args.json) printJson(scenario, specs, points, answers, directory, version, instead?.json);
-  else printReport(scenario, specs, points, answers, directory, execution, instead?.text);
+  else {
+    printReport(scenario, specs, points, answers, directory, execution, instead?.text);
+    const done = { scenario, specs, given: args.scenario, varied: args.vary !== undefined, verb: instead?.verb };
+    const next = nextStep({ ...done, directory: relativePath(directory) });
+    if (next !== undefined) print(`Next:  ${programCommand()} ${visible(next)}`);
+  }
 }
 
 /** The command that gives the same results anywhere: flags that do not enter them are left out. */
@@ -158,8 +163,7 @@ export function commandText(
   { set, seed, vary }: WorkArguments,
   instead?: Pick<Instead, 'verb' | 'flags'>,
 ): string {
-  const isBundled = dirname(file) === join(packageRoot(), 'scenarios');
-  const scenario = isBundled ? name : basename(file);
+  const scenario = isBundled(file) ? name : basename(file);
   const flags = [
     ...(vary ?? []).flatMap((value) => ['--vary', value]),
     ...set.flatMap((value) => ['--set', value]),
@@ -169,9 +173,6 @@ export function commandText(
   const verb = instead?.verb ?? (vary === undefined ? 'run' : 'sweep');
   return [`nestwalk ${verb}`, ...[scenario, ...flags].map(shellWord)].join(' ');
 }
-
-const shellWord = (word: string): string =>
-  /^[\w./=:,@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 
 function describeHost(): object {
   return {
@@ -235,8 +236,6 @@ function printReport(
   );
   const page = join(directory, 'report.html');
   if (existsSync(page)) print(`Report: ${relativePath(page)}`);
-  const next = bundledScenarios().find((name) => name !== scenario.name);
-  if (next !== undefined) print(`Next:  ${programCommand()} run ${next}   (list scenarios shows all)`);
 }
 
 function resultText(scenario: Scenario, points: readonly PointResults[], answers: readonly string[]): string {
