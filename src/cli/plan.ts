@@ -1,11 +1,9 @@
 /** What work needs before it starts, in words: requests, time, memory, disk. */
 import { many } from '../lib/many.ts';
 import { shortNumber } from '../report/format.ts';
-import { estimateRun } from '../scenario/estimate.ts';
+import { estimateRun, REQUESTS_PER_S } from '../scenario/estimate.ts';
 import type { RunSpec } from '../spec.ts';
 
-/** Of one thread: the order of magnitude that `npm run bench` shows for mixed loads. */
-const REQUESTS_PER_S = 2e6;
 const MINUTE = 60;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;

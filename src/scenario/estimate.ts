@@ -25,6 +25,11 @@ export interface Estimate {
 /** wasm32: one memory is at most 4 GiB. */
 export const MAX_TABLE_BYTES = 2 ** 32;
 
+/** Of one thread: the order of magnitude that `npm run bench` shows for mixed loads. */
+export const REQUESTS_PER_S = 2e6;
+/** Nothing of a run is kept before its end, so that nobody waits for a longer one. */
+const MOST_RUN_S = 24 * 3600;
+
 const PAGE = 4096;
 /** 8 bytes of leaf table a page, 1/512 of that again a level above. */
 const TABLE_BYTES_A_PAGE = 8.02;
@@ -118,24 +123,31 @@ const traceBytes = (devices: readonly DeviceSpec[]): number =>
     0,
   );
 
-/** Requests a nanosecond that a device's link carries at most, in requests of 256 bytes. */
-const linkRate = (device: DeviceSpec): number => device.link.gbps / 8 / 256;
+/** Requests a nanosecond that a device sends at most, in requests of 256 bytes: what its link carries, or what it offers. */
+function mostRate({ link, traffic }: DeviceSpec): number {
+  const carried = link.gbps / 8 / REQUEST_BYTES;
+  if (!('ratePerSecond' in traffic) || traffic.ratePerSecond === 0) return carried;
+  return Math.min(carried, (traffic.ratePerSecond / 1e9) * Math.ceil(traffic.transferBytes / REQUEST_BYTES));
+}
+const REQUEST_BYTES = 256;
 
 function requestsOf(spec: RunSpec, devices: readonly DeviceSpec[]): number {
   const { requests, durationNs, warmupNs, warmupRequests } = spec.run;
-  const rate = devices.reduce((sum, device) => sum + linkRate(device), 0);
+  const rate = devices.reduce((sum, device) => sum + mostRate(device), 0);
   return Math.ceil((requests || durationNs * rate) + Math.max(warmupRequests, warmupNs * rate));
 }
 
 /** Simulated time at full links: shorter than the real one when devices are slower. */
 function runNs(spec: RunSpec, devices: readonly DeviceSpec[]): number {
-  const rate = devices.reduce((sum, device) => sum + linkRate(device), 0);
+  const rate = devices.reduce((sum, device) => sum + mostRate(device), 0);
   return spec.run.durationNs || spec.run.requests / Math.max(rate, 1e-6);
 }
 
 export interface Budget {
   /** Memory that may be used, bytes. */
   readonly memoryBytes: number;
+  /** Where the result files go. */
+  readonly diskBytes: number;
   /** Runs at the same time. */
   readonly threads: number;
 }
@@ -152,6 +164,19 @@ export function refusals(specs: readonly RunSpec[], budget: Budget): string[] {
     return huge.slice(0, 10).map(({ spec, tableBytes }) => {
       return `${label(spec)}: page tables and caches need ${size(tableBytes)}, but one run has at most ${size(MAX_TABLE_BYTES)}; use larger leaves, smaller windows or less memory for the tenants`;
     });
+  }
+  const long = estimates.filter((each) => each.requests > MOST_RUN_S * REQUESTS_PER_S);
+  if (long.length > 0) {
+    return long.slice(0, 10).map(({ spec, requests }) => {
+      const hours = Math.round(requests / REQUESTS_PER_S / 3600);
+      return `${label(spec)}: ${requests} requests take about ${hours} hours, but one run at most ${MOST_RUN_S / 3600}; use fewer requests or less time (--set run.requests=…), and several seeds (--set run.seeds=…) for more of them`;
+    });
+  }
+  const fileBytes = estimates.reduce((sum, each) => sum + each.fileBytes, 0);
+  if (fileBytes > budget.diskBytes) {
+    return [
+      `the result files need ${size(fileBytes)}, but ${size(budget.diskBytes)} of the disk are free; use a longer run.intervalNs, fewer points or another --out`,
+    ];
   }
   const largest = estimates.map((each) => each.tableBytes + each.heapBytes).sort((a, b) => b - a);
   const parallel = largest.slice(0, Math.max(1, budget.threads)).reduce((sum, bytes) => sum + bytes, 0);

@@ -28,7 +28,7 @@ describe('estimateRun', () => {
 });
 
 describe('refusals', () => {
-  const budget = { memoryBytes: 8 * GIB, threads: 2 };
+  const budget = { memoryBytes: 8 * GIB, diskBytes: GIB, threads: 2 };
 
   it('let what fits begin', () => expect(refusals(specs([`${WINDOW}=1GiB`]), budget)).toEqual([]));
 
@@ -40,13 +40,37 @@ describe('refusals', () => {
     );
   });
 
+  it('name a run that takes more than a day, with number and remedy', () => {
+    expect(refusals(specs(['run.requests=1e11']), budget)).toEqual([]);
+    expect(refusals(specs(['run.requests=1e12', 'run.seeds=2']), budget)).toEqual(
+      Array.from({ length: 2 }, () =>
+        expect.stringMatching(
+          /^test: 1000000000000 requests take about 139 hours, but one run at most 24; use fewer requests/,
+        ),
+      ),
+    );
+  });
+
+  it('take a run by time for what its devices can send', () => {
+    const offered = (perSecond: number) =>
+      specs(['run={ durationNs: 2000s }', `tenants.host.devices.dev.traffic.ratePerSecond=${perSecond}`]);
+    expect(refusals(offered(0), budget)[0]).toMatch(/^test: .* requests take about \d+ hours/);
+    expect(refusals(offered(1e6), budget)).toEqual([]);
+  });
+
+  it('name files that do not fit the disk', () => {
+    expect(refusals(specs(['run.intervalNs=1', 'run.requests=1e9']), { ...budget, memoryBytes: Infinity })[0]).toMatch(
+      /^the result files need \d+\.\d GiB, but 1\.0 GiB of the disk are free; use a longer run\.intervalNs/,
+    );
+  });
+
   it('name the number of threads that would fit', () => {
     const runs = specs([`${WINDOW}=32GiB`, 'run.seeds=4']);
     const each = estimateRun(runs[0]).tableBytes + estimateRun(runs[0]).heapBytes;
-    expect(refusals(runs, { memoryBytes: each * 2.5, threads: 2 })).toEqual([]);
-    expect(refusals(runs, { memoryBytes: each * 2.5, threads: 4 })[0]).toMatch(
+    expect(refusals(runs, { ...budget, memoryBytes: each * 2.5 })).toEqual([]);
+    expect(refusals(runs, { ...budget, memoryBytes: each * 2.5, threads: 4 })[0]).toMatch(
       /^4 runs at a time need .* are free; use --threads 2$/,
     );
-    expect(refusals(runs, { memoryBytes: each / 2, threads: 1 })[0]).toMatch(/use larger leaves/);
+    expect(refusals(runs, { ...budget, memoryBytes: each / 2, threads: 1 })[0]).toMatch(/use larger leaves/);
   });
 });

@@ -28,7 +28,7 @@ export const checkCommand: CommandModule<object, CheckArguments> = {
 function checkScenario(args: CheckArguments): void {
   const scenario = loadOrFail(args);
   const specs = expand(scenario);
-  const refused = refusals(specs, { memoryBytes: Infinity, threads: 1 });
+  const refused = refusals(specs, { memoryBytes: Infinity, diskBytes: Infinity, threads: 1 });
   if (refused.length > 0) throw new UserError(refused);
   if (args.json) {
     printJson(specs);

@@ -1,6 +1,6 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statfsSync } from 'node:fs';
 import { arch, cpus, freemem, hostname, platform, release } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import type { CommandModule } from 'yargs';
 import { answerSentences, tenantMetrics } from '../../report/answer.ts';
 import { runId } from '../../report/manifest.ts';
@@ -59,12 +59,25 @@ export async function prepareSpecs(scenario: Scenario, args: WorkArguments): Pro
   const memoryBytes = freemem() * MEMORY_SHARE;
   const rows = Math.floor(memoryBytes / 2 / TRACE_ROW_BYTES);
   const { specs, warnings } = await attachTraces(expand(scenario), scenario.file, rows);
-  const refused = refusals(specs, { memoryBytes, threads: Math.min(args.threads, specs.length) });
+  const budget = { memoryBytes, diskBytes: freeDiskBytes(args.out), threads: Math.min(args.threads, specs.length) };
+  const refused = refusals(specs, budget);
   if (refused.length > 0) throw new UserError(refused);
   const long = lengthWarning(needOf(specs, [], args.threads));
   const said = long === undefined ? warnings : [...warnings, long];
   if (!args.quiet && !args.json) for (const warning of said) note(colours.yellow(visible(warning)));
   return specs;
+}
+
+/** Of the folder, or of the nearest one above it that is there already. */
+function freeDiskBytes(out: string): number {
+  let folder = resolve(out);
+  while (!existsSync(folder) && dirname(folder) !== folder) folder = dirname(folder);
+  try {
+    const { bavail, bsize } = statfsSync(folder);
+    return bavail * bsize;
+  } catch {
+    return Infinity; // some network file systems do not say
+  }
 }
 
 export function prepareFolder(out: string, scenario: string): void {

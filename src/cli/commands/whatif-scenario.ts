@@ -110,6 +110,7 @@ export class WhatifScenario {
     const specs = this.cases.flatMap((_, search) => [lo, hi].map((x) => this.spec(search, x, 0)));
     const refused = refusals(specs, {
       memoryBytes,
+      diskBytes: Infinity, // of each run a row remains
       threads: Math.min(budget.parallel, specs.length * budget.mostSeeds),
     });
     if (refused.length > 0) throw new UserError(refused);
