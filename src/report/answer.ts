@@ -1,6 +1,6 @@
 /** The answer to a scenario's question as sentences with numbers. */
 import { fillPlaceholders, placeholders } from '../lib/placeholders.ts';
-import { amountText, shortNumber } from './format.ts';
+import { amountText, shortNumber, unitFor } from './format.ts';
 import { metricColumn, metricOf, type PointResults, type SummaryColumn, type TenantMetric } from './points.ts';
 import type { Estimate } from './statistics.ts';
 
@@ -69,7 +69,8 @@ const signOf = (change: number): string => (change === 0 ? '' : change < 0 ? 'âˆ
 
 const subject = (column: SummaryColumn, point: string): string => `${column.name}${point === '' ? '' : ` of ${point}`}`;
 
-const amount = (value: Estimate, { unit }: { readonly unit: string }): string => amountText(value, unit);
+const amount = (value: Pick<Estimate, 'mean' | 'half'>, { unit }: { readonly unit: string }): string =>
+  amountText(value, unit);
 
 function comparison(
   column: SummaryColumn,
@@ -109,10 +110,11 @@ function crossing(column: SummaryColumn, limit: number, points: readonly PointRe
   const above = first.mean >= limit;
   const at = known.findIndex(({ mean }) => mean >= limit !== above);
   const verb = above ? 'falls below' : 'reaches';
-  if (at < 0) return `${column.name} stays ${above ? 'at or above' : 'below'} ${shortNumber(limit)} at all points.`;
+  const text = (mean: number): string => amount({ mean, half: 0 }, column);
+  if (at < 0) return `${column.name} stays ${above ? 'at or above' : 'below'} ${text(limit)} at all points.`;
   const [before, after] = [known[at - 1], known[at]];
-  const detail = `${shortNumber(after.mean)}, after ${shortNumber(before.mean)} at ${before.name}`;
-  return `${column.name} ${verb} ${shortNumber(limit)} at ${after.name} (${detail}).`;
+  const detail = `${text(after.mean)}, after ${text(before.mean)} at ${before.name}`;
+  return `${column.name} ${verb} ${text(limit)} at ${after.name} (${detail}).`;
 }
 
 /** Names the first setting, in order, at which case `of` is above case `other`. */
@@ -134,7 +136,9 @@ function overtaking(
   if (first < 0) return `${column.name}: ${of} never overtakes ${other}.`;
   if (first === 0) return `${column.name}: ${of} is above ${other} from ${pairs[0].at} on.`;
   const [before, after] = [pairs[first - 1], pairs[first]];
-  const unit = column.unit === '' ? '' : ` ${column.unit}`;
-  const both = ({ own, his }: { own: number; his: number }) => `${shortNumber(own)} against ${shortNumber(his)}`;
+  const [name, size] = unitFor(column.unit, Math.max(...[before, after].flatMap(({ own, his }) => [own, his])));
+  const unit = name === '' ? '' : ` ${name}`;
+  const both = ({ own, his }: { own: number; his: number }) =>
+    `${shortNumber(own / size)} against ${shortNumber(his / size)}`;
   return `${column.name}: ${of} overtakes ${other} at ${after.at} (${both(after)}${unit}, after ${both(before)} at ${before.at}).`;
 }

@@ -65,15 +65,17 @@ export function estimateText(value: Estimate | undefined): string {
 const spreadText = (half: number, [suffix, size]: readonly [string, number]): string =>
   `${decimal(half / size, 2)}${suffix}`;
 
-/** Units that people read in larger ones from a million on. */
+/** Larger units of a unit, the largest first. Times go by thousands; bytes are counted in full up to a million. */
 const LARGER: Readonly<Record<string, readonly (readonly [string, number])[]>> = {
   ns: [
     ['s', 1e9],
     ['ms', 1e6],
+    ['µs', 1e3],
   ],
   'ns/GB': [
     ['s/GB', 1e9],
     ['ms/GB', 1e6],
+    ['µs/GB', 1e3],
   ],
   bytes: [
     ['TiB', 2 ** 40],
@@ -81,6 +83,13 @@ const LARGER: Readonly<Record<string, readonly (readonly [string, number])[]>> =
     ['MiB', 2 ** 20],
   ],
 };
+
+/** The unit in which a value is read best, and how many of `unit` it is. By the rounded value: 999.96 ns are 1 µs to the reader. */
+export const unitFor = (unit: string, value: number): readonly [string, number] =>
+  LARGER[unit]?.find(([, size]) => Number(value.toPrecision(4)) >= size) ?? [unit, 1];
+
+/** `207.2 ns`, `1.2 µs` */
+export const timeText = (ns: number): string => amountText({ mean: ns, half: 0 }, 'ns');
 
 /**
  * A value with its unit in a sentence: `207.2 ns`, `16.87 ± 0.02 ms/GB`, `1.5M per s`; in the unit that suits `largest`, so
@@ -91,8 +100,7 @@ export function amountText(
   unit: string,
   largest: number = Math.abs(mean),
 ): string {
-  const larger = LARGER[unit]?.find(([, size]) => largest >= Math.max(size, 1e6));
-  const [name, size] = larger ?? [unit, 1];
+  const [name, size] = unitFor(unit, largest);
   const [value, spread] = [mean / size, half / size];
   const interval = spread > 0 ? ` ± ${spreadText(spread, prefixOf(value))}` : '';
   return `${shortNumber(value)}${interval}${name === '' ? '' : ` ${name.replace(/^1\//, 'per ')}`}`;

@@ -155,6 +155,11 @@ export interface Budget {
 const size = (bytes: number): string =>
   bytes >= 2 ** 30 ? `${(bytes / 2 ** 30).toFixed(1)} GiB` : `${Math.max(1, Math.round(bytes / 2 ** 20))} MiB`;
 
+function tooLong(run: string, requests: number): string {
+  const hours = Math.round(requests / REQUESTS_PER_S / 3600);
+  return `${run}: ${requests} requests take about ${hours} hours, but one run at most ${MOST_RUN_S / 3600}; use fewer requests or less time (--set run.requests=…), and several seeds (--set run.seeds=…) for more of them`;
+}
+
 /** Why these runs must not start, with the number and the remedy; empty when they may. */
 export function refusals(specs: readonly RunSpec[], budget: Budget): string[] {
   const estimates = specs.map((spec) => ({ spec, ...estimateRun(spec) }));
@@ -166,12 +171,7 @@ export function refusals(specs: readonly RunSpec[], budget: Budget): string[] {
     });
   }
   const long = estimates.filter((each) => each.requests > MOST_RUN_S * REQUESTS_PER_S);
-  if (long.length > 0) {
-    return long.slice(0, 10).map(({ spec, requests }) => {
-      const hours = Math.round(requests / REQUESTS_PER_S / 3600);
-      return `${label(spec)}: ${requests} requests take about ${hours} hours, but one run at most ${MOST_RUN_S / 3600}; use fewer requests or less time (--set run.requests=…), and several seeds (--set run.seeds=…) for more of them`;
-    });
-  }
+  if (long.length > 0) return [...new Set(long.map((each) => tooLong(label(each.spec), each.requests)))].slice(0, 10);
   const fileBytes = estimates.reduce((sum, each) => sum + each.fileBytes, 0);
   if (fileBytes > budget.diskBytes) {
     return [

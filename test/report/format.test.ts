@@ -29,7 +29,11 @@ describe('a number for people', () => {
 describe('a value in a sentence', () => {
   it.each([
     [207.2, 'ns', '207.2 ns'],
-    [9235, 'ns', '9235 ns'],
+    [999.94, 'ns', '999.9 ns'],
+    [999.96, 'ns', '1 µs'],
+    [9235, 'ns', '9.235 µs'],
+    [213_100, 'ns', '213.1 µs'],
+    [2_500_000_000, 'ns', '2.5 s'],
     [16_870_000, 'ns', '16.87 ms'],
     [16_870_000, 'ns/GB', '16.87 ms/GB'],
     [1.18e9, 'ns/GB', '1.18 s/GB'],
@@ -42,7 +46,7 @@ describe('a value in a sentence', () => {
 
   it('has the unit of what it is compared with', () => {
     expect(amountText({ mean: 482_800, half: 0 }, 'ns/GB', 16_870_000)).toBe('0.4828 ms/GB');
-    expect(amountText({ mean: 482_800, half: 0 }, 'ns/GB')).toBe('482800 ns/GB');
+    expect(amountText({ mean: 482_800, half: 0 }, 'ns/GB')).toBe('482.8 µs/GB');
   });
 
   it('has the unit of its mean for the interval too', () => {

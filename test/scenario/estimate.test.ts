@@ -42,12 +42,10 @@ describe('refusals', () => {
 
   it('name a run that takes more than a day, with number and remedy', () => {
     expect(refusals(specs(['run.requests=1e11']), budget)).toEqual([]);
-    expect(refusals(specs(['run.requests=1e12', 'run.seeds=2']), budget)).toEqual(
-      Array.from({ length: 2 }, () =>
-        expect.stringMatching(
-          /^test: 1000000000000 requests take about 139 hours, but one run at most 24; use fewer requests/,
-        ),
-      ),
+    const refused = refusals(specs(['run.requests=1e12', 'run.seeds=2']), budget);
+    expect(refused).toHaveLength(1);
+    expect(refused[0]).toMatch(
+      /^test: 1\d{12} requests take about 139 hours, but one run at most 24; use fewer requests/,
     );
   });
 

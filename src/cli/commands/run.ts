@@ -3,6 +3,7 @@ import { arch, cpus, freemem, hostname, platform, release } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { CommandModule } from 'yargs';
 import { answerSentences, tenantMetrics } from '../../report/answer.ts';
+import { timeText } from '../../report/format.ts';
 import { runId } from '../../report/manifest.ts';
 import { byPoint, type PointResults, summaryObjects, tenantColumns } from '../../report/points.ts';
 import { probeWritable, removeLeftovers, runDirectory, writeRunDirectory } from '../../report/run-directory.ts';
@@ -73,8 +74,8 @@ function freeDiskBytes(out: string): number {
   let folder = resolve(out);
   while (!existsSync(folder) && dirname(folder) !== folder) folder = dirname(folder);
   try {
-    const { bavail, bsize } = statfsSync(folder);
-    return bavail * bsize;
+    const { blocks, bavail, bsize } = statfsSync(folder);
+    return blocks === 0 ? Infinity : bavail * bsize; // /proc and its like have no size
   } catch {
     return Infinity; // some network file systems do not say
   }
@@ -265,7 +266,7 @@ const before = ({ reusedRuns = 0 }: Execution): string => (reusedRuns > 0 ? `, $
 /** What the numbers rest on. */
 export function basis(specs: readonly RunSpec[]): string {
   const { machine, run } = specs[0];
-  const measured = run.requests > 0 ? `${run.requests} requests` : `${run.durationNs} ns`;
+  const measured = run.requests > 0 ? `${run.requests} requests` : timeText(run.durationNs);
   const requests = estimateRun(specs[0]).requests;
   const warmup = run.warmupRequests > 0 || run.warmupNs > 0 ? 'after warm-up' : 'without warm-up';
   const load = run.requests > 0 ? '' : ` (about ${requests} requests at most)`;

@@ -2,7 +2,7 @@
 import type { Chart, Drawing, Row, Spec } from './chart.ts';
 import { type Dataset, metric } from './dataset.ts';
 import { labelRoom, sideAxis, tooltip } from './layout.ts';
-import { amount, axisTitle, metricText, type MetricText, number } from './metrics.ts';
+import { amount, axisTitle, metricTextOf, type MetricText, number } from './metrics.ts';
 import { NARROW } from './sizes.ts';
 import { numericPaths, sweepAxis, type SweepAxis, valueText } from './sweep-axis.ts';
 import { textWidth } from './text-width.ts';
@@ -30,7 +30,7 @@ function draw(data: Dataset): Drawing | undefined {
   if (y.values.length < LEAST_ROWS) return undefined;
   const name = data.table.find((column) => data.points.some((point) => metric(point, column) !== undefined));
   if (name === undefined) return undefined;
-  const text = metricText(name);
+  const text = metricTextOf(data.points, name);
   const rows = cells(data, across, up, name);
   if (rows.length === 0) return undefined;
   const [least, most] = [rows.reduce(lower), rows.reduce(higher)];
@@ -46,7 +46,7 @@ function draw(data: Dataset): Drawing | undefined {
       columns: [
         { field: 'x', heading: x.title },
         { field: 'y', heading: y.title },
-        { field: 'text', heading: axisTitle(text) },
+        { field: 'text', heading: text.title },
       ],
     },
     spec: (width) => view(rows, x, y, text, domain, width),
@@ -124,7 +124,7 @@ const lower = (a: Row, b: Row): Row => ((b.value as number) < (a.value as number
 const higher = (a: Row, b: Row): Row => ((b.value as number) > (a.value as number) ? b : a);
 
 function cells(data: Dataset, across: string, up: string, name: string): Row[] {
-  const text = metricText(name);
+  const text = metricTextOf(data.points, name);
   const sums = new Map<string, { x: number; y: number; sum: number; count: number }>();
   for (const point of data.points) {
     const [x, y, value] = [point.values[across], point.values[up], metric(point, name)];
@@ -140,7 +140,7 @@ function cells(data: Dataset, across: string, up: string, name: string): Row[] {
       y: yText(y),
       value: mean * text.scale,
       short: number(mean * text.scale),
-      text: count > 1 ? number(mean * text.scale) : amount({ mean, half: 0, count }, text),
+      text: amount({ mean, half: 0, count }, text),
     };
   });
 }

@@ -1,7 +1,8 @@
 /** Where the time of a mean request goes. */
 import type { Chart, Drawing } from './chart.ts';
 import { type Dataset, meanOf, metric, type Point, possible, spreadNote } from './dataset.ts';
-import { number } from './metrics.ts';
+import { timeText } from '../format.ts';
+import { axisUnit } from './metrics.ts';
 import { type Part, stacked } from './stacked.ts';
 import { colour } from './theme.ts';
 
@@ -18,14 +19,17 @@ function draw(data: Dataset): Drawing | undefined {
   const shown = data.detailed.filter((point) => metric(point, 'completion_ns_mean') !== undefined);
   if (shown.length === 0) return undefined;
   const bars = shown.map((point) => ({ label: point.label, values: partsOf(point) }));
+  const most = Math.max(...shown.map((point) => meanOf(point, 'completion_ns_mean')));
+  const { unit, scale } = axisUnit('ns', most);
+  const scaled = bars.map(({ label, values }) => ({ label, values: values.map((value) => value * scale) }));
   const sentence = bars.map(
-    ({ label, values }) => `${label}: ${values.map((value, i) => `${PARTS[i].name} ${number(value)} ns`).join(', ')}`,
+    ({ label, values }) => `${label}: ${values.map((value, i) => `${PARTS[i].name} ${timeText(value)}`).join(', ')}`,
   );
   return {
     title: 'Where the time of a request goes',
     caption: `Mean time from issue to completion; “lookups and order” is all translation time but walks: IOTLB lookups, waits in order and for others' walks.${spreadNote(shown.length, possible(data, shown.length))}`,
-    description: `Stacked bars, one a point, in nanoseconds a request. ${sentence.join('; ')}.`,
-    ...stacked({ parts: PARTS, bars, title: 'Mean time of a request (ns)', unit: 'ns' }),
+    description: `Stacked bars, one a point, time a request. ${sentence.join('; ')}.`,
+    ...stacked({ parts: PARTS, bars: scaled, title: `Mean time of a request (${unit})`, unit }),
   };
 }
 

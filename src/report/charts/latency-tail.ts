@@ -5,7 +5,8 @@ import { endLabelRoom, endText, logarithmic, sideAxis, tooltip } from './layout.
 import { NARROW, SLIM, WIDE } from './sizes.ts';
 import { legendColumns } from './stacked.ts';
 import { textWidth } from './text-width.ts';
-import { number, percent } from './metrics.ts';
+import { timeText } from '../format.ts';
+import { percent } from './metrics.ts';
 import { layoutOf } from './names.ts';
 import { colour, FONT_SIZE, SERIES } from './theme.ts';
 import { logTicks, marksAt, numberLabel } from './ticks.ts';
@@ -72,7 +73,7 @@ function tail(point: Point, buckets: readonly Bucket[], panel: number): Row[] {
     ...base,
     ns,
     share,
-    text: `${number(ns)} ns`,
+    text: timeText(ns),
     shareText: percent(share),
   });
   let left = timed.reduce((sum, { count }) => sum + count, 0);

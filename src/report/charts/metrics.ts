@@ -1,8 +1,9 @@
 /** How columns of summary.csv are called on axes, and how their numbers are written. */
 import { tableMetric } from '../../lib/placeholders.ts';
 import { SUMMARY_COLUMNS } from '../columns/files.ts';
-import { decimal, shortNumber } from '../format.ts';
+import { amountText, decimal, shortNumber, unitFor } from '../format.ts';
 import type { Estimate } from '../statistics.ts';
+import { metric, type Point } from './dataset.ts';
 
 const TITLES: Readonly<Record<string, string>> = {
   iotlb_hit_ratio: 'IOTLB hit ratio',
@@ -44,13 +45,15 @@ const TITLES: Readonly<Record<string, string>> = {
 export interface MetricText {
   readonly name: string;
   readonly title: string;
-  /** '' for pure numbers. */
+  /** Of the axis; '' for pure numbers. */
   readonly unit: string;
   /** Multiplies values of the column into `unit`. */
   readonly scale: number;
+  /** Unit of the column. */
+  readonly columnUnit: string;
 }
 
-/** Sums of ns and bytes have many digits: axes say milliseconds and MiB. Latencies stay in ns. */
+/** Sums of ns and bytes have many digits: axes say milliseconds and MiB. */
 const SCALED: Readonly<Record<string, { readonly unit: string; readonly scale: number }>> = {
   'ns/GB': { unit: 'ms/GB', scale: 1e-6 },
   bytes: { unit: 'MiB', scale: 1 / (1 << 20) },
@@ -60,15 +63,31 @@ const MILLISECONDS = { unit: 'ms', scale: 1e-6 };
 const LONG_TIMES =
   /^(cpu_ns_(total|map|unmap|wait|lock)|hypervisor_cpu_ns|sim_duration_ns|warmup_ns|stale_ns_(mean|max))$/;
 
-/** Title and unit of a column of the table, of the run or of a tenant; a name that is no column stands for itself. */
-export function metricText(name: string): MetricText {
-  const { metric, tenant } = tableMetric(name) ?? { metric: name, tenant: undefined };
-  const column = SUMMARY_COLUMNS.find((candidate) => candidate.name === metric);
-  const unit = column?.unit ?? '';
-  const scaled = LONG_TIMES.test(metric) ? MILLISECONDS : (SCALED[unit] ?? { unit, scale: 1 });
-  const title = titleOf(metric, column?.meaning);
-  return { name, title: tenant === undefined ? title : `${tenant}: ${title}`, ...scaled };
+/** From here on axes do not say ns: before, all latencies share a unit that needs no conversion. */
+const MOST_NS = 1e5;
+
+/**
+ * Title and unit of a column of the table, of the run or of a tenant; a name that is no column stands for itself. `most`: the
+ * largest value to be shown.
+ */
+export function metricText(name: string, most: number): MetricText {
+  const { metric: bare, tenant } = tableMetric(name) ?? { metric: name, tenant: undefined };
+  const column = SUMMARY_COLUMNS.find((candidate) => candidate.name === bare);
+  const columnUnit = column?.unit ?? '';
+  const scaled = LONG_TIMES.test(bare) ? MILLISECONDS : (SCALED[columnUnit] ?? axisUnit(columnUnit, most));
+  const title = titleOf(bare, column?.meaning);
+  return { name, title: tenant === undefined ? title : `${tenant}: ${title}`, columnUnit, ...scaled };
 }
+
+/** `µs` or more for times that have too many digits in ns. */
+export function axisUnit(columnUnit: string, most: number): { readonly unit: string; readonly scale: number } {
+  const [unit, size] = columnUnit === 'ns' && most >= MOST_NS ? unitFor(columnUnit, most) : [columnUnit, 1];
+  return { unit, scale: 1 / size };
+}
+
+/** The same for what some points have of it. */
+export const metricTextOf = (points: readonly Point[], name: string): MetricText =>
+  metricText(name, Math.max(0, ...points.map((point) => metric(point, name)?.mean ?? 0)));
 
 /** Some meanings only continue that of the column before. */
 function titleOf(name: string, meaning: string | undefined): string {
@@ -80,10 +99,11 @@ function titleOf(name: string, meaning: string | undefined): string {
 export const axisTitle = ({ title, unit }: Pick<MetricText, 'title' | 'unit'>): string =>
   unit === '' ? title : `${title} (${unit})`;
 
-/** `222.7 Gbit/s ± 0.3` in the unit of the axis. */
-export function amount({ mean, half }: Estimate, { unit, scale }: MetricText): string {
-  const spread = half > 0 ? ` ± ${decimal(half * scale, 2)}` : '';
-  return `${number(mean * scale)}${spread}${unit === '' ? '' : ` ${unit}`}`;
+/** `222.7 ± 0.3 Gbit/s`, as sentences say it; without the unit, where a heading has it, in that of the axis. */
+export function amount(value: Estimate, { unit, scale, columnUnit }: MetricText): string {
+  if (unit !== '') return amountText(value, columnUnit);
+  const spread = value.half > 0 ? ` ± ${decimal(value.half * scale, 2)}` : '';
+  return `${number(value.mean * scale)}${spread}`;
 }
 
 /** Four significant digits; thousands, millions and billions shortened. */

@@ -2,7 +2,7 @@
 import type { Chart, Drawing, Row, Spec } from './chart.ts';
 import { type Dataset, metric, type Point, spread } from './dataset.ts';
 import { barRoom, panels, rowAxis, rowsHeight, tooltip, topAxis } from './layout.ts';
-import { axisTitle, metricText, number } from './metrics.ts';
+import { amount, axisTitle, metricTextOf, type MetricText, number } from './metrics.ts';
 import { colour } from './theme.ts';
 
 export const nesting: Chart = { id: 'nesting', draw };
@@ -24,8 +24,10 @@ function draw(data: Dataset): Drawing | undefined {
   const guests = data.points.filter((point) => GUEST_MODES.includes(point.mode));
   if (base === undefined || guests.length === 0) return undefined;
   const shown = spread(guests, MOST_ROWS);
-  const texts = COLUMNS.map(metricText).filter(({ name }) => (metric(base, name)?.mean ?? 0) > 0);
-  const rows = texts.flatMap((text, panel) => shown.flatMap((point) => rowOf(point, base, text.name, panel)));
+  const texts = COLUMNS.map((name) => metricTextOf(data.points, name)).filter(
+    ({ name }) => (metric(base, name)?.mean ?? 0) > 0,
+  );
+  const rows = texts.flatMap((text, panel) => shown.flatMap((point) => rowOf(point, base, text, panel)));
   if (rows.length === 0) return undefined;
   const labels = shown.map((point) => point.label);
   const change = rows.map((row) => `${row.metric} of ${row.point}: ${row.short}, ${row.text}`);
@@ -56,14 +58,12 @@ function draw(data: Dataset): Drawing | undefined {
   };
 }
 
-function rowOf(point: Point, base: Point, column: string, panel: number): Row[] {
-  const [value, other] = [metric(point, column), metric(base, column)];
+function rowOf(point: Point, base: Point, text: MetricText, panel: number): Row[] {
+  const [value, other] = [metric(point, text.name), metric(base, text.name)];
   if (value === undefined || other === undefined) return [];
-  const text = metricText(column);
   const change = (value.mean / other.mean - 1) * 100;
   const short = signed(change);
-  const unit = text.unit === '' ? '' : ` ${text.unit}`;
-  const both = `${number(value.mean * text.scale)}${unit} instead of ${number(other.mean * text.scale)}${unit}`;
+  const both = [value, other].map((each) => amount({ ...each, half: 0 }, text)).join(' instead of ');
   return [{ panel, point: point.label, metric: axisTitle(text), value: change, short, text: both }];
 }
 

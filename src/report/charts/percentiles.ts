@@ -2,7 +2,7 @@
 import type { Chart, Drawing, Row, Spec } from './chart.ts';
 import { type Dataset, metric, type Point, spread, spreadNote } from './dataset.ts';
 import { logarithmic, panelPx, panels, rowAxis, rowsHeight, tooltip, topAxis, WIDE_POINTS } from './layout.ts';
-import { number } from './metrics.ts';
+import { timeText } from '../format.ts';
 import { layoutOf, nameLayers, nameLines, type NameLines } from './names.ts';
 import { SLIM, WIDE } from './sizes.ts';
 import { colour } from './theme.ts';
@@ -65,7 +65,7 @@ function rowsOf(point: Point, column: string, latency: string, panel: number): R
   return MARKS.flatMap(({ name, suffix, size }) => {
     const value = metric(point, `${column}_${suffix}`);
     if (value === undefined || value.mean <= 0) return [];
-    const text = `${number(value.mean)} ns`;
+    const text = timeText(value.mean);
     return [{ panel, point: point.label, latency, series: name, value: value.mean, text, size }];
   });
 }

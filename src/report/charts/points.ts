@@ -2,7 +2,7 @@
 import type { Chart, Drawing, Row, Spec } from './chart.ts';
 import { type Dataset, metric, spread, spreadNote } from './dataset.ts';
 import { barRoom, panels, rowAxis, rowsHeight, tooltip, topAxis, WIDE_POINTS } from './layout.ts';
-import { amount, axisTitle, metricText, type MetricText } from './metrics.ts';
+import { amount, axisTitle, metricTextOf, type MetricText } from './metrics.ts';
 import { sweepAxis } from './sweep-axis.ts';
 import { colour } from './theme.ts';
 
@@ -17,7 +17,7 @@ function draw(data: Dataset): Drawing | undefined {
   const metrics = data.table
     .filter((name) => shown.some((point) => metric(point, name) !== undefined))
     .slice(0, MOST)
-    .map(metricText);
+    .map((name) => metricTextOf(data.points, name));
   if (metrics.length === 0) return undefined;
   const rows = metrics.flatMap((text, panel) => shown.flatMap((point) => rowOf(point, text, panel)));
   const labels = shown.map((point) => point.label);

@@ -2,7 +2,7 @@
 import type { Chart, Drawing, Row, Spec } from './chart.ts';
 import { type Dataset, metric, spread, spreadNote } from './dataset.ts';
 import { labelRoom, linear, rowAxis, rowsHeight, tooltip, topAxis, WIDE_POINTS } from './layout.ts';
-import { amount, axisTitle, metricText, percent } from './metrics.ts';
+import { amount, axisTitle, metricTextOf, percent } from './metrics.ts';
 import { layoutOf, nameLayers, nameLines, type NameLines } from './names.ts';
 import { SLIM, WIDE } from './sizes.ts';
 import { colour } from './theme.ts';
@@ -17,7 +17,7 @@ const KINDS = [
 function draw(data: Dataset): Drawing | undefined {
   const [first] = data.measured;
   if (first === undefined) return undefined;
-  const text = metricText(first.metric);
+  const text = metricTextOf(data.points, first.metric);
   const known = data.points.filter(
     (point) => Object.hasOwn(first.points, point.name) && metric(point, first.metric) !== undefined,
   );
@@ -50,7 +50,7 @@ function draw(data: Dataset): Drawing | undefined {
       columns: [
         { field: 'point', heading: 'Point' },
         { field: 'series', heading: 'Which' },
-        { field: 'text', heading: title },
+        { field: 'text', heading: text.title },
         { field: 'error', heading: 'Difference' },
       ],
     },

@@ -22,7 +22,9 @@ export function searchCurve(result: WhatifResult): Drawing {
     LABEL_CHARACTERS,
   );
   const series = labels.map((name, i): SeriesName => ({ name, colour: SERIES[i] }));
-  const metrics = [...new Set(result.goals.map(({ metric }) => metric))].map(metricText);
+  const metrics = [...new Set(result.goals.map(({ metric }) => metric))].map((name) =>
+    metricText(name, mostOf(result, name)),
+  );
   const rows = metrics.flatMap((text, panel) =>
     cases.flatMap((one, i) => one.tried.flatMap((tried) => rowOf(tried, text, panel, labels[i], result))),
   );
@@ -66,6 +68,9 @@ export function searchCurve(result: WhatifResult): Drawing {
     }),
   };
 }
+
+const mostOf = ({ cases }: WhatifResult, name: string): number =>
+  Math.max(0, ...cases.flatMap(({ tried }) => tried.map(({ samples }) => metricEstimate(name, samples)?.mean ?? 0)));
 
 function rowOf(tried: TriedValue, text: MetricText, panel: number, series: string, result: WhatifResult): Row[] {
   const value = metricEstimate(text.name, tried.samples);

@@ -1,6 +1,7 @@
 /** Bars of one row a point, made of parts whose names stand above them, with the total behind the end. */
 import type { Drawing, Row, Spec } from './chart.ts';
 import { barRoom, labelRoom, rowAxis, rowsHeight, tooltip, topAxis } from './layout.ts';
+import { amountText } from '../format.ts';
 import { number } from './metrics.ts';
 import { layoutOf, type Name, nameLayers, nameLines, type NameLines } from './names.ts';
 import { SLIM, WIDE } from './sizes.ts';
@@ -45,14 +46,13 @@ function withoutEmpty(input: StackedInput): StackedInput {
 export function stacked(all: StackedInput): Stacked {
   const input = withoutEmpty(all);
   const { parts, bars, unit } = input;
-  const behind = unit === '' ? '' : ` ${unit}`;
   const rows = bars.flatMap(({ label, values }) =>
     parts.map((part, i) => ({
       point: label,
       series: part.name,
       value: values[i],
       order: i,
-      text: `${number(values[i])}${behind}`,
+      text: amountText({ mean: values[i], half: 0 }, unit),
       short: number(values[i]),
       onStrong: part.isStrong ? 1 : 0,
     })),

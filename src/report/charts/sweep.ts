@@ -2,7 +2,7 @@
 import type { Chart, Drawing, Row, SeriesName, Spec } from './chart.ts';
 import { type Dataset, metric, spread } from './dataset.ts';
 import { endLabelRoom, endLabels, linearDomain, sideAxis, tooltip } from './layout.ts';
-import { amount, axisTitle, metricText, type MetricText } from './metrics.ts';
+import { amount, axisTitle, metricTextOf, type MetricText } from './metrics.ts';
 import { NARROW } from './sizes.ts';
 import { sweepAxis, type SweepAxis } from './sweep-axis.ts';
 import { textWidth } from './text-width.ts';
@@ -19,7 +19,9 @@ function draw(data: Dataset): Drawing | undefined {
   const whole = sweepAxis(data.points);
   if (whole === undefined) return undefined;
   const axis = { ...whole, series: spread(whole.series, SERIES.length) };
-  const known = data.table.map(metricText).filter(({ name }) => valuesOf(data, name).size > 0);
+  const known = data.table
+    .map((name) => metricTextOf(data.points, name))
+    .filter(({ name }) => valuesOf(data, name).size > 0);
   // A value that is the same everywhere needs no picture where another one changes.
   const changing = known.filter(({ name }) => valuesOf(data, name).size > 1);
   const metrics = (changing.length > 0 ? changing : known).slice(0, MOST_PANELS);

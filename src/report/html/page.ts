@@ -5,7 +5,7 @@ import type { Cell, Drawing, Row } from '../charts/chart.ts';
 import type { Dataset, Point } from '../charts/dataset.ts';
 import { metric } from '../charts/dataset.ts';
 import { escapeXml as escape } from '../charts/escape.ts';
-import { amount, axisTitle, metricText, type MetricText, number } from '../charts/metrics.ts';
+import { amount, axisTitle, metricText, metricTextOf, type MetricText } from '../charts/metrics.ts';
 import { SLIM, WIDE } from '../charts/sizes.ts';
 import { COLOURS, config } from '../charts/theme.ts';
 import { signedFixed } from '../format.ts';
@@ -96,12 +96,9 @@ ${list}
 </header>`;
 }
 
-/** Answers begin with the name of a column, and give times in ns: people read titles, and milliseconds. */
-function readable(answer: string): string {
-  return answer
-    .replace(/^[a-z0-9]+(?:_[a-z0-9]+)+(?=[ :])/, (name) => metricText(name).title)
-    .replace(/\b(\d{6,})(?:\.\d+)? ns\b/g, (_, ns: string) => `${number(Number(ns) / 1e6)} ms`);
-}
+/** Answers begin with the name of a column: people read titles. */
+const readable = (answer: string): string =>
+  answer.replace(/^[a-z0-9]+(?:_[a-z0-9]+)+(?=[ :])/, (name) => metricText(name, 0).title);
 
 function basis(points: ResultSet['manifest']['points']): string {
   const presets = [...new Set(points.map(({ machine }) => machine.preset))];
@@ -121,7 +118,7 @@ function contents(charts: readonly DrawnChart[], hasResults: boolean): string {
 
 // ---- tables -------------------------------------------------------------------------------------------------------------
 function resultSection(data: Dataset): string {
-  const columns = data.table.map(metricText);
+  const columns = data.table.map((name) => metricTextOf(data.points, name));
   const head = columns.flatMap((text) => [
     axisTitle(text),
     ...(measuredOf(data, text) === undefined ? [] : ['published', 'difference']),
