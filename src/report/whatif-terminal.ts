@@ -68,7 +68,7 @@ function frontierTable(result: WhatifResult): string {
   const columns: TextColumn[] = [
     { heading: 'case', cells: cases.map(({ name }) => inLines(visible(name), NAME)) },
     {
-      heading: `${edgesOf(cases)} ${lastWord(path)}`.trim(),
+      heading: edgesOf(cases) === '' ? `${lastWord(path)} that meet` : `${edgesOf(cases)} ${lastWord(path)}`,
       cells: cases.map((one) => (isUnlimited(one) ? 'any' : cell(one.answer?.x))),
     },
     { heading: 'surely meets', cells: cases.map((one) => cell(limited(one)?.meets)) },
@@ -81,8 +81,9 @@ function frontierTable(result: WhatifResult): string {
 /** What is sure about the edge of a case that has one. */
 const limited = (one: SearchCase): SearchCase['surely'] | undefined => (isUnlimited(one) ? undefined : one.surely);
 
+/** What the answers are; '' when no case has one: no value meets the goal, or every one does. */
 const edgesOf = (cases: readonly SearchCase[]): string =>
-  [...new Set(cases.filter((one) => !isUnlimited(one)).map(({ edge }) => edge))].join('/ ');
+  [...new Set(cases.filter((one) => one.answer !== undefined && !isUnlimited(one)).map(({ edge }) => edge))].join('/ ');
 
 /** Values tried, those nearest to the answer when there are too many. */
 function triedTable({ tried, answer }: SearchCase, result: WhatifResult): string {

@@ -17,6 +17,23 @@ const tried = (x: number, ...values: number[]): TriedValue => {
   return { x, samples, ...judgeGoals([GOAL], samples, RISK) };
 };
 
+/** Headings of the table, each in one line. */
+const headings = (text: string): string[] => {
+  const head = text.slice(text.indexOf('┌'), text.indexOf('├')).split('\n').slice(1, -1);
+  const cells = head.map((line) =>
+    line
+      .split('│')
+      .slice(1, -1)
+      .map((cell) => cell.trim()),
+  );
+  return cells[0].map((_, i) =>
+    cells
+      .map((line) => line[i])
+      .join(' ')
+      .trim(),
+  );
+};
+
 function result(one: Partial<SearchCase> & Pick<SearchCase, 'tried'>, more: Partial<WhatifResult> = {}): WhatifResult {
   const single: SearchCase = {
     ...{ name: '', edge: 'smallest', answer: undefined, beyond: undefined },
@@ -165,7 +182,15 @@ describe('the answer', () => {
     expect(text).toMatch(/│ a +│ +32 │ +32 │ +31 │/);
     expect(text).toMatch(/│ b +│ +– │/);
     expect(text).toMatch(/│ c +│ +any │ +– │ +– │/);
+    expect(headings(text)).toContain('smallest entries');
     expect(text, 'no heading is cut').not.toContain('…');
+  });
+
+  it('says what a column without answers is', () => {
+    const one = result({ name: 'a', tried: [low], edge: 'largest' });
+    const none = whatifText({ ...one, cases: [one.cases[0], { ...one.cases[0], name: 'b' }] });
+    expect(headings(none)).toContain('entries that meet');
+    expect(none).not.toMatch(/largest|smallest/);
   });
 });
 

@@ -90,8 +90,10 @@ function withDevices(tenant: Readonly<Record<string, unknown>>): object {
     const old = kinds.get(key);
     kinds.set(key, { count: (old?.count ?? 0) + 1, device, name: old?.name ?? String(name) });
   }
-  const shown = [...kinds.values()].slice(0, MOST_VALUES);
-  return { ...rest, devices: Object.fromEntries(shown.map(({ name, count, device }) => [name, { count, ...device }])) };
+  const all = [...kinds.values()].map(({ name, count, device }) => [name, { count, ...device }] as const);
+  const more = all.length - MOST_VALUES;
+  const left = more > 0 ? [['…', `${more} more ${more === 1 ? 'kind' : 'kinds'}, in manifest.json`]] : [];
+  return { ...rest, devices: Object.fromEntries([...all.slice(0, MOST_VALUES), ...left]) };
 }
 
 function leaves(path: string, value: unknown): Leaf[] {

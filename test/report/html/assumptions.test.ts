@@ -38,6 +38,20 @@ it('keeps tenants apart that differ', () => {
   expect(paths).not.toContain('tenants.p-0.count');
 });
 
+it('says how many kinds of devices it leaves out', () => {
+  const devices = (count: number) =>
+    Array.from({ length: count }, (_, i) => ({ ...device(i), name: `dev-${i}`, pasid: i }));
+  const shown = (count: number): string[] => {
+    const point = pointWith(1);
+    const tenants = [{ ...point.tenants[0], devices: devices(count) }];
+    const all = assumptionsOf([{ ...point, tenants }]).map(({ path, value }) => `${path} ${value}`);
+    return all.filter((line) => line.includes('devices.…'));
+  };
+  expect(shown(4)).toEqual([]);
+  expect(shown(5)).toEqual(['tenants.p-0.devices.… 1 more kind, in manifest.json']);
+  expect(shown(7)).toEqual(['tenants.p-0.devices.… 3 more kinds, in manifest.json']);
+});
+
 it('shows numbers in full, under the paths of a scenario', () => {
   const point = pointWith(1);
   const cache = { entries: 64, ways: 8, replacement: 'lru', index: 'modulo' };
