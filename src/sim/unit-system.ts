@@ -406,7 +406,7 @@ export class UnitSystem implements CommandHandler {
     const account = this.driverMemory.account();
     const mapper = new DeviceMapper({ policy, cores: this.pin(spec), memory, bounce, account, pager: demand });
     const rng = new Prng(this.spec.seed, spec.index);
-    const model = deviceFactories[spec.traffic.model]({ spec, rng, mapper, packetNs: costs.packetNs });
+    const model = deviceFactories[spec.traffic.model]({ spec, tenant, rng, mapper, packetNs: costs.packetNs });
     return { plan, ctx, model, mapper, policy, domain: dma.domain, pager };
   }
 

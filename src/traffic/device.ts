@@ -8,7 +8,7 @@
  * it runs `software` at `softwareAt`, in simulated-time order with all other actors, and there (and only there) maps and
  * unmaps. A model keeps no clock and no randomness but what it is given.
  */
-import type { DeviceSpec } from '../spec.ts';
+import type { DeviceSpec, TenantSpec } from '../spec.ts';
 import type { Prng } from '../lib/prng.ts';
 import type { Mapper } from './mapper.ts';
 
@@ -86,6 +86,8 @@ export interface DeviceModel {
 /** What a model is built from. */
 export interface DeviceContext {
   readonly spec: DeviceSpec;
+  /** Whose devices may share its domain. */
+  readonly tenant: Pick<TenantSpec, 'devices'>;
   readonly rng: Prng;
   readonly mapper: Mapper;
   /** CPU work of one packet outside the DMA API (OsCosts.packetNs). */

@@ -172,3 +172,25 @@ describe('pages that several traces use and none maps', () => {
     expect(result.faults).toEqual([]);
   });
 });
+
+describe('pages that one trace maps and another of its domain uses', () => {
+  it.each([
+    [1, 'amd-6.1'],
+    [1, 'amd-7.2'],
+    [2, 'amd-7.2'],
+  ] as const)('are there from that map on, and it does not fail: %i units, %s', (units, kernelEra) => {
+    const maps = replay([
+      [10_000, 0x5000, OP_MAP],
+      [20_000, 0x5000, OP_WRITE],
+    ]);
+    const uses = replay([
+      [5_000, 0x5000, OP_WRITE],
+      [30_000, 0x5000, OP_WRITE],
+      [31_000, 0x6000, OP_WRITE],
+    ]);
+    const limits = { requests: 0, durationNs: 50_000, quantumNs: 1000 };
+    const result = run(units, [maps, uses], {}, limits, kernelEra);
+    expect(result.devices.map(({ driver }) => driver.mapFailures)).toEqual([0, 0]);
+    expect(result.faults.map(({ device, timePs }) => [device, Math.floor(timePs / 1e6)])).toEqual([[1, 5]]);
+  });
+});

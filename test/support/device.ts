@@ -52,7 +52,7 @@ export function makeDevice(traffic: TrafficSpec, mapper: Mapper, options: RunOpt
   const link = options.link ?? LINK;
   const spec: DeviceSpec = { name: 'dev', index, bdf: 0x100, unit: 0, pasid: -1, link, untrusted: false, traffic };
   const rng = new Prng(options.seed ?? 1, index);
-  return devices[traffic.model]({ spec, rng, mapper, packetNs: options.packetNs ?? 300 });
+  return devices[traffic.model]({ spec, tenant: { devices: [spec] }, rng, mapper, packetNs: options.packetNs ?? 300 });
 }
 
 /** Runs until nothing more happens, `untilPs`, or `maxRequests`. */

@@ -1,8 +1,8 @@
 /**
  * Replay of an access trace, row by row in the file's order. DMA rows are transfers; map and unmap rows change the
  * mapping through the device's driver, at the IOVAs that the trace names: an unmap waits until the DMA before it is
- * complete, DMA waits until the map before it has returned. What is accessed without ever being mapped by the trace is
- * mapped before the run.
+ * complete, DMA waits until the map before it has returned. What is accessed and never mapped, by this trace or by another
+ * of its domain, is mapped before the run.
  *
  * Open loop, a row comes at its time at the earliest; closed loop (`outstanding` > 0), as soon as its turn comes.
  */
@@ -11,7 +11,7 @@ import { OP_MAP, OP_UNMAP, OP_WRITE, PAGE_BYTES } from '../../request.ts';
 import { type Burst, type DeviceContext, type DeviceModel, NEVER } from '../device.ts';
 import { type Mapper, PROT_READ, PROT_WRITE } from '../mapper.ts';
 import { appendTransfer, maxRequests } from '../transfer.ts';
-import { unmappedRuns } from '../replay/first-use.ts';
+import { domainTraces, unmappedRuns } from '../replay/first-use.ts';
 
 /** A buffer that the trace mapped. */
 interface TraceBuffer {
@@ -24,6 +24,8 @@ class ReplayDevice implements DeviceModel {
   readonly outstandingBursts: number;
   operations = 0;
   private readonly rows: TraceRows;
+  /** Of its domain. */
+  private readonly traces: readonly TraceRows[];
   private readonly mapper: Mapper;
   private readonly readLimit: number;
   private readonly writeLimit: number;
@@ -36,6 +38,7 @@ class ReplayDevice implements DeviceModel {
 
   constructor(traffic: ReplayTraffic, context: DeviceContext) {
     this.rows = traffic.rows;
+    this.traces = domainTraces(context.spec, context.tenant);
     this.mapper = context.mapper;
     this.readLimit = context.spec.link.maxReadRequestBytes;
     this.writeLimit = context.spec.link.maxPayloadBytes;
@@ -49,7 +52,7 @@ class ReplayDevice implements DeviceModel {
   }
 
   start(): void {
-    for (const [first, pages] of unmappedRuns(this.rows)) this.mapBefore(first, pages);
+    for (const [first, pages] of unmappedRuns(this.rows, this.traces)) this.mapBefore(first, pages);
   }
 
   /** Where another device of the domain has mapped a part already, the map fails as a whole: then what is left of it. */

@@ -1,11 +1,20 @@
-/** Which pages a trace uses without saying that they are mapped. */
-import type { TraceRows } from '../../spec.ts';
+/** Which pages a trace uses that no trace of its domain says to be mapped. */
+import type { DeviceSpec, TenantSpec, TraceRows } from '../../spec.ts';
 import { OP_MAP, PAGE_BYTES } from '../../request.ts';
 
-/** Runs [first page, pages], ascending, of the pages that DMA rows touch and no map row covers anywhere in the trace. */
-export function unmappedRuns(rows: TraceRows): [number, number][] {
+/** The traces of all devices in the domain of `device`, its own first. */
+export function domainTraces(device: DeviceSpec, { devices }: Pick<TenantSpec, 'devices'>): TraceRows[] {
+  const others = devices.filter(
+    ({ index, domain }) => index !== device.index && domain !== undefined && domain === device.domain,
+  );
+  return [device, ...others].flatMap(({ traffic }) => (traffic.model === 'replay' ? [traffic.rows] : []));
+}
+
+/** Runs [first page, pages], ascending, of the pages that DMA rows touch and no map row of `all` covers anywhere. */
+export function unmappedRuns(rows: TraceRows, all: readonly TraceRows[] = [rows]): [number, number][] {
   const used = merge(intervals(rows, (op) => op < OP_MAP));
-  const mapped = merge(intervals(rows, (op) => op === OP_MAP));
+  const maps = all.flatMap((each) => intervals(each, (op) => op === OP_MAP));
+  const mapped = merge(maps.sort((a, b) => a[0] - b[0]));
   return subtract(used, mapped).map(([first, end]) => [first, end - first]);
 }
 
