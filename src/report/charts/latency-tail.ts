@@ -1,4 +1,5 @@
 /** The whole distribution of latency: the share of requests slower than a time, both axes logarithmic. */
+import { coinciding, type PathPoint } from './coincide.ts';
 import type { Chart, Drawing, Row, SeriesName, Spec } from './chart.ts';
 import { type Bucket, type Dataset, type Point, spread, spreadNote } from './dataset.ts';
 import { endLabelRoom, endText, logarithmic, sideAxis, tooltip } from './layout.ts';
@@ -40,12 +41,18 @@ function draw(data: Dataset): Drawing | undefined {
     return { panel, title, least, rows: rows.map((row) => (row.share === 0 ? { ...row, share: least } : row)) };
   }).filter((part) => part.rows.length > 0);
   if (parts.length === 0) return undefined;
+  const same = coincidences(parts, series);
+  // Names beside lines that lie on each other stand in a heap, and say not which is which: a list has them then.
+  const isListed = same.length > 0;
   const rows = parts.flatMap((part) => part.rows);
   return {
     title: 'Distribution of latency',
-    caption: `Share of requests that are slower than a time; both axes with a factor at each step, so that the tail is seen. A line falls where no request was slower.${spreadNote(shown.length, data.points.length)}`,
+    caption: `Share of requests that are slower than a time; both axes with a factor at each step, so that the tail is seen. A line falls where no request was slower.${same.map(sameText).join('')}${spreadNote(shown.length, data.points.length)}`,
     description: `Falling lines, one a point, in ${parts.length} panels: nanoseconds on the horizontal axis, share of slower requests on the vertical. ${shown.map((point) => describe(point)).join('; ')}.`,
-    data: { rows, labels: parts.flatMap((part) => [WIDE, SLIM].flatMap((width) => labelsOf(part, series, width))) },
+    data: {
+      rows,
+      labels: isListed ? [] : parts.flatMap((part) => [WIDE, SLIM].flatMap((width) => labelsOf(part, series, width))),
+    },
     table: {
       data: 'rows',
       columns: [
@@ -57,7 +64,7 @@ function draw(data: Dataset): Drawing | undefined {
     },
     series,
     spec: (width) => ({
-      vconcat: parts.map((part, i) => view(part, series, width, i === 0)),
+      vconcat: parts.map((part, i) => view(part, series, { width, isFirst: i === 0, isListed })),
       spacing: 34,
     }),
   };
@@ -118,11 +125,46 @@ const MOST_STEPS_AWAY = 12;
 const isLabelled = (series: readonly SeriesName[], width: number): boolean =>
   series.length > 1 && endLabelRoom(series) <= width * MOST_LABEL_SHARE;
 
-function plotOf({ rows, least }: Part, series: readonly SeriesName[], width: number) {
+function plotOf({ rows, least }: Part, series: readonly SeriesName[], width: number, isListed: boolean) {
   const times = rows.map((row) => row.ns as number);
   const domain: [number, number] = [Math.min(...times), Math.max(...times)];
-  const plot = width - 62 - (isLabelled(series, width) ? 10 + endLabelRoom(series) : 0);
+  const plot = width - 62 - (!isListed && isLabelled(series, width) ? 10 + endLabelRoom(series) : 0);
   return { domain, plot, x: logarithmic(...domain, plot), y: logarithmic(least, 1, HEIGHT_PX) };
+}
+
+interface Scales {
+  readonly x: ReturnType<typeof logarithmic>;
+  readonly y: ReturnType<typeof logarithmic>;
+}
+const pathsOf = ({ rows }: Part, series: readonly SeriesName[], { x, y }: Scales): PathPoint[][] =>
+  series.map(({ name }) => {
+    const own = rows.filter((row) => row.series === name);
+    return own.map((row) => ({ x: x.toPx(row.ns as number), y: y.toPx(row.share as number) }));
+  });
+
+/** Names of lines that lie on each other, and in which panels ('' = in all). */
+interface Same {
+  readonly names: readonly string[];
+  readonly where: string;
+}
+function coincidences(parts: readonly Part[], series: readonly SeriesName[]): Same[] {
+  const places = new Map<string, { names: string[]; titles: string[] }>();
+  for (const part of parts) {
+    for (const group of coinciding(pathsOf(part, series, plotOf(part, series, WIDE, true)))) {
+      const found = places.get(group.join()) ?? { names: group.map((i) => series[i].name), titles: [] };
+      found.titles.push(part.title.replace(/ \(.*/, '').toLowerCase());
+      places.set(group.join(), found);
+    }
+  }
+  return [...places.values()].map(({ names, titles }) => ({
+    names,
+    where: titles.length === parts.length ? '' : ` in ${titles.join(' and ')}`,
+  }));
+}
+
+function sameText({ names, where }: Same): string {
+  const quoted = names.map((name) => `“${name}”`);
+  return ` The lines of ${quoted.slice(0, -1).join(', ')} and ${quoted.at(-1)} lie on each other${where}.`;
 }
 
 interface Box {
@@ -134,11 +176,8 @@ interface Box {
 /** The name of each line beside its end, moved up or down to where no other name stands and, if it can be, no line passes. */
 function labelsOf(part: Part, series: readonly SeriesName[], width: number): Row[] {
   if (!isLabelled(series, width)) return [];
-  const { x, y } = plotOf(part, series, width);
-  const paths = series.map(({ name }) => {
-    const own = part.rows.filter((row) => row.series === name);
-    return own.map((row) => ({ x: x.toPx(row.ns as number), y: y.toPx(row.share as number) }));
-  });
+  const { x, y } = plotOf(part, series, width, false);
+  const paths = pathsOf(part, series, { x, y });
   const taken: Box[] = [];
   return series.flatMap(({ name }, i): Row[] => {
     const end = part.rows.findLast((row) => row.series === name && (row.share as number) > part.least);
@@ -169,7 +208,7 @@ function placesFrom(wanted: number): number[] {
 const overlap = (a: Box, b: Box): boolean => a.right > b.left && a.left < b.right && Math.abs(a.at - b.at) < LINE_PX;
 
 /** Whether a line of steps passes through the text of a box. */
-function crosses(path: readonly { readonly x: number; readonly y: number }[], { left, right, at }: Box): boolean {
+function crosses(path: readonly PathPoint[], { left, right, at }: Box): boolean {
   const [low, high] = [at - LINE_PX / 2, at + LINE_PX / 2];
   return path.some((from, i) => {
     const to = path[i + 1] ?? from;
@@ -179,10 +218,17 @@ function crosses(path: readonly { readonly x: number; readonly y: number }[], { 
   });
 }
 
-function view(part: Part, series: readonly SeriesName[], width: number, isFirst: boolean): Spec {
+interface Look {
+  readonly width: number;
+  /** Of the panels: it has the list of names. */
+  readonly isFirst: boolean;
+  readonly isListed: boolean;
+}
+
+function view(part: Part, series: readonly SeriesName[], { width, isFirst, isListed }: Look): Spec {
   const { panel, title, least } = part;
   const names = series.map(({ name }) => name);
-  const { domain, plot } = plotOf(part, series, width);
+  const { domain, plot } = plotOf(part, series, width, isListed);
   const x = {
     field: 'ns',
     type: 'quantitative',
@@ -204,7 +250,7 @@ function view(part: Part, series: readonly SeriesName[], width: number, isFirst:
     }),
   };
   const legend =
-    isFirst && series.length > 1 && !isLabelled(series, width)
+    isFirst && series.length > 1 && (isListed || !isLabelled(series, width))
       ? { symbolType: 'stroke', symbolStrokeWidth: 3, offset: 16, columns: legendColumns(names, width) }
       : null;
   const scale = { domain: names, range: series.map((one) => one.colour) };

@@ -28,9 +28,12 @@ export function logTicks(low: number, high: number, limit: number): number[] {
     decades
       .flatMap((decade) => leading.map((digits) => Number(`${digits}e${decade}`)))
       .filter((value) => value >= low && value <= high);
-  const fitting = PER_DECADE.map(ticks).find((values) => values.length <= limit && values.length > 0);
-  if (fitting !== undefined) return fitting;
-  const all = ticks([1]);
+  const choices = PER_DECADE.map(ticks);
+  const fitting = choices.find((values) => values.length <= limit && values.length > 0);
+  // Within a decade the next choice may have a single one: then every other of those that were too many.
+  const dense = choices.findLast((values) => values.length > limit);
+  if (fitting !== undefined && (fitting.length > 1 || dense === undefined)) return fitting;
+  const all = dense ?? [];
   const step = Math.ceil(all.length / limit);
   return all.filter((_, i) => i % step === 0);
 }
