@@ -8,7 +8,7 @@ describe('text for a terminal', () => {
     expect(lines.join('').replaceAll(' ', '')).toBe('word'.repeat(40));
   });
 
-  it.each(['+99.95 %.', '−133.6 Gbit/s, −37.5', '16.87 ms/GB', '4 KiB', '1.31 times', '150 ns'])(
+  it.each(['+99.95 %.', '−133.6 Gbit/s, −37.5', '16.87 ms/GB', '4 KiB', '1.31 times', '150 ns', '2.46 µs'])(
     'keeps a number and its unit together: %s',
     (amount) => {
       for (let before = 60; before < 80; before++) {

@@ -41,13 +41,13 @@ function draw(data: Dataset): Drawing | undefined {
     return { panel, title, least, rows: rows.map((row) => (row.share === 0 ? { ...row, share: least } : row)) };
   }).filter((part) => part.rows.length > 0);
   if (parts.length === 0) return undefined;
-  const same = coincidences(parts, series);
+  const same = parts.map((part) => groupsOf(part, series));
   // Names beside lines that lie on each other stand in a heap, and say not which is which: a list has them then.
-  const isListed = same.length > 0;
+  const isListed = same.some((groups) => groups.length > 0);
   const rows = parts.flatMap((part) => part.rows);
   return {
     title: 'Distribution of latency',
-    caption: `Share of requests that are slower than a time; both axes with a factor at each step, so that the tail is seen. A line falls where no request was slower.${same.map(sameText).join('')}${spreadNote(shown.length, data.points.length)}`,
+    caption: `Share of requests that are slower than a time; both axes with a factor at each step, so that the tail is seen. A line falls where no request was slower.${sameText(same, series)}${spreadNote(shown.length, data.points.length)}`,
     description: `Falling lines, one a point, in ${parts.length} panels: nanoseconds on the horizontal axis, share of slower requests on the vertical. ${shown.map((point) => describe(point)).join('; ')}.`,
     data: {
       rows,
@@ -142,29 +142,23 @@ const pathsOf = ({ rows }: Part, series: readonly SeriesName[], { x, y }: Scales
     return own.map((row) => ({ x: x.toPx(row.ns as number), y: y.toPx(row.share as number) }));
   });
 
-/** Names of lines that lie on each other, and in which panels ('' = in all). */
-interface Same {
-  readonly names: readonly string[];
-  readonly where: string;
-}
-function coincidences(parts: readonly Part[], series: readonly SeriesName[]): Same[] {
-  const places = new Map<string, { names: string[]; titles: string[] }>();
-  for (const part of parts) {
-    for (const group of coinciding(pathsOf(part, series, plotOf(part, series, WIDE, true)))) {
-      const found = places.get(group.join()) ?? { names: group.map((i) => series[i].name), titles: [] };
-      found.titles.push(part.title.replace(/ \(.*/, '').toLowerCase());
-      places.set(group.join(), found);
-    }
-  }
-  return [...places.values()].map(({ names, titles }) => ({
-    names,
-    where: titles.length === parts.length ? '' : ` in ${titles.join(' and ')}`,
-  }));
-}
+/** Groups of lines that lie on each other, panel by panel. */
+const groupsOf = (part: Part, series: readonly SeriesName[]): number[][] =>
+  coinciding(pathsOf(part, series, plotOf(part, series, WIDE, true)));
 
-function sameText({ names, where }: Same): string {
-  const quoted = names.map((name) => `“${name}”`);
-  return ` The lines of ${quoted.slice(0, -1).join(', ')} and ${quoted.at(-1)} lie on each other${where}.`;
+/** Names the lines that lie on each other in all panels. */
+function sameText(groups: readonly (readonly number[][])[], series: readonly SeriesName[]): string {
+  const keys = series.map((_, i) => groups.map((panel) => panel.findIndex((group) => group.includes(i))));
+  const together = new Map<string, string[]>();
+  for (const [i, key] of keys.entries()) {
+    if (key.includes(-1)) continue;
+    together.set(key.join(), [...(together.get(key.join()) ?? []), `“${series[i].name}”`]);
+  }
+  const lists = [...together.values()].filter((names) => names.length > 1);
+  const texts = lists.map((names) => `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`);
+  return texts.length === 0
+    ? ''
+    : ` The lines of ${texts.join(' lie on each other, as do those of ')}${texts.length === 1 ? ' lie on each other' : ''}.`;
 }
 
 interface Box {

@@ -114,11 +114,12 @@ export function number(value: number): string {
   return `${decimal(value / unit, 4)}${suffix}`;
 }
 
-/** 65536 → `64 KiB` */
+/** 65536 → `64 KiB`, 1500 → `1500 B`: the largest unit of which it is a whole number, as scenarios say it, unless that is long. */
 export function bytesText(value: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
   let [amountLeft, i] = [value, 0];
-  while (amountLeft >= 1024 && i < units.length - 1) [amountLeft, i] = [amountLeft / 1024, i + 1];
+  while (amountLeft >= 1024 && (amountLeft % 1024 === 0 || amountLeft >= 1e5) && i < units.length - 1)
+    [amountLeft, i] = [amountLeft / 1024, i + 1];
   return `${number(amountLeft)} ${units[i]}`;
 }
 

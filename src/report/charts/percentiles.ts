@@ -16,6 +16,8 @@ const MARKS = [
   { name: 'p99', suffix: 'p99', colour: colour('c1'), size: 75 },
   { name: 'p99.9', suffix: 'p999', colour: colour('c3'), size: 24 },
 ];
+/** What takes no time lies in the histogram's bucket of 1 ps, far from all that takes some. */
+const LEAST_NS = 1;
 /** A mark of the axis takes so many pixels. */
 const TICK_PX = 40;
 const LATENCIES = [
@@ -35,7 +37,7 @@ function draw(data: Dataset): Drawing | undefined {
   );
   return {
     title: 'Typical and slow requests',
-    caption: `Median, 99th and 99.9th percentile of latency; axes with a factor at each step. A latency of 0 has no place on them.${spreadNote(shown.length, data.points.length)}`,
+    caption: `Median, 99th and 99.9th percentile of latency; axes with a factor at each step. A latency below 1\u00a0ns has no place on them.${spreadNote(shown.length, data.points.length)}`,
     description: `Dots on a logarithmic axis of nanoseconds, three a point. ${rows.map((row) => `${row.point}, ${row.latency}, ${row.series}: ${row.text}`).join('; ')}.`,
     data: {
       rows,
@@ -64,7 +66,7 @@ function draw(data: Dataset): Drawing | undefined {
 function rowsOf(point: Point, column: string, latency: string, panel: number): Row[] {
   return MARKS.flatMap(({ name, suffix, size }) => {
     const value = metric(point, `${column}_${suffix}`);
-    if (value === undefined || value.mean <= 0) return [];
+    if (value === undefined || value.mean < LEAST_NS) return [];
     const text = timeText(value.mean);
     return [{ panel, point: point.label, latency, series: name, value: value.mean, text, size }];
   });
@@ -107,7 +109,7 @@ function view(
   { labels, shown }: Rows,
 ): Spec {
   const domain = domainOf(rows, panel);
-  const ticks = logTicks(...domain, Math.max(2, Math.floor(plot / TICK_PX)));
+  const ticks = logTicks(...domain, Math.max(2, Math.floor(plot / TICK_PX)), (0.9 * TICK_PX) / plot);
   const scale = { type: 'log', domain, nice: false };
   const x = { type: 'quantitative', scale, axis: topAxis(title, domain[1], marksAt(ticks)) };
   const color = {

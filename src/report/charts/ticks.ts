@@ -20,8 +20,11 @@ const PER_DECADE: readonly (readonly number[])[] = [
   [1],
 ];
 
-/** At most `limit` round numbers in [low, high], 0 < low: as many as fit, on an axis with a factor at each step. */
-export function logTicks(low: number, high: number, limit: number): number[] {
+/**
+ * At most `limit` round numbers in [low, high], 0 < low: as many as fit, on an axis with a factor at each step. Each takes
+ * `share` of the axis at least.
+ */
+export function logTicks(low: number, high: number, limit: number, share = 0): number[] {
   const [first, last] = [decadeOf(low), decadeOf(high)];
   const decades = Array.from({ length: last - first + 1 }, (_, i) => first + i);
   const ticks = (leading: readonly number[]): number[] =>
@@ -29,11 +32,14 @@ export function logTicks(low: number, high: number, limit: number): number[] {
       .flatMap((decade) => leading.map((digits) => Number(`${digits}e${decade}`)))
       .filter((value) => value >= low && value <= high);
   const choices = PER_DECADE.map(ticks);
-  const fitting = choices.find((values) => values.length <= limit && values.length > 0);
+  const factor = Math.exp(Math.log(high / low) * share);
+  const isApart = (values: readonly number[]): boolean =>
+    values.every((value, i) => i === 0 || value / values[i - 1] >= factor);
+  const fitting = choices.find((values) => values.length <= limit && values.length > 0 && isApart(values));
   // Within a decade the next choice may have a single one: then every other of those that were too many.
   const dense = choices.findLast((values) => values.length > limit);
   if (fitting !== undefined && (fitting.length > 1 || dense === undefined)) return fitting;
-  const all = dense ?? [];
+  const all = dense ?? choices.findLast((values) => values.length > 0) ?? [];
   const step = Math.ceil(all.length / limit);
   return all.filter((_, i) => i % step === 0);
 }

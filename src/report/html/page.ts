@@ -10,6 +10,7 @@ import { SLIM, WIDE } from '../charts/sizes.ts';
 import { COLOURS, config } from '../charts/theme.ts';
 import { signedFixed } from '../format.ts';
 import type { Measured } from '../table.ts';
+import { unbroken } from '../wrap.ts';
 import { assumptionsOf } from './assumptions.ts';
 import type { ResultSet } from './load.ts';
 import { STYLE } from './style.ts';
@@ -96,15 +97,15 @@ ${list}
 </header>`;
 }
 
-/** Answers begin with the name of a column: people read titles. */
+/** Answers begin with the name of a column: people read titles. Numbers stay on a line with their units. */
 const readable = (answer: string): string =>
-  answer.replace(/^[a-z0-9]+(?:_[a-z0-9]+)+(?=[ :])/, (name) => metricText(name, 0).title);
+  unbroken(answer).replace(/^[a-z0-9]+(?:_[a-z0-9]+)+(?=[ :])/, (name) => metricText(name, 0).title);
 
 function basis(points: ResultSet['manifest']['points']): string {
   const presets = [...new Set(points.map(({ machine }) => machine.preset))];
   const count = points[0].machine.estimates.length;
   const seeds = Math.max(...points.map((point) => point.seeds.length));
-  const interval = seeds > 1 ? ` Values are means of ${seeds} seeds with 95 % intervals.` : '';
+  const interval = seeds > 1 ? ` Values are means of ${seeds} seeds with 95\u00a0% intervals.` : '';
   const estimates =
     count === 0 ? 'all of its values have a source' : `<a href="#assumed">${count} of its values are estimates</a>`;
   return `Simulated on preset ${presets.map(escape).join(', ')}; ${estimates}.${interval}`;

@@ -39,6 +39,12 @@ describe('the distribution of latency', () => {
     for (const width of [WIDE, SLIM]) expect(legends(drawing.spec(width))).toBeGreaterThan(0);
   });
 
+  it('names each such group once', () => {
+    const { caption } = drawn(0.5, 0.9, 0.9, 0.5, 0.9);
+    const groups = '“point 0” and “point 3” lie on each other, as do those of “point 1”, “point 2” and “point 4”.';
+    expect(caption).toContain(` The lines of ${groups}`);
+  });
+
   it('has the names beside lines that are apart', () => {
     const drawing = drawn(0.5, 0.7, 0.9);
     expect(drawing.caption).not.toContain('lie on each other');

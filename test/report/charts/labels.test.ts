@@ -95,6 +95,8 @@ describe('marks of axes', () => {
     expect(logTicks(1e-6, 1, 7)).toEqual([1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.1, 1]);
     expect(logTicks(90, 560, 4)).toEqual([100, 200, 300, 500]);
     expect(logTicks(505, 1095, 4)).toEqual([600, 800, 1000]);
+    expect(logTicks(145, 405, 6)).toEqual([150, 200, 250, 300, 350, 400]);
+    expect(logTicks(145, 405, 6, 0.15)).toEqual([200, 300, 400]);
   });
 
   it('cut names in the middle, to the width there is', () => {

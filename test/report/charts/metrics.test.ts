@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { amountText } from '../../../src/report/format.ts';
-import { amount, axisTitle, axisUnit, metricText } from '../../../src/report/charts/metrics.ts';
+import { amount, axisTitle, axisUnit, bytesText, metricText } from '../../../src/report/charts/metrics.ts';
 
 const value = (mean: number, half = 0) => ({ mean, half, count: 3 });
 
@@ -30,4 +30,16 @@ describe('the unit of an axis', () => {
   it('is that of the column for everything but times', () => {
     expect(axisUnit('Gbit/s', 4e6)).toEqual({ unit: 'Gbit/s', scale: 1 });
   });
+});
+
+describe('bytes', () => {
+  it.each([
+    [64, '64 B'],
+    [1500, '1500 B'],
+    [4096, '4 KiB'],
+    [9000, '9000 B'],
+    [2176 * 1024, '2176 KiB'],
+    [2 ** 30, '1 GiB'],
+    [123_456_789, '117.7 MiB'],
+  ])('%d are %s', (value, text) => expect(bytesText(value)).toBe(text));
 });

@@ -48,7 +48,7 @@ describe('the page', () => {
 
   it('has question, answer, table, assumptions and command', () => {
     expect(body).toContain('What does it cost?');
-    expect(body).toContain('Throughput of nested: 50 Gbit/s, against 100 Gbit/s of host');
+    expect(body).toContain('Throughput of nested: 50\u00a0Gbit/s, against 100\u00a0Gbit/s of host');
     expect(body).toMatch(/<th scope="row" dir="auto" class="name">nested 4K\/4K<\/th>/);
     expect(body).toContain('nestwalk run demo --seed 7');
     expect(body).toMatch(/machine\.walkers<\/th><td dir="auto">16<\/td><td dir="auto"><span class="estimate">estimate/);
