@@ -1,7 +1,7 @@
 // Writes the generated documentation from the built program.
 //   node scripts/docs.mjs [reference] [tutorial] [gallery]      (all by default)
 // reference: docs/reference/*.md, from the command line, the scenario schema, the lists of columns and PMU events.
-// tutorial:  the outputs in docs/TUTORIAL.md, each by running the command above it.
+// tutorial:  the outputs in docs/TUTORIAL.md and docs/SWEEP.md, each by running the command above it.
 // gallery:   docs/GALLERY.md and docs/gallery/*.svg, by running every ready-made scenario.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

@@ -491,10 +491,12 @@ export const scenarioSchema = z.strictObject({
   run,
   sweep: sweep.optional(),
   table: z
-    .array(text('Column of summary.csv, or "metric of tenant" for that column of one tenant'))
+    .array(text('Column of summary.csv, or "metric of tenant"'))
     .min(1)
     .max(12)
-    .describe('Columns of the result table and of the charts side by side')
+    .describe(
+      'Columns of the result table, and what the charts of points and sweeps show: columns of summary.csv, or "metric of tenant" for that of one tenant',
+    )
     .optional(),
   answer: z.array(answer).max(12).describe('Sentences that answer the question').optional(),
   measured: z.array(measured).max(12).describe('Published numbers to print beside the simulated ones').optional(),
