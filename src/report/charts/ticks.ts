@@ -58,9 +58,20 @@ export function fitted(text: string, px: number): string {
   return short;
 }
 
-/** Expression for the labels of a nominal axis or header: each of `names` as `fitted` makes it. */
-export function fittedLabel(names: readonly string[], px: number): string {
+/**
+ * Each of `names` in at most `px` pixels. Where not all have room, points are called by their values alone (`lru 2MiB` for
+ * `replacement=lru windowBytes=2MiB`), as long as that tells them apart: a cut in the middle leaves the same words of all.
+ */
+export function fittedNames(names: readonly string[], px: number): string[] {
   const short = names.map((name) => fitted(name, px));
+  if (short.every((text, i) => text === names[i])) return short;
+  const values = names.map((name) => name.replace(/(^| )[\w.]+=(?=\S)/g, '$1'));
+  return new Set(values).size === new Set(names).size ? values.map((name) => fitted(name, px)) : short;
+}
+
+/** Expression for the labels of a nominal axis or header: each of `names` as `fittedNames` makes it. */
+export function fittedLabel(names: readonly string[], px: number): string {
+  const short = fittedNames(names, px);
   if (short.every((text, i) => text === names[i])) return 'datum.value';
   return `${JSON.stringify(short)}[indexof(${JSON.stringify(names)}, datum.value)]`;
 }

@@ -7,7 +7,7 @@ import { nameLines, type Name } from '../../../src/report/charts/names.ts';
 import { svgOf } from '../../../src/report/charts/render.ts';
 import { SLIM, WIDE } from '../../../src/report/charts/sizes.ts';
 import { textWidth } from '../../../src/report/charts/text-width.ts';
-import { fitted, logTicks } from '../../../src/report/charts/ticks.ts';
+import { fitted, fittedNames, logTicks } from '../../../src/report/charts/ticks.ts';
 import { loadResults } from '../../../src/report/html/load.ts';
 import { MODES, resultFolder, SWEEP } from '../html/folder.ts';
 
@@ -104,5 +104,19 @@ describe('marks of axes', () => {
     const cut = fitted('passthrough offeredGbps=0.3Gbps', 120);
     expect(cut).toMatch(/^pass.*….*Gbps$/);
     expect(textWidth(cut, 12)).toBeLessThanOrEqual(120);
+  });
+});
+
+describe('names of points that have no room', () => {
+  const names = ['lru', 'fifo'].flatMap((policy) => [1, 2].map((mib) => `replacement=${policy} windowBytes=${mib}MiB`));
+
+  it('are their values alone', () => {
+    expect(fittedNames(names, 90)).toEqual(['lru 1MiB', 'lru 2MiB', 'fifo 1MiB', 'fifo 2MiB']);
+    expect(fittedNames(names, 400)).toEqual(names);
+  });
+
+  it('are cut where their values would be the same', () => {
+    const same = ['machine.walkers=8', 'machine.iotlb.entries=8'];
+    expect(fittedNames(same, 60)).toEqual(same.map((name) => fitted(name, 60)));
   });
 });
