@@ -82,7 +82,7 @@ function resolveMachine(preset: Preset, scenario: ScenarioInput, report: Report)
     pasidCache: cache('pasidCache', base.pasidCache, input.pasidCache),
     lineCache: cache('lineCache', base.lineCache, input.lineCache),
     walkers: input.walkers ?? base.walkers,
-    ...resolvePrefetch(input, base.iotlb.entries, report),
+    ...resolvePrefetch(base, input, report),
     walkStartNs: input.walkStartNs ?? base.walkStartNs,
     latency: merge(base.latency, input.latency),
     order: merge(base.order, input.order),
@@ -95,19 +95,22 @@ function resolveMachine(preset: Preset, scenario: ScenarioInput, report: Report)
   };
 }
 
+/** A preset's prefetch does without an IOTLB; the scenario's own does not. */
 function resolvePrefetch(
-  { prefetchPages = 0, iotlb }: MachineInput,
-  entries: number,
+  base: Preset['machine'],
+  { prefetchPages, iotlb }: MachineInput,
   report: Report,
 ): Pick<MachineSpec, 'prefetchPages'> {
-  if (prefetchPages === 0) return {};
-  if ((iotlb?.entries ?? entries) === 0) {
+  const pages = prefetchPages ?? base.prefetchPages;
+  if (pages === 0) return {};
+  if ((iotlb?.entries ?? base.iotlb.entries) > 0) return { prefetchPages: pages };
+  if (prefetchPages !== undefined) {
     report(
       'machine.prefetchPages',
       'what is prefetched goes into the shared IOTLB; expected machine.iotlb.entries above 0',
     );
   }
-  return { prefetchPages };
+  return {};
 }
 
 function resolveWalkCaches(

@@ -28,6 +28,7 @@ export const generic: Preset = {
     pasidCache: lru(64),
     lineCache: lru(1024, 8),
     walkers: 8,
+    prefetchPages: 0,
     walkStartNs: 0,
     latency: {
       iotlbHitNs: 5,
@@ -73,6 +74,7 @@ export const generic: Preset = {
     'machine.pasidCache',
     'machine.lineCache',
     'machine.walkers',
+    'machine.prefetchPages',
     'machine.walkStartNs',
     'machine.latency',
     'machine.order',

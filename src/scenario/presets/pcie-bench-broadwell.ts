@@ -41,6 +41,7 @@ export const pcieBenchBroadwell: Preset = {
     pasidCache: NO_CACHE,
     lineCache: NO_CACHE,
     walkers: 6,
+    prefetchPages: 0,
     walkStartNs: 48,
     latency: {
       iotlbHitNs: HIT_NS - OFF_NS,
@@ -92,6 +93,7 @@ export const pcieBenchBroadwell: Preset = {
     'machine.deviceCache',
     'machine.pasidCache',
     'machine.lineCache',
+    'machine.prefetchPages',
     'machine.latency',
     'machine.eventLogEntries',
   ],

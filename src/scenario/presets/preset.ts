@@ -25,6 +25,7 @@ export interface Preset {
     readonly pasidCache: PresetCache;
     readonly lineCache: PresetCache;
     readonly walkers: number;
+    readonly prefetchPages: number;
     readonly walkStartNs: number;
     readonly latency: LatencySpec;
     readonly order: MachineSpec['order'];
