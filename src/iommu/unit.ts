@@ -212,14 +212,14 @@ function isBareLines({ replacement, index }: CacheSpec): boolean {
 /** UNIT_FLAG_*: what the machine has not, so that walks need not look for it. */
 function flagsOf({ iotlb, lineCache, walkCaches, nestedTlb, prefetchPages = 0 }: MachineSpec): number {
   const sets = lineCache.entries / lineCache.ways;
-  const hasPlainLines =
+  const isStraight =
     lineCache.entries === 0 || (isBareLines(lineCache) && lineCache.ways === 8 && (sets & (sets - 1)) === 0);
-  const isStraight = hasPlainLines && prefetchPages === 0; // prefetch has to know which entries a walk has read
   const caches = [...walkCaches.host, ...walkCaches.guest, nestedTlb];
   const isBare = isStraight && caches.every(({ entries }) => entries === 0);
   const isCached = isStraight && caches.every((spec) => spec.entries === 0 || isPlain(spec));
   const isNegative = iotlb.negative === true;
-  const fillsOne = isStraight && iotlb.split === undefined && iotlb.partition === undefined && !isNegative;
+  const fillsOne =
+    isStraight && iotlb.split === undefined && iotlb.partition === undefined && !isNegative && prefetchPages === 0;
   const isOrdered = iotlb.replacement === 'lru' || iotlb.replacement === 'fifo';
   const isUsual = isBare && fillsOne && isOrdered && lineCache.entries > 0;
   return (

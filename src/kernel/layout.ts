@@ -401,7 +401,7 @@ export const MARK_BYTES = 24;
 
 export const UNIT_FLAG_NO_FRACTURE = 1; // a guest leaf on smaller host leaves keeps its size in the IOTLB
 export const UNIT_FLAG_WATCHED = 2; // every hit goes the general way, which counts stale uses
-export const UNIT_FLAG_STRAIGHT = 4; // no line cache, or one of a power of two of sets of eight ways: walks read it without calls; and no prefetch
+export const UNIT_FLAG_STRAIGHT = 4; // no line cache, or one of a power of two of sets of eight ways: walks read it without calls
 export const UNIT_FLAG_BARE = 8; // STRAIGHT, and neither walk caches nor a nested TLB
 export const UNIT_FLAG_PLAIN = 16; // STRAIGHT, and the IOTLB is one cache that is filled with what was asked for and nothing else
 

@@ -72,7 +72,7 @@ describe('mrc', () => {
     [['--pages', '3'], /--pages: "3" is not a whole number/],
     [['--set', 'tenants.host.mode=passthrough'], /nothing is translated/],
     [['--set', 'machine.iotlb.negative=true'], /machine.iotlb.negative: .*leave negative out/],
-    [['--set', 'machine.prefetchPages=7'], /machine.prefetchPages: .*set it to 0 for mrc/],
+    [['--set', 'machine.prefetchPages=7'], /machine.prefetchPages: .*mrc needs --set machine.prefetchPages=0/],
     [['--sets', '4', '--set', 'machine.iotlb.index=hash'], /no curves over ways; expected modulo or shifted/],
   ])('refuses %j before any work', async (flags, message) => {
     const { code, err, out: stdout } = await inside('mrc', ...short, ...flags, '--out', join(out, 'refused'));

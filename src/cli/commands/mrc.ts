@@ -118,7 +118,7 @@ function organisationOf({ iotlb, prefetchPages }: MachineSpec): string | undefin
     return 'machine.iotlb.negative: the curves know only pages that are there; leave negative out for mrc';
   }
   if (prefetchPages !== undefined) {
-    return 'machine.prefetchPages: what walks bring in besides depends on the capacity; set it to 0 for mrc';
+    return 'machine.prefetchPages: what walks bring in besides depends on the capacity; mrc needs --set machine.prefetchPages=0';
   }
   return undefined;
 }

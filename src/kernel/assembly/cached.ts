@@ -14,6 +14,7 @@ import {
   STOP_VALUE,
 } from '../layout-memo';
 import { spaceTag, tagWith, watchClock } from './cache';
+import { noteLeaf } from './leaf';
 import { goes, memoAt, memoStart, placeOf } from './memo';
 import { enterPlain, findPlain, usePlain } from './plain';
 import { bringLine, hitsLine, lineSet, windowed } from './read';
@@ -174,6 +175,7 @@ function leaf(stage: i32, rule: usize, table: u64, permissions: u64, page: u64):
   addTo(ctx + CTX_COUNTERS + (<usize>(C_READS + (stage << 3)) << 3), 1);
   const lines = load<usize>(unit, UNIT_LINE_CACHE);
   readOne(lines, at);
+  noteLeaf(stage, 0, at, permissions);
   plainLeaf(rule, step, entry, permissions & (entry ^ load<u64>(rule, RULE_PERM_XOR)), page);
   if (lines != 0) watchClock(lines);
   return true;
@@ -324,7 +326,10 @@ export function cachedGuest(rule: usize, top: i32, root: u64, page: u64, space: 
     const allowed = entry ^ load<u64>(rule, RULE_PERM_XOR);
     if ((entry & load<u64>(step, STEP_GO_MASK)) != load<u64>(step, STEP_GO_VALUE)) {
       const next = after(rule, level, entry, page);
-      if (next == LEAF) return finish(rule, level, entry, page, permissions & allowed);
+      if (next == LEAF) {
+        noteLeaf(GUEST, level, at, permissions);
+        return finish(rule, level, entry, page, permissions & allowed);
+      }
       if (next < 0) return fault(-next);
       level = next;
     }

@@ -9,10 +9,10 @@ import {
 import { find, insert, setOf, tagOf } from './cache';
 import { guestLevels, mode, space } from './context';
 import { missCause } from './history';
+import { isSameLeaf, leafAfter } from './leaf';
 import { count, record } from './read';
 import { GUEST, HOST, classOf } from './stages';
 import { outPage, outPermissions, outSizeLog2, result, trace, unit } from './state';
-import { isSameLeaf, leafAfter } from './walk';
 
 /** Entries of a 64-byte line, less one. */
 const IN_LINE: u64 = 7;

@@ -12,8 +12,10 @@ import {
   MEMO_BYTES, MEMO_COUNTS, MEMO_FIRST, MEMO_GUEST_BYTES, MEMO_GUEST_FIRST, MEMO_HOST, MEMO_LEVEL, MEMO_PERMISSIONS, MEMO_PLACE,
   MEMO_READS, MEMO_ROOT, MEMO_TABLE,
 } from '../layout-memo';
+import { noteLeaf } from './leaf';
 import { goes, guestMemoStart, learn, learnGuest, memoAt, memoKey, memoStart, placeOf } from './memo';
 import { bringLine, hitsLine, lineSet, renewOrBring, settle, windowed } from './read';
+import { GUEST, HOST } from './stages';
 import { addReads, ctx, fault, outPage, result, unit } from './state';
 import { LEAF, accessOf, addressOf, after, finish, outOfRange, targetOf } from './word';
 
@@ -37,6 +39,7 @@ export function settled(code: i32): i32 {
 
 /** Where a descent met an odd entry. */
 let oddLevel: i32 = 0;
+let oddAt: usize = 0;
 let oddEntry: u64 = 0;
 let oddPermissions: u64 = 0;
 
@@ -93,11 +96,13 @@ function steps(marks: bool, stage: i32, rule: usize, level: i32, root: u64, gran
     const allowed = entry ^ load<u64>(rule, RULE_PERM_XOR);
     if ((entry & load<u64>(step, STEP_GO_MASK)) != load<u64>(step, STEP_GO_VALUE)) {
       if ((entry & load<u64>(step, STEP_LEAF_MASK)) != load<u64>(step, STEP_LEAF_VALUE)) {
+        oddAt = at;
         oddEntry = entry;
         oddPermissions = permissions;
         code = ODD;
         break;
       }
+      noteLeaf(stage, <i32>(counter - counters) >> 3, at, permissions);
       code = plainLeaf(rule, step, entry, permissions & allowed, page);
       break;
     }
@@ -143,7 +148,10 @@ function rest(marks: bool, met: i32, stage: i32, rule: usize, page: u64): i32 {
     const entry = oddEntry;
     const next = after(rule, level, entry, page);
     const allowed = entry ^ load<u64>(rule, RULE_PERM_XOR);
-    if (next == LEAF) return finish(rule, level, entry, page, oddPermissions & allowed);
+    if (next == LEAF) {
+      noteLeaf(stage, level, oddAt, oddPermissions);
+      return finish(rule, level, entry, page, oddPermissions & allowed);
+    }
     if (next < 0) return fault(-next);
     const step = rule + RULE_STEPS + (level << STEP_LOG2);
     const permissions = oddPermissions & (allowed | load<u64>(step, STEP_PERM_IGNORE));
@@ -284,10 +292,12 @@ export function lastRead(stage: i32, rule: usize, top: i32, memo: usize, page: u
   const above = load<u64>(memo, MEMO_PERMISSIONS);
   if ((entry & load<u64>(step, STEP_LEAF_MASK)) != load<u64>(step, STEP_LEAF_VALUE)) {
     oddLevel = level;
+    oddAt = at;
     oddEntry = entry;
     oddPermissions = above;
     return ODD;
   }
+  noteLeaf(stage, level, at, above);
   return plainLeaf(rule, step, entry, above & (entry ^ load<u64>(rule, RULE_PERM_XOR)), page);
 }
 
@@ -360,7 +370,7 @@ function guestSteps(
     const index = <u32>((page << 12) >> <u64>load<u32>(step, STEP_SHIFT)) & load<u32>(step, STEP_INDEX_MASK);
     let at: usize = frame + (index << 3);
     if (frame == 0) {
-      if (unsettledStage(HOST_STAGE, hostRule, hostTop, hostRoot, table >> 12) != 0) return fault(FAULT_GUEST_TABLE);
+      if (unsettledStage(HOST, hostRule, hostTop, hostRoot, table >> 12) != 0) return fault(FAULT_GUEST_TABLE);
       at = windowed(((outPage << 12) | (table & 0xfff)) + (<u64>index << 3));
     }
     const counter = ctx + CTX_COUNTERS + (<usize>(C_READS + level) << 3);
@@ -376,10 +386,14 @@ function guestSteps(
     const allowed = entry ^ load<u64>(rule, RULE_PERM_XOR);
     if ((entry & load<u64>(step, STEP_GO_MASK)) != load<u64>(step, STEP_GO_VALUE)) {
       if ((entry & load<u64>(step, STEP_LEAF_MASK)) == load<u64>(step, STEP_LEAF_VALUE)) {
+        noteLeaf(GUEST, level, at, permissions);
         return plainLeaf(rule, step, entry, permissions & allowed, page);
       }
       const next = after(rule, level, entry, page);
-      if (next == LEAF) return finish(rule, level, entry, page, permissions & allowed);
+      if (next == LEAF) {
+        noteLeaf(GUEST, level, at, permissions);
+        return finish(rule, level, entry, page, permissions & allowed);
+      }
       if (next < 0) return fault(-next);
       level = next;
     }
@@ -389,6 +403,3 @@ function guestSteps(
     frame = 0;
   }
 }
-
-/** The host's slots of C_READS; the guest's come first. */
-const HOST_STAGE: i32 = 1;

@@ -19,6 +19,7 @@ import {
   resolveContext, space,
 } from './context';
 import { missCause, shadowAccess } from './history';
+import { forgetHostLeaf } from './leaf';
 import { noteHost, prefetchAfter } from './prefetch';
 import { count, record } from './read';
 import { UNKNOWN, fillUsual, noteAbsent, rememberedMiss, useContext } from './remembered';
@@ -27,7 +28,7 @@ import {
 } from './state';
 import { GUEST, HOST, classOf, setHostStage } from './stages';
 import { straightGuest, straightStage } from './straight';
-import { forgetHostLeaf, throughHost, walk, walkGuest } from './walk';
+import { throughHost, walk, walkGuest } from './walk';
 import { freeWalker, later, takeStart } from './walkers';
 
 /** What the last lookup found. */

@@ -19,6 +19,7 @@ import {
 } from '../layout';
 import { cachedGuest, cachedHost, cachedStage } from './cached';
 import { find, insert, setOf, spaceTag, tagOf, tagWith, touch } from './cache';
+import { noteLeaf } from './leaf';
 import { count, locate, readLine, readPs, record } from './read';
 import { GUEST, HOST, classOf, hostLevels, hostRoot, hostRule, hostSpace, setHostStage } from './stages';
 import {
@@ -40,67 +41,6 @@ export function walkGuest(rule: usize, levels: i32, root: u64, page: u64, space:
 let startLevel: i32 = 0;
 let startTable: u64 = 0;
 let startPermissions: u64 = 0;
-
-/**
- * The leaf in which the last step-by-step walk of a stage ended: its entry (0 = the walk read none), its level, and what the entries
- * above allow.
- */
-let guestLeaf: usize = 0;
-let guestLeafLevel: i32 = 0;
-let guestAbove: u64 = 0;
-let hostLeaf: usize = 0;
-let hostLeafLevel: i32 = 0;
-let hostAbove: u64 = 0;
-
-// @ts-ignore: decorator
-@inline
-function noteLeaf(stage: i32, level: i32, at: usize, above: u64): void {
-  if (stage == GUEST) {
-    guestLeaf = at;
-    guestLeafLevel = level;
-    guestAbove = above;
-  } else {
-    hostLeaf = at;
-    hostLeafLevel = level;
-    hostAbove = above;
-  }
-}
-
-/** The next host translation may come from the nested TLB. */
-export function forgetHostLeaf(): void {
-  hostLeaf = 0;
-}
-
-/** Whether two pages lie in the same leaf of this size. */
-export function isSameLeaf(page: u64, other: u64, sizeLog2: i32): bool {
-  const shift = <u64>(sizeLog2 - 12);
-  return page >> shift == other >> shift;
-}
-
-/**
- * The result for another page, if its leaf entry is the one that the stage's last walk, of `page`, has read, or one of the same 64-byte
- * line of a last-level table. Returns 0, or another value if it is not, or is no leaf that translates.
- */
-export function leafAfter(stage: i32, rule: usize, page: u64, other: u64): i32 {
-  const leaf = stage == GUEST ? guestLeaf : hostLeaf;
-  const level = stage == GUEST ? guestLeafLevel : hostLeafLevel;
-  if (leaf == 0) return FAULT_MEMORY;
-  const lv = rule + RULE_LEVEL0 + level * RULE_LEVEL_BYTES;
-  let at = leaf;
-  if (level == 0) {
-    if (!isSameLeaf(page, other, LINE_OF_ENTRIES_LOG2)) return FAULT_MEMORY;
-    at += <usize>(((other & 7) - (page & 7)) << 3);
-  } else if (!isSameLeaf(page, other, load<i32>(lv, LV_SHIFT))) return FAULT_MEMORY;
-  const entry = load<u64>(at);
-  if ((entry & load<u64>(rule, RULE_PRESENT)) == 0) return FAULT_NOT_PRESENT;
-  const byField = (load<i32>(rule, RULE_FLAGS) & RULE_FLAG_NEXT_LEVEL) != 0;
-  if (!isLeaf(byField, lv, entry)) return FAULT_LEVEL;
-  const above = stage == GUEST ? guestAbove : hostAbove;
-  return finish(rule, level, entry, other, above & (entry ^ load<u64>(rule, RULE_PERM_XOR)));
-}
-
-/** Eight entries of 4 KiB each share a line. */
-const LINE_OF_ENTRIES_LOG2 = 15;
 
 /**
  * Asks the walk caches of a stage, deepest level first; sets start*. Returns the levels (bit n = level n) whose cache holds the
