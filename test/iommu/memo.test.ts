@@ -39,6 +39,7 @@ const COUNTS = [
   [L.C_LINE_HITS, 2],
   [L.C_DEPTH, L.DEPTH_SLOTS],
   [L.C_WALK_PS, 1],
+  [L.C_PREFETCHES, 2],
   [L.C_PWC_LOOKUPS, 16],
   [L.C_PWC_HITS, 16],
 ] as const;
@@ -172,6 +173,7 @@ type Machine = {
   lineCache: CacheSpec;
   iotlb: { leafLog2: readonly number[]; fracture: boolean; entries: number; replacement?: CacheSpec['replacement'] };
   walkCaches?: { host: readonly CacheSpec[]; guest: readonly CacheSpec[] };
+  prefetchPages?: number;
 };
 
 /** Few places for devices and PASIDs. */
@@ -234,12 +236,20 @@ function stroll(world: World, all: readonly Mapped[], { prng, lasting, passing, 
   compareCounts(world, [...own, ...others]);
 }
 
+const prefetchPages = fc.constantFrom(0, 0, 7);
 const shapes = fc.constantFrom(...HOST_ONLY, ...GUEST_ONLY, ...NESTED);
 
 describe('remembered ways of walks', () => {
   it('agree with the slow reference unit while tables change under them', () => {
     const passings = fc.constantFrom(3, 8, 32);
-    const cases = fc.record({ lineCache: lines, seed: fc.nat(), iotlb: iotlbs, passing: passings, shape: shapes });
+    const cases = fc.record({
+      lineCache: lines,
+      seed: fc.nat(),
+      iotlb: iotlbs,
+      passing: passings,
+      shape: shapes,
+      prefetchPages,
+    });
     fc.assert(
       fc.property(cases, ({ seed, passing, shape, ...machine }) => {
         const world = worldOf(machine);
