@@ -12,7 +12,10 @@ const HEIGHT_PX = 260;
 const MOST_STEPS = 400;
 
 function draw(data: Dataset): Drawing | undefined {
-  const curves = data.detailed.flatMap((point) => curvesOf(point.label, point.capacities));
+  // A point that only passes through has no lookups, and so no curve.
+  const curves = data.detailed
+    .flatMap((point) => curvesOf(point.label, point.capacities))
+    .filter(({ steps }) => steps.length > 0);
   const shown = spread(curves, SERIES.length);
   if (shown.length === 0) return undefined;
   const series = shown.map(({ name }, i): SeriesName => ({ name, colour: SERIES[i] }));
