@@ -65,15 +65,6 @@ describe('mrc', () => {
     expect(stdout).toMatch(text);
   });
 
-  it('has curves, and their chart, beside a point that only passes through', async () => {
-    const sets = ['run.requests=4000', 'run.warmupRequests=100', 'run.seeds=1', 'machine.prefetchPages=0'];
-    const flags = sets.flatMap((set) => ['--set', set]);
-    const { code } = await here('mrc', 'nic-modes', ...flags, '--no-progress', '--report', '--out', out);
-    expect(code).toBe(0);
-    const [run] = readdirSync(join(out, 'nic-modes'));
-    expect(readFileSync(join(out, 'nic-modes', run, 'report.html'), 'utf8')).toContain('Hit ratio by capacity');
-  });
-
   it.each([
     [['--sets', '0'], /--sets: "0" is not a whole number from 1 to 65536/],
     [['--sets', '4,x'], /--sets: "x" is not a whole number/],

@@ -2,7 +2,7 @@
 import { readdirSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Chart, Drawing, Spec } from '../../../src/report/charts/chart.ts';
-import type { Dataset } from '../../../src/report/charts/dataset.ts';
+import type { Dataset, Point } from '../../../src/report/charts/dataset.ts';
 import { pngOf, standaloneSvg } from '../../../src/report/charts/files.ts';
 import { CHARTS } from '../../../src/report/charts/index.ts';
 import { svgOf } from '../../../src/report/charts/render.ts';
@@ -16,6 +16,21 @@ const DATA: readonly Dataset[] = [
   loadResults([resultFolder('sweep', SWEEP)]).data,
 ];
 const EMPTY: Dataset = { points: [], detailed: [], table: [], measured: [], intervalNs: 0 };
+
+/** A point that only passed through. */
+function idleOf(point: Point): Point {
+  return {
+    ...point,
+    name: 'idle',
+    label: 'idle',
+    metrics: new Map([...point.metrics].map(([name, value]) => [name, { ...value, mean: 0, half: 0 }])),
+    walks: [],
+    translation: [],
+    completion: [],
+    timeline: point.timeline.map((row) => ({ ...row, requests: 0, hits: 0, misses: 0, translationNs: undefined })),
+    capacities: point.capacities.map((row) => ({ ...row, lookups: 0, hits: 0 })),
+  };
+}
 
 function drawingOf(chart: Chart): Drawing {
   const drawing = DATA.map((data) => chart.draw(data)).find((found) => found !== undefined);
@@ -127,6 +142,14 @@ describe.each(CHARTS)('$id', (chart) => {
     const png = pngOf(standaloneSvg(drawing, wide));
     expect(png.subarray(1, 4).toString()).toBe('PNG');
     expect(png.readUInt32BE(16)).toBeGreaterThanOrEqual(2 * WIDE);
+  });
+
+  it('draws beside a point of which nothing was counted', async () => {
+    for (const data of DATA) {
+      const idle = idleOf(data.points[0]);
+      const drawn = chart.draw({ ...data, points: [idle, ...data.points], detailed: [idle, ...data.detailed] });
+      if (drawn !== undefined) expect(await svgOf(drawn, SLIM)).not.toMatch(/NaN|undefined|Infinity/);
+    }
   });
 
   it('has nothing to say about nothing', () => {
