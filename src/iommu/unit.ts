@@ -234,11 +234,16 @@ function flagsOf({ iotlb, lineCache, walkCaches, nestedTlb, prefetchPages = 0 }:
   );
 }
 
+/** The cache that tells conflict misses from capacity misses. */
+function shadowOf({ entries }: CacheSpec): CacheSpec {
+  return { entries, ways: entries, replacement: 'lru', index: 'modulo' };
+}
+
 /** Kernel memory of one unit, rounded up, without its device table and page tables. */
 export function unitBytes(machine: MachineSpec, requesters: number, historyPages: number): number {
   const { walkCaches } = machine;
-  const shadows = iotlbParts(machine.iotlb).map(({ spec }) => spec);
-  const caches = [...shadows, ...shadows, machine.nestedTlb, machine.deviceCache, machine.pasidCache];
+  const parts = iotlbParts(machine.iotlb).map(({ spec }) => spec);
+  const caches = [...parts, ...parts.map(shadowOf), machine.nestedTlb, machine.deviceCache, machine.pasidCache];
   const all = [...caches, machine.lineCache, ...walkCaches.host, ...walkCaches.guest];
   const tenants = isPartitioned(machine) ? TENANT_TABLE_BYTES : 0;
   const history = historyPages > 0 ? historySlots(historyPages) * HISTORY_SLOT_BYTES * 2 : 0;
@@ -375,12 +380,7 @@ export class IommuUnit {
       const { entries, ways, replacement, partition } = spec;
       const isShadow = ways === entries && replacement === 'lru' && partition === undefined;
       if (entries === 0 || isShadow) continue; // no conflict misses by definition
-      const shadow = layCache(
-        this.kernel,
-        this.regions,
-        { entries, ways: entries, replacement: 'lru', index: 'modulo' },
-        1,
-      );
+      const shadow = layCache(this.kernel, this.regions, shadowOf(spec), 1);
       for (const leaf of classes) this.put(UNIT_SHADOW + 4 * leaf, shadow);
     }
   }

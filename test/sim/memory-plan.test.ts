@@ -2,8 +2,19 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { HEAP_BASE } from '../../src/kernel/layout.ts';
 import { GIB, type MemoryPlan, planMemory } from '../../src/sim/memory-plan.ts';
-import type { RunSpec } from '../../src/spec.ts';
-import { deviceSpecs, machineSpec, runSpec, stageSpec, tenantSpec, uniformTraffic } from '../support/spec.mjs';
+import { simulate } from '../../src/sim/simulate.ts';
+import type { CacheSpec, RunSpec } from '../../src/spec.ts';
+import { kernelModule } from '../support/kernel.ts';
+import {
+  cacheSpec,
+  deviceSpecs,
+  machineSpec,
+  runLimits,
+  runSpec,
+  stageSpec,
+  tenantSpec,
+  uniformTraffic,
+} from '../support/spec.mjs';
 
 type Range = readonly [from: number, to: number];
 
@@ -102,6 +113,39 @@ describe('a memory plan', () => {
     const devices = deviceSpecs(4, { traffic: uniformTraffic({ windowBytes: 2 ** 40 }) });
     expect(() => planMemory(runSpec({ tenants: [tenantSpec({ devices, memoryBytes: 2 ** 42 })] }))).toThrow(
       /more than 4294967296/,
+    );
+  });
+});
+
+const cache = fc
+  .record({
+    sets: fc.constantFrom(1, 3, 64, 8192),
+    ways: fc.constantFrom(0, 1, 5, 8, 32),
+    replacement: fc.constantFrom('lru', 'fifo', 'random', 'plru', 'srrip', 'lfu'),
+  })
+  .map(({ sets, ways, replacement }) => ({
+    ...cacheSpec(sets * ways, ways),
+    replacement: replacement as CacheSpec['replacement'],
+  }));
+
+describe('the memory of a unit', () => {
+  it('has room for every organisation of its caches, and for those that tell causes of misses', () => {
+    const [small, large] = [cacheSpec(8), cacheSpec(2 ** 16, 8)];
+    const example = { iotlb: large, l1: small, nestedTlb: small, walk: small, lineCache: small };
+    const caches = fc.record({ iotlb: cache, l1: cache, nestedTlb: cache, walk: cache, lineCache: cache });
+    fc.assert(
+      fc.property(caches, fc.boolean(), ({ iotlb, l1, nestedTlb, walk, lineCache }, missCauses) => {
+        const machine = machineSpec({
+          iotlb: { ...iotlb, leafLog2: [12, 21, 30], fracture: true, l1 },
+          nestedTlb,
+          lineCache,
+          walkCaches: { host: [walk, walk], guest: [walk, walk] },
+        });
+        const tenants = [tenantSpec({ devices: deviceSpecs(3) })];
+        const run = runLimits({ requests: 4, missCauses });
+        expect(simulate(runSpec({ machine, tenants, run }), kernelModule).devices).toHaveLength(3);
+      }),
+      { numRuns: 40, examples: [[example, true]] },
     );
   });
 });
