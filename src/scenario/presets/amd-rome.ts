@@ -58,7 +58,8 @@ export const amdRome: Preset = {
     'machine.units': 'lspci of a Dell R7525 (8 IOMMUs on 2 sockets) and of a ROMED8-2T (00, 40, 80, c0)',
     'machine.iotlb.leafLog2': 'AMD openSIL genoa_poc, NbioIommuTbl.h: PTC leaf classes 4K, 2M, 1G',
     'machine.iotlb.fracture': 'AMD IOMMU specification: the smaller page size of the two stages applies',
-    'machine.prefetchPages': 'AMD openSIL genoa_poc, NbioIommuTbl.h: firmware switches the walker’s prefetch on, over 7 pages',
+    'machine.prefetchPages':
+      'AMD openSIL genoa_poc, NbioIommuTbl.h: firmware switches the walker’s prefetch on, over 7 pages',
     'machine.link': `${TLP_SOURCE}; Gen4 x16`,
     'machine.commandQueueEntries': 'Rome register dump, mmisono/amd-viommu-experiment',
     'machine.eventLogEntries': 'Rome register dump, mmisono/amd-viommu-experiment',
