@@ -74,7 +74,6 @@ export const generic: Preset = {
     'machine.pasidCache',
     'machine.lineCache',
     'machine.walkers',
-    'machine.prefetchPages',
     'machine.walkStartNs',
     'machine.latency',
     'machine.order',

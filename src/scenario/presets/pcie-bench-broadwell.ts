@@ -93,7 +93,6 @@ export const pcieBenchBroadwell: Preset = {
     'machine.deviceCache',
     'machine.pasidCache',
     'machine.lineCache',
-    'machine.prefetchPages',
     'machine.latency',
     'machine.eventLogEntries',
   ],
