@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { HEAP_BASE } from '../../src/kernel/layout.ts';
 import { GIB, type MemoryPlan, planMemory } from '../../src/sim/memory-plan.ts';
 import { simulate } from '../../src/sim/simulate.ts';
-import type { CacheSpec, RunSpec } from '../../src/spec.ts';
+import type { RunSpec } from '../../src/spec.ts';
 import { kernelModule } from '../support/kernel.ts';
 import {
   cacheSpec,
@@ -125,7 +125,7 @@ const cache = fc
   })
   .map(({ sets, ways, replacement }) => ({
     ...cacheSpec(sets * ways, ways),
-    replacement: replacement as CacheSpec['replacement'],
+    replacement,
   }));
 
 describe('the memory of a unit', () => {

@@ -61,6 +61,7 @@ export const generic: Preset = {
     'os.kernelEra': 'a choice: Linux 6.1 to 6.12 on AMD',
     'os.costs.completionPollNs': 'Linux 6.12 drivers/iommu/amd/iommu.c wait_on_sem: udelay(1)',
     'machine.units': 'a choice',
+    'machine.prefetchPages': 'a choice: none',
     'machine.memoryBytes': 'a choice',
     'machine.commandQueueEntries': 'Linux 6.12 amd_iommu_types.h: CMD_BUFFER_ENTRIES 512',
     'machine.eventLogEntries': 'Linux 6.12 amd_iommu_types.h: EVT_BUFFER_SIZE 8192 / 16',

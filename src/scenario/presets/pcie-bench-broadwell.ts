@@ -76,6 +76,7 @@ export const pcieBenchBroadwell: Preset = {
     'machine.latency.memoryReadNs': `${PCIE_BENCH}: 290 ns a miss, with walkOverheadNs`,
     'machine.latency.dmaReadNs': `${PCIE_BENCH}: 487.5 ns with the IOMMU off less the link`,
     'machine.walkStartNs': `${PCIE_BENCH}: saturated 64-byte writes, 20.5 M walks a second`,
+    'machine.prefetchPages': `${PCIE_BENCH}: random reads need none to fit, and would show none`,
     'machine.walkers': `${PCIE_BENCH}: 4 to 6 walks in flight`,
     'machine.order': `${PCIE_BENCH}: fit of saturated reads and writes over the window`,
     'machine.walkCaches.host': `${PCIE_BENCH}: a miss costs the same up to 64 MiB, so 32 regions of 2 MiB stay cached`,
