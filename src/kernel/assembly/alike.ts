@@ -93,13 +93,13 @@ export function settleMisses(requester: usize): void {
   addTo(counters + (C_LINE_HITS << 3), misses * reads - lost);
   addTo(counters + (C_LINE_MISSES << 3), lost);
   addTo(counters + (C_DEPTH << 3) + (<usize>reads << 3), misses); // at most 41: five levels over six
-  addReads(counters, what & 1, (what >> ALIKE_LEVEL) & 7, (what >> 1) & 7, misses);
+  countReads(counters, what & 1, (what >> ALIKE_LEVEL) & 7, (what >> 1) & 7, misses);
   if (nested) settleGuest(counters, what, misses);
 }
 
 /** The reads of a guest's stage, the walks for its tables included. */
 function settleGuest(counters: usize, what: u32, misses: f64): void {
-  addReads(counters, 0, (what >> ALIKE_GUEST_LEVEL) & 7, ((what >> ALIKE_GUEST_LEVELS) & 7) - 1, misses);
+  countReads(counters, 0, (what >> ALIKE_GUEST_LEVEL) & 7, ((what >> ALIKE_GUEST_LEVELS) & 7) - 1, misses);
   const reads = counters + (C_ALIKE_READS << 3);
   for (let level = 0; level < 8; level++) {
     addTo(counters + (<usize>(C_READS + 8 + level) << 3), misses * <f64>load<u8>(reads + level));
@@ -107,6 +107,6 @@ function settleGuest(counters: usize, what: u32, misses: f64): void {
 }
 
 /** One read of a stage at each of these levels. */
-function addReads(counters: usize, stage: i32, lowest: u32, top: u32, misses: f64): void {
+function countReads(counters: usize, stage: i32, lowest: u32, top: u32, misses: f64): void {
   for (let level = lowest; level <= top; level++) addTo(counters + (<usize>(C_READS + (stage << 3) + level) << 3), misses);
 }

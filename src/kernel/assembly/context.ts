@@ -106,9 +106,16 @@ export function recall(): void {
   hostRoot = load<u64>(ctx, CTX_HOST_ROOT);
   guestRoot = load<u64>(ctx, CTX_GUEST_ROOT);
   guestLevels = load<i32>(ctx, CTX_GUEST_LEVELS);
-  renew(load<usize>(unit, UNIT_DEVICE_CACHE), load<usize>(ctx, CTX_DTE_STAMP));
-  if (guestLevels != 0) renew(load<usize>(unit, UNIT_PASID_CACHE), load<usize>(ctx, CTX_PASID_STAMP));
+  useContext(unit, ctx);
   count(guestLevels != 0 ? C_REMEMBERED + 1 : C_REMEMBERED);
+}
+
+/** Renews the uses of the requester's device and PASID entries. */
+// @ts-ignore: decorator
+@inline
+export function useContext(home: usize, requester: usize): void {
+  renew(load<usize>(home, UNIT_DEVICE_CACHE), load<usize>(requester, CTX_DTE_STAMP));
+  if (load<i32>(requester, CTX_GUEST_LEVELS) != 0) renew(load<usize>(home, UNIT_PASID_CACHE), load<usize>(requester, CTX_PASID_STAMP));
 }
 
 /** Takes up the key of the requester's IOTLB entries alone. */

@@ -3,21 +3,20 @@
 // anything is changed but the recency of lines, which the walk that is then made would renew in the same order.
 
 import {
-  CACHE_CLOCK, CACHE_MASK, CACHE_PAD, CACHE_RESIDENT, CTX_ALLOWED, CTX_CACHE, CTX_CLASS, CTX_CLASS_KEY, CTX_CLASS_SHIFT, CTX_DTE_STAMP, CTX_FIRST_RULE,
-  CTX_FIRST_START, CTX_GUEST_LEVELS, CTX_GUEST_ROOT, CTX_HOST_ROOT, CTX_LAST_KEY, CTX_LAST_RULE, CTX_LAST_START, CTX_MODE, CTX_PASID_STAMP,
+  CACHE_CLOCK, CACHE_MASK, CACHE_PAD, CACHE_RESIDENT, CTX_ALLOWED, CTX_CACHE, CTX_CLASS, CTX_CLASS_KEY, CTX_CLASS_SHIFT, CTX_FIRST_RULE,
+  CTX_FIRST_START, CTX_GUEST_LEVELS, CTX_GUEST_ROOT, CTX_HOST_ROOT, CTX_LAST_KEY, CTX_LAST_RULE, CTX_LAST_START, CTX_MODE,
   CTX_SPACE, CTX_SPACE_TAG, CTX_UNIT, C_ALIKE_COUNT, C_ALIKE_GUEST_PS, C_ALIKE_PS, C_WALK_PS, C_WALK_WAIT_PS,
   RULE_PERM_XOR, RULE_PRESENT, RULE_STEPS, SLOT_META, SLOT_READY,
-  SLOT_VALUE, STEP_INDEX_MASK, STEP_LEAF_MASK, STEP_LEAF_VALUE, STEP_LOG2, STEP_SHIFT, UNIT_CLASS_LOG2, UNIT_DEVICE_CACHE,
+  SLOT_VALUE, STEP_INDEX_MASK, STEP_LEAF_MASK, STEP_LEAF_VALUE, STEP_LOG2, STEP_SHIFT, UNIT_CLASS_LOG2,
   UNIT_FLAGS, UNIT_FLAG_NO_FRACTURE, UNIT_FLAG_USUAL, UNIT_GUEST_MEMOS, UNIT_GUEST_MEMO_MASK,
   UNIT_HIT_PS, UNIT_LINE_CACHE, UNIT_MEMOS, UNIT_MEMO_MASK, UNIT_OVERHEAD_PS,
-  UNIT_PASID_CACHE,
 } from '../layout';
 import {
   MEMO_BYTES, MEMO_FIRST, MEMO_GUEST_BYTES, MEMO_GUEST_FIRST, MEMO_HOST, MEMO_LEVEL, MEMO_PERMISSIONS, MEMO_PLACE, MEMO_ROOT, MEMO_TABLE,
 } from '../layout-memo';
 import { alike, alikeNested } from './alike';
 import { RANK_BASE, indexOf, insertPlain, tagWith } from './cache';
-import { renew } from './context';
+import { useContext } from './context';
 import { holds, isOnWay, memoAt, placeOf, renewLines } from './memo';
 import { linePlace, takeLine } from './read';
 import { classAt } from './stages';
@@ -177,14 +176,6 @@ function allowedBy(rule: usize, step: usize, memo: usize, entry: u64): i32 {
   if ((entry & load<u64>(rule, RULE_PRESENT)) == 0) return 0;
   if ((entry & load<u64>(step, STEP_LEAF_MASK)) != load<u64>(step, STEP_LEAF_VALUE)) return 0;
   return accessOf(rule, load<u64>(memo, MEMO_PERMISSIONS) & (entry ^ load<u64>(rule, RULE_PERM_XOR)));
-}
-
-/** Renews the uses of the requester's device and PASID entries. */
-// @ts-ignore: decorator
-@inline
-export function useContext(home: usize, requester: usize): void {
-  renew(load<usize>(home, UNIT_DEVICE_CACHE), load<usize>(requester, CTX_DTE_STAMP));
-  if (load<i32>(requester, CTX_GUEST_LEVELS) != 0) renew(load<usize>(home, UNIT_PASID_CACHE), load<usize>(requester, CTX_PASID_STAMP));
 }
 
 /** Takes a walker for what was read, and fills the IOTLB with the result. Returns the end. */
